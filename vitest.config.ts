@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// Real processes take seconds on a loaded machine: the limits are failure bounds, never the thing measured.
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    retry: 0,
+    pool: 'forks',
+  },
+});
