@@ -2,8 +2,8 @@
 const allowed = {
   contract: [],
   base: [],
-  process: ['base'],
-  git: ['base', 'process'],
+  process: ['contract/errors.ts', 'base'],
+  git: ['contract/errors.ts', 'base', 'process'],
   store: ['contract', 'base'],
   hosts: ['contract', 'base', 'process'],
   backends: ['contract', 'base', 'process', 'hosts/host.ts'],
@@ -19,8 +19,22 @@ const allowed = {
   plugin: ['contract', 'client'],
   cli: ['contract', 'base', 'process', 'client', 'mcp', 'models', 'daemon'],
   daemon: [
-    'contract', 'base', 'process', 'git', 'store', 'hosts', 'backends', 'models', 'engine', 'ingest', 'history',
-    'bridges', 'fleet', 'api', 'client', 'mcp',
+    'contract',
+    'base',
+    'process',
+    'git',
+    'store',
+    'hosts',
+    'backends',
+    'models',
+    'engine',
+    'ingest',
+    'history',
+    'bridges',
+    'fleet',
+    'api',
+    'client',
+    'mcp',
   ],
 };
 const path = (entry) => (entry.endsWith('.ts') ? `^src/${entry.replace('.', '\\.')}$` : `^src/${entry}/`);
@@ -64,6 +78,9 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' },
     extensions: ['.ts', '.vue', '.js'],
     doNotFollow: { path: 'node_modules' },
-    enhancedResolveOptions: { extensions: ['.ts', '.js', '.mjs', '.vue'], conditionNames: ['import', 'node', 'default'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.mjs', '.vue'],
+      conditionNames: ['import', 'node', 'default'],
+    },
   },
 };
