@@ -1,0 +1,42 @@
+import type { RunResult, RunSpec } from '../process/run.ts';
+import type { RunningProcess, StartSpec, StopOptions } from '../process/spawn.ts';
+import type { StopReport } from '../process/stop.ts';
+import type { TreeUsage } from '../process/usage.ts';
+
+export type { Line } from '../process/lines.ts';
+export type { RunResult, RunSpec } from '../process/run.ts';
+export type { Exit, StartSpec, StopOptions } from '../process/spawn.ts';
+export type { StopReport } from '../process/stop.ts';
+export type { TreeUsage } from '../process/usage.ts';
+
+/** What is stored about a program, enough to find and stop it after Gantry's own restart. JSON-safe. */
+export type ProcessRecord = {
+  readonly hostId: string;
+  readonly pid: number;
+  /** Opaque token of that host; with `pid` it names one process for all time. */
+  readonly startTime: string;
+  readonly marker: string;
+};
+
+/** A running program: its input, its output by lines, its end. */
+export type HostProcess = Omit<RunningProcess, 'identity' | 'marker'> & { readonly record: ProcessRecord };
+
+/**
+ * A place where an agent program runs. Laws, checked by the host suite:
+ * a program gets exactly the environment that is given, is in a group of its own, and is running when `start` resolves;
+ * `stop` leaves no descendant alive or names it; a record of a program that has ended is never taken for a stranger's.
+ */
+export type Host = {
+  readonly id: string;
+  /** @throws AppError `spawn_failed`, naming the program and the cause. */
+  readonly start: (spec: StartSpec) => Promise<HostProcess>;
+  /** Runs to the end within bounds; whatever it leaves running is stopped. @throws AppError `spawn_failed`. */
+  readonly run: (spec: RunSpec) => Promise<RunResult>;
+  /** For a program whose HostProcess is gone, as after a restart. One that has ended already: only its descendants are swept. */
+  readonly stop: (record: ProcessRecord, options: Pick<StopOptions, 'graceMs'>) => Promise<StopReport>;
+  readonly isAlive: (record: ProcessRecord) => Promise<boolean>;
+  /** Every living process whose marker begins so. Empty where the system does not show environments (not Linux). */
+  readonly find: (markerPrefix: string) => Promise<readonly ProcessRecord[]>;
+  /** Null where it cannot be known. */
+  readonly usage: (marker: string) => Promise<TreeUsage | null>;
+};
