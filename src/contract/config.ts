@@ -1,0 +1,152 @@
+import { z } from 'zod';
+import { PolicyRule } from './approval.ts';
+import { BackendId } from './ids.ts';
+
+/** A length of time: milliseconds, or a number with a unit (`500ms`, `30s`, `15m`, `2h`, `7d`). */
+export const Duration = z
+  .union([z.number().int().nonnegative(), z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/)])
+  .transform(parseDuration);
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function parseDuration(value: number | string): number {
+  if (typeof value === 'number') return value;
+  const [, amount, unit] = /^(.*?)(ms|s|m|h|d)$/.exec(value) ?? [];
+  return Math.round(Number(amount) * (UNIT_MS[unit ?? 'ms'] ?? 1));
+}
+
+const positive = z.number().int().positive();
+
+export const BackendSettings = z.strictObject({
+  /** The program and its first arguments. Default: the program's usual name on PATH. */
+  command: z.array(z.string()).min(1).optional(),
+  /** Attach to a server that is already running instead of starting one (opencode). */
+  url: z.url().optional(),
+  /** Model of this backend, `provider/model`, when neither task nor role names one. */
+  model: z.string().optional(),
+  /** `user`: the person's own configuration and login of the program. `private`: an empty home of its own. */
+  profile: z.enum(['user', 'private']).optional(),
+  /** Further configuration for the program itself, merged over its own (opencode: its JSON configuration). */
+  config: z.record(z.string(), z.unknown()).optional(),
+  /** Further variables for the program. Values are taken as they are. */
+  env: z.record(z.string(), z.string()).optional(),
+  /** How long a start may take. */
+  startLimit: Duration.optional(),
+  /** How many sessions at once. */
+  maxSessions: positive.optional(),
+});
+export type BackendSettings = z.infer<typeof BackendSettings>;
+
+export const RoleSettings = z.strictObject({
+  backend: BackendId.optional(),
+  model: z.string().optional(),
+  /** Added to the first prompt of every task of this role. */
+  prompt: z.string().optional(),
+  /** May not change files or run commands that are not read-only. */
+  isReadOnly: z.boolean().optional(),
+  /** Names of the daemon's variables that agents of this role may see. */
+  env: z.array(z.string()).optional(),
+  maxAttempts: positive.optional(),
+  timeout: Duration.optional(),
+});
+export type RoleSettings = z.infer<typeof RoleSettings>;
+
+export const PlannerSettings = z.strictObject({
+  /** `provider/model` asked directly; without it the default backend's own model plans. */
+  model: z.string().optional(),
+  endpoint: z.url().optional(),
+  temperature: z.number().min(0).max(2).optional(),
+  /** Name of the variable that holds the key; default by provider. */
+  credential: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9_]*$/, 'the NAME of a variable, not a key')
+    .optional(),
+  maxTasks: z.number().int().min(1).max(20).optional(),
+  timeout: Duration.optional(),
+  /** Added to the planner's instructions. */
+  promptFile: z.string().optional(),
+  isOff: z.boolean().optional(),
+  budgetUsd: z.number().positive().optional(),
+  maxAttempts: positive.optional(),
+});
+export type PlannerSettings = z.infer<typeof PlannerSettings>;
+
+export const Limits = z.strictObject({
+  /** Attempts at once, whole daemon. */
+  maxParallel: positive.optional(),
+  maxAttempts: positive.optional(),
+  verifyRounds: z.number().int().nonnegative().optional(),
+  taskTimeout: Duration.optional(),
+  approvalTimeout: Duration.optional(),
+  commandTimeout: Duration.optional(),
+  retryBackoff: Duration.optional(),
+  stuckAfter: Duration.optional(),
+  requestUsd: z.number().positive().optional(),
+  taskUsd: z.number().positive().optional(),
+  maxWorkspacesPerProject: positive.optional(),
+});
+export type Limits = z.infer<typeof Limits>;
+
+export const Retention = z.strictObject({
+  stream: Duration.optional(),
+  observation: Duration.optional(),
+  state: Duration.optional(),
+  /** Over this size the oldest observations go first. */
+  maxBytes: positive.optional(),
+});
+
+/** The configuration file. Every object is strict: an unknown key is refused with the nearest name. */
+export const Config = z.strictObject({
+  $schema: z.string().optional(),
+  defaultBackend: BackendId.optional(),
+  defaultRole: z.string().optional(),
+  backends: z.record(BackendId, BackendSettings).optional(),
+  roles: z.record(z.string().regex(/^[\w.-]{1,40}$/), RoleSettings).optional(),
+  planner: PlannerSettings.optional(),
+  policy: z
+    .strictObject({ default: z.enum(['allow', 'deny', 'ask']).optional(), rules: z.array(PolicyRule).optional() })
+    .optional(),
+  limits: Limits.optional(),
+  retention: Retention.optional(),
+  /** Run in every new workspace before the agent starts. */
+  setup: z.strictObject({ command: z.string(), timeout: Duration.optional() }).optional(),
+  /** Models that may not, or may only, be used: `provider/model` or bare ids. */
+  models: z
+    .strictObject({ deny: z.array(z.string()).optional(), allowOnly: z.array(z.string()).optional() })
+    .optional(),
+  server: z.strictObject({ port: z.number().int().min(0).max(65535).optional() }).optional(),
+});
+export type Config = z.infer<typeof Config>;
+
+/** Where a value came from, lowest first. */
+export const CONFIG_LAYERS = ['built-in', 'user', 'project', 'environment', 'flag'] as const;
+export type ConfigLayer = (typeof CONFIG_LAYERS)[number];
+
+/** What holds when nobody says otherwise. */
+export const DEFAULTS = {
+  defaultBackend: 'opencode',
+  defaultRole: 'worker',
+  backends: {
+    opencode: { profile: 'user', startLimit: 60_000, maxSessions: 20 },
+    fake: { startLimit: 20_000, maxSessions: 50 },
+  },
+  roles: {
+    worker: { prompt: 'You carry out one task in a git worktree of your own.' },
+    reviewer: { isReadOnly: true, prompt: 'You read and judge. You change nothing.' },
+  },
+  planner: { temperature: 0, maxTasks: 6, timeout: 60_000 },
+  policy: { default: 'ask', rules: [] },
+  limits: {
+    maxParallel: 3,
+    maxAttempts: 3,
+    verifyRounds: 3,
+    taskTimeout: 1_800_000,
+    approvalTimeout: 900_000,
+    commandTimeout: 300_000,
+    retryBackoff: 2_000,
+    stuckAfter: 1_800_000,
+    maxWorkspacesPerProject: 30,
+  },
+  retention: { stream: 3_600_000, observation: 30 * 86_400_000, state: 365 * 86_400_000, maxBytes: 4_000_000_000 },
+  server: { port: 4000 },
+} as const satisfies Config;

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+
+const count = z.number().int().nonnegative();
+
+/** Tokens by kind as the agent program reported them; `costUsd` null means unknown, never free. */
+export const Usage = z.object({
+  inputTokens: count,
+  outputTokens: count,
+  reasoningTokens: count,
+  cacheReadTokens: count,
+  cacheWriteTokens: count,
+  costUsd: z.number().nonnegative().nullable(),
+});
+export type Usage = z.infer<typeof Usage>;
+
+export const NO_USAGE: Usage = {
+  inputTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  costUsd: null,
+};
+
+const hasTokens = (u: Usage): boolean =>
+  u.inputTokens + u.outputTokens + u.reasoningTokens + u.cacheReadTokens + u.cacheWriteTokens > 0;
+
+/** The sum; its cost is known only if the cost of every part that used tokens is known. */
+export function addUsage(a: Usage, b: Usage): Usage {
+  const isUnknown = (hasTokens(a) && a.costUsd === null) || (hasTokens(b) && b.costUsd === null);
+  const isNothing = a.costUsd === null && b.costUsd === null;
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
+    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
+    cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
+    costUsd: isUnknown || isNothing ? null : (a.costUsd ?? 0) + (b.costUsd ?? 0),
+  };
+}
