@@ -1,0 +1,138 @@
+import { redact } from '../base/redact.ts';
+import { AppError } from '../contract/errors.ts';
+import { classOf, FACTS, type FactData, type FactKind, type FactSubject, NO_SUBJECT } from '../contract/fact.ts';
+import type { Connection } from './connection.ts';
+import type { RowFactKind } from './entities.ts';
+
+/** Kinds that are recorded by themselves: every kind but those that a changed row writes. */
+export type RecordedKind = Exclude<FactKind, RowFactKind>;
+
+/** A fact to be observed; position and time come from the store. */
+export type NewFact = {
+  readonly [K in RecordedKind]: {
+    readonly kind: K;
+    readonly data: FactData<K>;
+    readonly subject: Partial<FactSubject>;
+    readonly actor: string;
+  };
+}[RecordedKind];
+
+/** A fact ready to be written: checked, redacted, encoded. */
+export type EncodedFact = {
+  readonly kind: FactKind;
+  readonly at: number;
+  readonly subject: FactSubject;
+  readonly actor: string;
+  readonly json: string;
+};
+
+/** Bytes (UTF-16 units, roughly) of the data of one fact. Whoever reads a page holds some of them in memory. */
+const MAX_FACT_LENGTH = 4_000_000;
+/** Deeper values cannot be passed on safely by every reader. */
+const MAX_DEPTH = 200;
+
+/**
+ * Checks the data by its kind, masks its secrets and encodes it.
+ * @throws AppError too_large for data over 4 MB or nested deeper than 200 levels; internal if it does not fit the kind
+ */
+export function encodeFact(fact: NewFact, at: number): EncodedFact {
+  if (isDeeperThan(fact.data, MAX_DEPTH)) {
+    throw new AppError('too_large', `the data of ${fact.kind} is nested deeper than ${MAX_DEPTH} levels`);
+  }
+  const parsed = FACTS[fact.kind].safeParse(fact.data);
+  if (!parsed.success) {
+    throw new AppError('internal', `a ${fact.kind} was recorded wrongly: ${parsed.error.message}`);
+  }
+  return encode(fact.kind, redact(parsed.data), fact.subject, fact.actor, at);
+}
+
+/** Encodes the fact of a changed row; `exact` are the fields of the row that masking must not touch. */
+export function encodeRowFact(
+  kind: FactKind,
+  data: { readonly from: string | null; readonly to: string; readonly cause: string | null; readonly row: object },
+  exact: object,
+  subject: Partial<FactSubject>,
+  actor: string,
+  at: number,
+): EncodedFact {
+  const masked = { from: data.from, to: data.to, cause: redact(data.cause), row: { ...redact(data.row), ...exact } };
+  return encode(kind, masked, subject, actor, at);
+}
+
+function encode(kind: FactKind, data: unknown, subject: Partial<FactSubject>, actor: string, at: number): EncodedFact {
+  const json = JSON.stringify(data);
+  if (json.length > MAX_FACT_LENGTH) {
+    throw new AppError(
+      'too_large',
+      `the data of ${kind} has ${json.length} characters, allowed are ${MAX_FACT_LENGTH}`,
+    );
+  }
+  return { kind, at, subject: { ...NO_SUBJECT, ...subject }, actor, json };
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const inner of Object.values(value)) {
+    if (isDeeperThan(inner, levels - 1)) return true;
+  }
+  return false;
+}
+
+/** Writes facts inside a transaction and knows the last position that was given. */
+export class FactWriter {
+  readonly #connection: Connection;
+  #last: number | null = null;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  append(fact: EncodedFact): number {
+    const s = this.#withParents(fact.subject);
+    this.#last = this.#connection.run(
+      `INSERT INTO fact (at, kind, class, projectId, requestId, taskId, attemptId, sessionId, agent, actor, data)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      fact.at,
+      fact.kind,
+      classOf(fact.kind),
+      s.projectId,
+      s.requestId,
+      s.taskId,
+      s.attemptId,
+      s.sessionId,
+      s.agent,
+      fact.actor,
+      fact.json,
+    ).rowid;
+    return this.#last;
+  }
+
+  /** The last position since the last call, null if nothing was appended. Call it after every transaction. */
+  takeLast(): number | null {
+    const last = this.#last;
+    this.#last = null;
+    return last;
+  }
+
+  /** An attempt belongs to a task, a task to a request, a request to a project: what the writer left out is looked up. */
+  #withParents(subject: FactSubject): FactSubject {
+    let s = subject;
+    if (s.attemptId !== null && (s.taskId === null || s.requestId === null)) {
+      s = this.#fill(s, 'SELECT taskId, requestId FROM attempts WHERE id = ?', s.attemptId);
+    }
+    if (s.taskId !== null && (s.requestId === null || s.projectId === null)) {
+      s = this.#fill(s, 'SELECT requestId, projectId FROM tasks WHERE id = ?', s.taskId);
+    }
+    if (s.requestId !== null && s.projectId === null) {
+      s = this.#fill(s, 'SELECT projectId FROM requests WHERE id = ?', s.requestId);
+    }
+    return s;
+  }
+
+  #fill(subject: FactSubject, sql: string, id: string): FactSubject {
+    const parents = this.#connection.get(sql, id) as Partial<FactSubject> | undefined;
+    const known = Object.entries(subject).filter(([, value]) => value !== null);
+    return { ...subject, ...parents, ...Object.fromEntries(known) };
+  }
+}

@@ -1,0 +1,227 @@
+import { z } from 'zod';
+import { AppError } from '../contract/errors.ts';
+import { TokenId } from '../contract/ids.ts';
+import type { Connection, SqlRow } from './connection.ts';
+
+/** A token as it is kept: never itself, only its hash. */
+export const TokenRecord = z.object({
+  id: TokenId,
+  name: z.string(),
+  /** SHA-256 of the token, hex. */
+  hash: z.string(),
+  scopes: z.array(z.string()),
+  /** The agent that the token was made for; null for people and programs. */
+  agent: z.string().nullable(),
+  createdAt: z.number(),
+  expiresAt: z.number().nullable(),
+  revokedAt: z.number().nullable(),
+  lastUsedAt: z.number().nullable(),
+});
+export type TokenRecord = z.infer<typeof TokenRecord>;
+
+/** A program that was started, recorded before it exists. */
+export const ProcessRecord = z.object({
+  id: z.string(),
+  /** What it is: `opencode-server`, `fake-agent`, `command`, … */
+  kind: z.string(),
+  /** A text in the program's environment or arguments by which it is found when its identity was never learned. */
+  marker: z.string(),
+  /** Null until the program runs. */
+  identity: z.object({ pid: z.number().int(), startTime: z.string() }).nullable(),
+  data: z.unknown(),
+  createdAt: z.number(),
+});
+export type ProcessRecord = z.infer<typeof ProcessRecord>;
+
+export type OutboxItem = {
+  readonly id: number;
+  readonly channel: string;
+  readonly key: string;
+  readonly payload: unknown;
+  readonly notBefore: number;
+  readonly tries: number;
+  readonly lastError: string | null;
+  readonly createdAt: number;
+};
+
+export type IdempotencyRecord = { readonly inputHash: string; readonly outputId: string; readonly createdAt: number };
+
+/** Reads what the store keeps beside the ledger. */
+export type RecordReader = {
+  readonly meta: { readonly get: (key: string) => string | null };
+  readonly idempotency: { readonly get: (scope: string, key: string) => IdempotencyRecord | null };
+  readonly tokens: {
+    readonly get: (id: string) => TokenRecord | null;
+    /** Expired and revoked ones too: the caller looks at the times. */
+    readonly getByHash: (hash: string) => TokenRecord | null;
+    readonly list: () => TokenRecord[];
+  };
+  readonly processes: {
+    readonly get: (id: string) => ProcessRecord | null;
+    readonly list: () => ProcessRecord[];
+  };
+  readonly outbox: {
+    /** What is due, oldest first. */
+    readonly take: (channel: string, limit: number) => OutboxItem[];
+    readonly count: (channel: string) => number;
+    /** When the next item is due, ms; null if none waits. */
+    readonly nextAt: (channel: string) => number | null;
+  };
+};
+
+export type RecordWriter = {
+  readonly meta: RecordReader['meta'] & { readonly set: (key: string, value: string) => void };
+  readonly idempotency: RecordReader['idempotency'] & {
+    /** @throws AppError conflict if the key was put before */
+    readonly put: (scope: string, key: string, record: Omit<IdempotencyRecord, 'createdAt'>) => void;
+  };
+  readonly tokens: RecordReader['tokens'] & {
+    /** @throws AppError conflict if id or hash are there already */
+    readonly put: (token: TokenRecord) => void;
+    /** @throws AppError not_found */
+    readonly revoke: (id: string) => TokenRecord;
+    /** Notes that it was used now. @throws AppError not_found */
+    readonly touch: (id: string) => void;
+  };
+  readonly processes: RecordReader['processes'] & {
+    readonly put: (process: ProcessRecord) => void;
+    /** @throws AppError not_found */
+    readonly patch: (id: string, patch: Partial<Pick<ProcessRecord, 'identity' | 'data'>>) => ProcessRecord;
+    /** Removing what is not there changes nothing. */
+    readonly remove: (id: string) => void;
+  };
+  readonly outbox: RecordReader['outbox'] & {
+    /** An item that waits under the same key is replaced: it is newer and goes to the end. */
+    readonly add: (item: {
+      readonly channel: string;
+      readonly key: string;
+      readonly payload: unknown;
+      readonly notBefore?: number;
+    }) => void;
+    /** It was delivered, or never will be. An item that was replaced meanwhile stays. */
+    readonly remove: (id: number) => void;
+    /** Delivery failed: it is due again at `notBefore`. */
+    readonly retry: (id: number, notBefore: number, error: string) => void;
+  };
+  /** A new fencing number: greater than every one before, over the whole life of the database. */
+  readonly nextFence: () => number;
+};
+
+export function recordReader(connection: Connection, now: () => number): RecordReader {
+  const one = <T>(schema: z.ZodType<T>, sql: string, value: string): T | null => {
+    const row = connection.get(sql, value);
+    return row ? decode(schema, row) : null;
+  };
+  return {
+    meta: {
+      get: (key) => {
+        const row = connection.get('SELECT value FROM meta WHERE key = ?', key);
+        return row ? String(row.value) : null;
+      },
+    },
+    idempotency: {
+      get: (scope, key) => {
+        const sql = 'SELECT inputHash, outputId, createdAt FROM idempotency WHERE scope = ? AND key = ?';
+        return (connection.get(sql, scope, key) ?? null) as IdempotencyRecord | null;
+      },
+    },
+    tokens: {
+      get: (id) => one(TokenRecord, 'SELECT doc FROM tokens WHERE id = ?', id),
+      getByHash: (hash) => one(TokenRecord, 'SELECT doc FROM tokens WHERE hash = ?', hash),
+      list: () => connection.all('SELECT doc FROM tokens ORDER BY id').map((row) => decode(TokenRecord, row)),
+    },
+    processes: {
+      get: (id) => one(ProcessRecord, 'SELECT doc FROM processes WHERE id = ?', id),
+      list: () => connection.all('SELECT doc FROM processes ORDER BY id').map((row) => decode(ProcessRecord, row)),
+    },
+    outbox: {
+      take: (channel, limit) =>
+        connection
+          .all('SELECT * FROM outbox WHERE channel = ? AND notBefore <= ? ORDER BY id LIMIT ?', channel, now(), limit)
+          .map((row) => ({ ...row, payload: JSON.parse(String(row.payload)) }) as OutboxItem),
+      count: (channel) => connection.number('SELECT count(*) FROM outbox WHERE channel = ?', channel),
+      nextAt: (channel) => {
+        const at = connection.get('SELECT min(notBefore) AS at FROM outbox WHERE channel = ?', channel)?.at ?? null;
+        return at === null ? null : Number(at);
+      },
+    },
+  };
+}
+
+export function recordWriter(connection: Connection, now: () => number): RecordWriter {
+  const reader = recordReader(connection, now);
+  const write = (sql: string, ...values: (string | number | null)[]): void => {
+    if (!connection.isWriting) throw new AppError('internal', 'the store was changed outside of a commit');
+    connection.run(sql, ...values);
+  };
+  const setMeta = (key: string, value: string): void =>
+    write('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value', key, value);
+  const changeToken = (id: string, patch: Partial<TokenRecord>): TokenRecord => {
+    const token = TokenRecord.parse({ ...needed(reader.tokens.get(id), `token ${id}`), ...patch });
+    write('UPDATE tokens SET doc = ? WHERE id = ?', JSON.stringify(token), id);
+    return token;
+  };
+  return {
+    meta: { ...reader.meta, set: setMeta },
+    idempotency: {
+      ...reader.idempotency,
+      put: (scope, key, { inputHash, outputId }) =>
+        write('INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)', scope, key, inputHash, outputId, now()),
+    },
+    tokens: {
+      ...reader.tokens,
+      put: (token) => {
+        const doc = JSON.stringify(TokenRecord.parse(token));
+        write('INSERT INTO tokens (id, hash, doc) VALUES (?, ?, ?)', token.id, token.hash, doc);
+      },
+      revoke: (id) => changeToken(id, { revokedAt: now() }),
+      touch: (id) => void changeToken(id, { lastUsedAt: now() }),
+    },
+    processes: {
+      ...reader.processes,
+      put: (process) =>
+        write(
+          'INSERT INTO processes (id, doc) VALUES (?, ?)',
+          process.id,
+          JSON.stringify(ProcessRecord.parse(process)),
+        ),
+      patch: (id, patch) => {
+        const process = ProcessRecord.parse({ ...needed(reader.processes.get(id), `process ${id}`), ...patch });
+        write('UPDATE processes SET doc = ? WHERE id = ?', JSON.stringify(process), id);
+        return process;
+      },
+      remove: (id) => write('DELETE FROM processes WHERE id = ?', id),
+    },
+    outbox: {
+      ...reader.outbox,
+      add: ({ channel, key, payload, notBefore = 0 }) =>
+        write(
+          'INSERT OR REPLACE INTO outbox (channel, key, payload, notBefore, createdAt) VALUES (?, ?, ?, ?, ?)',
+          channel,
+          key,
+          JSON.stringify(payload),
+          notBefore,
+          now(),
+        ),
+      remove: (id) => write('DELETE FROM outbox WHERE id = ?', id),
+      retry: (id, notBefore, error) =>
+        write('UPDATE outbox SET tries = tries + 1, notBefore = ?, lastError = ? WHERE id = ?', notBefore, error, id),
+    },
+    nextFence: () => {
+      const fence = Number(reader.meta.get('fence') ?? 0) + 1;
+      setMeta('fence', String(fence));
+      return fence;
+    },
+  };
+}
+
+function decode<T>(schema: z.ZodType<T>, row: SqlRow): T {
+  const parsed = schema.safeParse(JSON.parse(String(row.doc)));
+  if (parsed.success) return parsed.data;
+  throw new AppError('store_corrupt', `a record cannot be read: ${z.prettifyError(parsed.error)}`);
+}
+
+function needed<T>(found: T | null, what: string): T {
+  if (found === null) throw new AppError('not_found', `there is no ${what}`);
+  return found;
+}

@@ -1,0 +1,89 @@
+import type { Clock } from '../base/clock.ts';
+import type { FactClass } from '../contract/fact.ts';
+import type { Connection } from './connection.ts';
+import { PRUNED_TO } from './journal.ts';
+
+/** How long each class of fact is kept, and how large the database may grow. */
+export type RetentionLimits = {
+  readonly streamMs: number;
+  readonly observationMs: number;
+  readonly stateMs: number;
+  readonly maxBytes: number;
+};
+
+export type Pruned = {
+  readonly removed: number;
+  /** False if the time was up first: go on later. */
+  readonly isDone: boolean;
+  /** Still over `maxBytes` with nothing left that may be removed for size. */
+  readonly isOverSize: boolean;
+};
+
+/** Small enough that no other writer waits long: about 5 ms. */
+const BATCH = 500;
+/** Pages given back to the file system after each batch. */
+const VACUUM_PAGES = 256;
+
+/** Bytes in use, without the pages that are free for new rows. */
+export const usedBytes = (connection: Connection): number =>
+  (connection.number('PRAGMA page_count') - connection.number('PRAGMA freelist_count')) *
+  connection.number('PRAGMA page_size');
+
+/**
+ * Removes facts that are past their time, oldest first, then the oldest observations while the database is over its
+ * size. Ledger rows are never removed. Works in small transactions and lets others in between them.
+ */
+export async function prune(
+  connection: Connection,
+  limits: RetentionLimits,
+  budgetMs: number,
+  { clock, isClosed }: { readonly clock: Clock; readonly isClosed: () => boolean },
+): Promise<Pruned> {
+  const start = clock.now();
+  const until: Record<FactClass, number> = {
+    stream: start - limits.streamMs,
+    observation: start - limits.observationMs,
+    state: start - limits.stateMs,
+  };
+  const isOver = (): boolean => usedBytes(connection) > limits.maxBytes;
+  const next = (): number => {
+    for (const [name, before] of Object.entries(until)) {
+      const removed = removeOldest(connection, name as FactClass, before);
+      if (removed > 0) return removed;
+    }
+    if (!isOver()) return 0;
+    return removeOldest(connection, 'stream', Infinity) || removeOldest(connection, 'observation', Infinity);
+  };
+  let removed = 0;
+  for (;;) {
+    if (isClosed()) return { removed, isDone: false, isOverSize: false };
+    const batch = next();
+    removed += batch;
+    if (batch === 0) break;
+    connection.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
+    if (clock.now() - start >= budgetMs) return { removed, isDone: false, isOverSize: isOver() };
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+  }
+  return { removed, isDone: true, isOverSize: isOver() };
+}
+
+/** One batch of the oldest facts of a class, up to the first that is younger than `before`. */
+function removeOldest(connection: Connection, name: FactClass, before: number): number {
+  return connection.transaction(() => {
+    const oldest = connection.all('SELECT seq, at FROM fact WHERE class = ? ORDER BY seq LIMIT ?', name, BATCH);
+    const young = oldest.findIndex((fact) => Number(fact.at) >= before);
+    const last = (young === -1 ? oldest : oldest.slice(0, young)).at(-1)?.seq;
+    if (last === undefined) return 0;
+    const { changes } = connection.run('DELETE FROM fact WHERE class = ? AND seq <= ?', name, last);
+    // Text on its way is replaced by the whole text: nobody misses it.
+    if (name !== 'stream') {
+      connection.run(
+        `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE
+         SET value = CAST(max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER)) AS TEXT)`,
+        PRUNED_TO,
+        String(last),
+      );
+    }
+    return changes;
+  });
+}

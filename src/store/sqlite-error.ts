@@ -1,0 +1,43 @@
+import { AppError, type ErrorCode } from '../contract/errors.ts';
+
+/** Primary result codes of SQLite and the extended ones that mean something else (https://sqlite.org/rescode.html). */
+const BUSY = 5;
+const LOCKED = 6;
+const IOERR = 10;
+const CORRUPT = 11;
+const FULL = 13;
+const NOTADB = 26;
+const CONSTRAINT_FOREIGNKEY = 787;
+const CONSTRAINT_PRIMARYKEY = 1555;
+const CONSTRAINT_UNIQUE = 2067;
+const IOERR_SHMSIZE = 4874;
+
+const PUBLIC: Readonly<Record<number, ErrorCode>> = {
+  [BUSY]: 'store_locked',
+  [LOCKED]: 'store_locked',
+  [CORRUPT]: 'store_corrupt',
+  [NOTADB]: 'store_corrupt',
+  [FULL]: 'disk_full',
+  // The shared memory file of the WAL could not grow.
+  [IOERR_SHMSIZE]: 'disk_full',
+  [CONSTRAINT_PRIMARYKEY]: 'conflict',
+  [CONSTRAINT_UNIQUE]: 'conflict',
+  [CONSTRAINT_FOREIGNKEY]: 'not_found',
+};
+
+const WORDS: Partial<Readonly<Record<ErrorCode, string>>> = {
+  disk_full: 'nothing was saved, because the disk is full',
+  store_locked: 'nothing was saved, because another program holds the database',
+  store_corrupt: 'the database file is damaged',
+  conflict: 'something with this name or id is there already',
+  not_found: 'it belongs to something that is not there',
+};
+
+/** What `node:sqlite` threw as an AppError, by its result code; anything else comes back as it is. */
+export function fromSqlite(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || !('errcode' in thrown) || typeof thrown.errcode !== 'number') return thrown;
+  const code = PUBLIC[thrown.errcode] ?? PUBLIC[thrown.errcode & 0xff] ?? 'internal';
+  const kind = (thrown.errcode & 0xff) === IOERR ? 'reading or writing the file failed' : 'the database refused';
+  const words = WORDS[code] ?? kind;
+  return new AppError(code, `${words} (SQLite ${thrown.errcode}: ${thrown.message})`, { cause: thrown });
+}

@@ -1,0 +1,199 @@
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
+import type { FactData, FactSubject } from '../contract/fact.ts';
+import { Connection, type StoreFaults } from './connection.ts';
+import { type ColumnOf, ENTITIES, type EntityName, type RowOf } from './entities.ts';
+import { type EncodedFact, encodeFact, FactWriter, type NewFact, type RecordedKind } from './facts.ts';
+import { type Journal, openJournal } from './journal.ts';
+import { migrate, pendingMigrations, readMigrations } from './migrate.ts';
+import { Observations } from './observations.ts';
+import { type RecordReader, type RecordWriter, recordReader, recordWriter } from './records.ts';
+import { type Pruned, prune, type RetentionLimits, usedBytes } from './retention.ts';
+import { type RowReader, type RowWriter, rowReader, rowWriter } from './rows.ts';
+
+/** Reads the state as of now. */
+export type Reader = { readonly [N in EntityName]: RowReader<RowOf<N>, ColumnOf<N>> } & RecordReader;
+
+/** Changes the state; good only inside of the `commit` that handed it out. */
+export type Transaction = { readonly [N in EntityName]: RowWriter<RowOf<N>, ColumnOf<N>> } & RecordWriter & {
+    /** A fact without a change of a row. */
+    readonly record: <K extends RecordedKind>(
+      kind: K,
+      data: FactData<K>,
+      subject: Partial<FactSubject>,
+      actor: string,
+    ) => void;
+  };
+
+type StoreOptions = {
+  /** Gantry's home; made if it is not there. */
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly faults?: StoreFaults;
+};
+
+const MIGRATIONS = new URL('./migrations/', import.meta.url);
+
+/** The only keeper of state: `gantry.db` in the home. One connection, one writer. */
+export class Store implements AsyncDisposable {
+  readonly read: Reader;
+  readonly journal: Journal;
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #file: string;
+  readonly #facts: FactWriter;
+  readonly #transaction: Transaction;
+  readonly #observations: Observations;
+  readonly #listeners = new Set<(head: number) => void>();
+  #closing: Promise<void> | null = null;
+
+  /**
+   * Opens or makes the database and brings its schema up to date, after a backup.
+   * @throws AppError store_newer, store_corrupt, store_locked, disk_full
+   */
+  static open(options: StoreOptions): Store {
+    const file = prepareFile(options.dir);
+    const connection = new Connection(file, options.faults ?? {});
+    try {
+      const migrations = readMigrations(MIGRATIONS);
+      pendingMigrations(connection, migrations);
+      connection.prepareToWrite();
+      migrate(connection, migrations, { backups: join(options.dir, 'backups'), now: options.clock.now() });
+      return new Store(connection, file, options);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  private constructor(connection: Connection, file: string, { clock, log }: StoreOptions) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#log = log;
+    this.#file = file;
+    this.#facts = new FactWriter(connection);
+    this.journal = openJournal(connection);
+    this.read = openReader(connection, clock);
+    this.#transaction = openTransaction(connection, clock, this.#facts);
+    this.#observations = new Observations((facts) => this.#append(facts));
+  }
+
+  /**
+   * Runs `fn` in one transaction: all of it is durable when this returns, or nothing happened and this throws.
+   * What was observed before goes first, so that the journal keeps the order of the calls.
+   * @throws AppError disk_full, store_locked; whatever `fn` throws
+   */
+  commit<T>(fn: (tx: Transaction) => T): T {
+    if (this.#connection.isWriting) throw new AppError('internal', 'a commit was begun inside of a commit');
+    this.#observations.flush();
+    return this.#write(() => fn(this.#transaction));
+  }
+
+  /**
+   * Records what agents did and said: everything of one turn of the event loop in one transaction.
+   * Resolves with the position of the last fact once all of `facts` are durable; rejects if none is.
+   * @throws AppError overloaded, too_large, disk_full, store_locked (rejects)
+   */
+  async observe(facts: readonly NewFact[]): Promise<number> {
+    if (this.#closing !== null) throw new AppError('internal', 'the store is closed');
+    const now = this.#clock.now();
+    return await this.#observations.add(facts.map((fact) => encodeFact(fact, now)));
+  }
+
+  /** `listener` is called after every commit that wrote facts, with the newest position; the answer stops that. */
+  onCommit(listener: (head: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /** Removes facts by age and size, for about `budgetMs`. Call it again later if it is not done. */
+  prune(limits: RetentionLimits, budgetMs: number): Promise<Pruned> {
+    return prune(this.#connection, limits, budgetMs, { clock: this.#clock, isClosed: () => this.#closing !== null });
+  }
+
+  /** Bytes: of the files on disk, and of what is in use in them. */
+  size(): { readonly fileBytes: number; readonly usedBytes: number } {
+    const bytes = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    return { fileBytes: bytes(this.#file) + bytes(`${this.#file}-wal`), usedBytes: usedBytes(this.#connection) };
+  }
+
+  /** Writes what was observed, then closes. Concurrent callers share one closing. */
+  close(): Promise<void> {
+    this.#closing ??= Promise.resolve().then(() => {
+      this.#observations.flush();
+      this.#connection.close();
+      this.#listeners.clear();
+    });
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #append(facts: readonly EncodedFact[]): number {
+    return this.#write(() => facts.reduce((_, fact) => this.#facts.append(fact), this.journal.head()));
+  }
+
+  #write<T>(fn: () => T): T {
+    let result: T;
+    try {
+      result = this.#connection.transaction(fn);
+    } catch (error) {
+      this.#facts.takeLast();
+      throw error;
+    }
+    const head = this.#facts.takeLast();
+    if (head !== null) this.#notify(head);
+    return result;
+  }
+
+  #notify(head: number): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(head);
+      } catch (error) {
+        // What is durable stays so, whatever its readers do.
+        this.#log.error({ err: toAppError(error), head }, 'a reader of the journal failed');
+      }
+    }
+  }
+}
+
+function openReader(connection: Connection, clock: Clock): Reader {
+  const tables = Object.entries(ENTITIES).map(([name, entity]) => [name, rowReader(connection, entity as never)]);
+  return { ...Object.fromEntries(tables), ...recordReader(connection, clock.now) };
+}
+
+function openTransaction(connection: Connection, clock: Clock, facts: FactWriter): Transaction {
+  const writing = { connection, facts, now: clock.now };
+  const tables = Object.entries(ENTITIES).map(([name, entity]) => [name, rowWriter(writing, entity as never)]);
+  const record = (kind: RecordedKind, data: unknown, subject: Partial<FactSubject>, actor: string): void => {
+    if (!connection.isWriting) throw new AppError('internal', 'a fact was recorded outside of a commit');
+    facts.append(encodeFact({ kind, data, subject, actor } as NewFact, clock.now()));
+  };
+  return { ...Object.fromEntries(tables), ...recordWriter(connection, clock.now), record };
+}
+
+/** The database is private from its first byte; SQLite gives its other files the same mode. */
+function prepareFile(dir: string): string {
+  const file = join(dir, 'gantry.db');
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    closeSync(openSync(file, 'a', 0o600));
+    chmodSync(file, 0o600);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new AppError(code === 'ENOSPC' ? 'disk_full' : 'internal', `${file} cannot be opened: ${message}`, {
+      cause: error,
+    });
+  }
+  return file;
+}
