@@ -1,12 +1,13 @@
 import type { RunResult, RunSpec } from '../process/run.ts';
-import type { RunningProcess, StartSpec, StopOptions } from '../process/spawn.ts';
-import type { StopReport } from '../process/stop.ts';
+import type { RunningProcess, StartSpec } from '../process/spawn.ts';
+import type { StopOptions, StopReport } from '../process/stop.ts';
 import type { TreeUsage } from '../process/usage.ts';
 
+export type { Exit } from '../process/child.ts';
 export type { Line } from '../process/lines.ts';
 export type { RunResult, RunSpec } from '../process/run.ts';
-export type { Exit, StartSpec, StopOptions } from '../process/spawn.ts';
-export type { StopReport } from '../process/stop.ts';
+export type { StartSpec } from '../process/spawn.ts';
+export type { StopOptions, StopReport } from '../process/stop.ts';
 export type { TreeUsage } from '../process/usage.ts';
 
 /** What is stored about a program, enough to find and stop it after Gantry's own restart. JSON-safe. */
@@ -19,7 +20,7 @@ export type ProcessRecord = {
 };
 
 /** A running program: its input, its output by lines, its end. */
-export type HostProcess = Omit<RunningProcess, 'identity' | 'marker'> & { readonly record: ProcessRecord };
+export type HostProcess = Omit<RunningProcess, 'identity'> & { readonly record: ProcessRecord };
 
 /**
  * A place where an agent program runs. Laws, checked by the host suite:

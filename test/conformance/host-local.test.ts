@@ -1,0 +1,4 @@
+import { localHost } from '../../src/hosts/local.ts';
+import { describeHost } from './host.ts';
+
+describeHost(localHost);

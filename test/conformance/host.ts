@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Host, HostProcess, StartSpec } from '../../src/hosts/host.ts';
+
+const STUBBORN = fileURLToPath(new URL('../fixtures/process/stubborn.mjs', import.meta.url));
+
+/** The laws of `Host`, for every host on whose machine the tests' own files can be seen. */
+export function describeHost(host: Host): void {
+  describe(`host ${host.id}`, () => {
+    const env = { PATH: '/usr/local/bin:/usr/bin:/bin' };
+    let cwd: string;
+    let marker: string;
+
+    beforeEach(async () => {
+      cwd = await mkdtemp(join(tmpdir(), 'gantry-host-'));
+      marker = `test:${randomUUID()}`;
+    });
+
+    afterEach(async () => {
+      for (const record of await host.find(marker)) await host.stop(record, { graceMs: 0 });
+      await rm(cwd, { recursive: true });
+    });
+
+    const start = (command: StartSpec['command'], more: Partial<StartSpec> = {}): Promise<HostProcess> =>
+      host.start({ command, cwd, env, marker, stdin: 'ignore', output: 'pipe', ...more });
+    const linesOf = async (program: HostProcess): Promise<string[]> =>
+      (await Array.fromAsync(program.lines)).map((line) => line.text);
+
+    test('a program gets exactly the environment that is given, and its marker', async () => {
+      const program = await start(['env']);
+      expect((await linesOf(program)).sort()).toEqual([`GANTRY_SPAWN=${marker}`, `PATH=${env.PATH}`]);
+    });
+
+    test('a program runs in its directory, reads its input and tells its exit', async () => {
+      const program = await start(['sh', '-c', 'pwd; cat; exit 3'], { stdin: { text: 'given' } });
+      expect(await linesOf(program)).toEqual([cwd, 'given']);
+      expect(await program.exited).toEqual({ code: 3, signal: null });
+    });
+
+    test('a program that is not there is refused by name', async () => {
+      await expect(start(['gantry-no-such-program'])).rejects.toMatchObject({
+        code: 'spawn_failed',
+        details: { program: 'gantry-no-such-program' },
+      });
+    });
+
+    test('a record is alive while its program is, and is found by its marker', async () => {
+      const program = await start(['sleep', '600']);
+      expect(await host.isAlive(program.record)).toBe(true);
+      expect(await host.find(marker)).toEqual([program.record]);
+      expect(await host.isAlive({ ...program.record, startTime: 'another' })).toBe(false);
+      await program.stop({ graceMs: 20_000 });
+      expect(await host.isAlive(program.record)).toBe(false);
+      expect(await host.find(marker)).toEqual([]);
+    });
+
+    test('a record from before a restart is enough to stop a stubborn family', async () => {
+      const { lines, record, exited } = await start([process.execPath, STUBBORN]);
+      let ready = 0;
+      for await (const _line of lines) if (++ready === 2) break;
+      expect((await host.usage(marker))?.processes).toBe(2);
+
+      const report = await host.stop(JSON.parse(JSON.stringify(record)), { graceMs: 100 });
+
+      expect(report).toEqual({ code: null, signal: null, swept: 1, survivors: [] });
+      expect(await exited).toEqual({ code: null, signal: 'SIGKILL' });
+      expect(await host.find(marker)).toEqual([]);
+      expect(await host.usage(marker)).toBeNull();
+    });
+
+    test('a run ends at its limit and leaves nothing', async () => {
+      const result = await host.run({
+        command: ['sh', '-c', 'echo begun; setsid sleep 600 & sleep 600'],
+        cwd,
+        env,
+        marker,
+        limitMs: 500,
+      });
+      expect(result).toMatchObject({ code: null, signal: 'SIGTERM', stdout: 'begun\n', isTimedOut: true });
+      expect(await host.find(marker)).toEqual([]);
+    });
+  });
+}
