@@ -28,10 +28,11 @@ test('a process that has ended is dead and has no identity', async () => {
 });
 
 test.runIf(isLinux)('a zombie is dead', async () => {
-  // The shell execs into a program that never waits for the child that it got this way.
-  const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec tail -f /dev/null']);
+  // The shell execs into one that never waits for the child that it got this way; the child lives as long as the input.
+  const parent = spawn('/bin/sh', ['-c', 'cat <&0 & exec sh -c "echo $!; exec tail -f /dev/null"']);
   try {
     const [pid] = await once(parent.stdout, 'data');
+    parent.stdin.end();
     const zombie = await until(
       async () => (await readProcTable()).find((row) => row.pid === Number(pid) && row.isZombie) ?? null,
       { everyMs: 20, limitMs: 20_000 },
