@@ -149,5 +149,7 @@ export const Problem = z.object({
   code: z.string(),
   /** What was wrong where, for bad input. */
   issues: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  /** Further facts about the error, by code. */
+  details: z.record(z.string(), z.unknown()).optional(),
 });
 export type Problem = z.infer<typeof Problem>;
