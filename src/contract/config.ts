@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { PolicyRule } from './approval.ts';
 import { BackendId } from './ids.ts';
 
+const DURATION_FORM = 'expected milliseconds, or a number with a unit: 500ms, 30s, 15m, 2h, 7d';
+
 /** A length of time: milliseconds, or a number with a unit (`500ms`, `30s`, `15m`, `2h`, `7d`). */
 export const Duration = z
-  .union([z.number().int().nonnegative(), z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/)])
+  .union([z.number().int().nonnegative(), z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, DURATION_FORM)])
   .transform(parseDuration);
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -101,7 +103,9 @@ export const Config = z.strictObject({
   defaultBackend: BackendId.optional(),
   defaultRole: z.string().optional(),
   backends: z.record(BackendId, BackendSettings).optional(),
-  roles: z.record(z.string().regex(/^[\w.-]{1,40}$/), RoleSettings).optional(),
+  roles: z
+    .record(z.string().regex(/^[\w.-]{1,40}$/, '1 to 40 letters, digits, dots and dashes'), RoleSettings)
+    .optional(),
   planner: PlannerSettings.optional(),
   policy: z
     .strictObject({ default: z.enum(['allow', 'deny', 'ask']).optional(), rules: z.array(PolicyRule).optional() })

@@ -1,0 +1,224 @@
+import { statSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import type { Log } from '../base/log.ts';
+import { redact } from '../base/redact.ts';
+import type { PolicyRule } from '../contract/approval.ts';
+import { type BackendSettings, Config, DEFAULTS } from '../contract/config.ts';
+import { AppError } from '../contract/errors.ts';
+import type { ConfigValue } from '../contract/shapes.ts';
+import type { Settings } from '../engine/settings.ts';
+import { readConfigFile } from './config-file.ts';
+import { configKeys, pathText } from './config-keys.ts';
+import { build, type Leaf, leavesOf, merge } from './config-layers.ts';
+import { type Environment, variable } from './environment.ts';
+import { didYouMean } from './nearest.ts';
+import { applyRights } from './project-settings.ts';
+
+export type ConfigOptions = {
+  readonly home: string;
+  readonly environment: Environment;
+  /** From the command line; they win over everything. */
+  readonly flags: readonly Leaf[];
+  /** Whether the user trusts the project in this directory. */
+  readonly isTrusted: (projectPath: string) => boolean;
+  readonly log: Log;
+};
+
+/** What the engine gets, and beside it what only the daemon itself needs. */
+export type DaemonSettings = Settings & {
+  readonly backendSettings: Readonly<Record<string, BackendSettings>>;
+  readonly models: { readonly deny: readonly string[]; readonly allowOnly: readonly string[] | null };
+  /** Ages in ms. */
+  readonly retention: { readonly [K in keyof (typeof DEFAULTS)['retention']]: number };
+  readonly port: number;
+};
+
+/** Sessions at once of a backend that says nothing about it. */
+const MAX_SESSIONS = 20;
+/** Time of the setup command, ms. */
+const SETUP_TIMEOUT_MS = 600_000;
+
+export const userConfigFile = (home: string): string => join(home, 'config.jsonc');
+export const projectConfigFile = (projectPath: string): string => join(projectPath, '.gantry', 'config.jsonc');
+
+type Cached = { readonly stamp: string; readonly config: Config | null };
+
+/** The configuration, lowest layer first: built-in, user, project, environment, flag. Files are read again when they change. */
+export class Configuration {
+  readonly #options: ConfigOptions;
+  readonly #builtIn: readonly Leaf[];
+  readonly #environment: readonly Leaf[];
+  readonly #files = new Map<string, Cached>();
+  /** The last settings that were valid, by project; '' is none. */
+  readonly #valid = new Map<string, DaemonSettings>();
+  #complaint = '';
+
+  /** @throws AppError bad_config for a variable that cannot be used */
+  constructor(options: ConfigOptions) {
+    this.#options = options;
+    this.#builtIn = leavesOf(DEFAULTS as unknown as Config, 'built-in', 'built-in');
+    this.#environment = environmentLeaves(options.environment);
+  }
+
+  /**
+   * What holds for a project (null: for none). A file that becomes invalid while the daemon runs changes nothing until it
+   * is repaired; the log says so, and `check` throws.
+   * @throws AppError bad_config if it was never valid
+   */
+  readonly settingsFor = (projectPath: string | null): DaemonSettings => {
+    try {
+      const settings = this.check(projectPath).settings;
+      this.#complaint = '';
+      this.#valid.set(projectPath ?? '', settings);
+      return settings;
+    } catch (error) {
+      const last = this.#valid.get(projectPath ?? '');
+      if (!(error instanceof AppError) || error.code !== 'bad_config' || !last) throw error;
+      if (error.message !== this.#complaint) {
+        this.#complaint = error.message;
+        this.#options.log.warn({ err: error.message }, 'the configuration is invalid: the last valid one still holds');
+      }
+      return last;
+    }
+  };
+
+  /** The settings and what of the project's file does not hold. @throws AppError bad_config */
+  check(projectPath: string | null): { readonly settings: DaemonSettings; readonly notices: readonly string[] } {
+    const { leaves, notices } = this.#leavesFor(projectPath);
+    return { settings: toSettings(leaves, projectPath), notices };
+  }
+
+  /**
+   * Every value, or those at and below `key`, with the layer that won. Secrets are masked.
+   * @throws AppError bad_config, usage for a key that does not exist
+   */
+  explain(key: string | undefined, projectPath: string | null): ConfigValue[] {
+    const rows = this.#leavesFor(projectPath).leaves.map(explainLeaf);
+    if (key === undefined) return rows;
+    const found = rows.filter(
+      (row) => row.key === key || row.key.startsWith(`${key}.`) || row.key.startsWith(`${key}[`),
+    );
+    if (found.length > 0) return found;
+    const known = configKeys();
+    if (known.some((path) => isAt(key.split('.'), path))) {
+      return [{ key, value: null, layer: 'built-in', source: 'not set' }];
+    }
+    const names = [...new Set([...known.map((path) => path.join('.')), ...rows.map((row) => row.key), 'credentials'])];
+    throw new AppError('usage', `there is no setting "${key}"${didYouMean(key, names)}`, {
+      details: { accepted: names },
+    });
+  }
+
+  #leavesFor(projectPath: string | null): { readonly leaves: readonly Leaf[]; readonly notices: readonly string[] } {
+    const { home, flags, isTrusted } = this.#options;
+    const user = this.#fileLeaves(userConfigFile(home), 'user', home);
+    if (projectPath === null) {
+      return { leaves: merge([this.#builtIn, user, this.#environment, flags]), notices: [] };
+    }
+    const below = merge([this.#builtIn, user]);
+    const project = this.#fileLeaves(projectConfigFile(projectPath), 'project', projectPath);
+    const { kept, notices } = applyRights(project, below, isTrusted(projectPath));
+    return { leaves: merge([below, kept, this.#environment, flags]), notices };
+  }
+
+  #fileLeaves(file: string, layer: 'user' | 'project', base: string): readonly Leaf[] {
+    const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+    const stamp = stat ? `${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}` : '';
+    const cached = this.#files.get(file);
+    const config = cached && stamp !== '' && cached.stamp === stamp ? cached.config : readConfigFile(file);
+    this.#files.set(file, { stamp, config });
+    return leavesOf(config ?? {}, layer, file).map((leaf) => withBase(leaf, base));
+  }
+}
+
+/** A file's relative paths start at its project or home, wherever the daemon runs. */
+const withBase = (leaf: Leaf, base: string): Leaf =>
+  pathText(leaf.path) === 'planner.promptFile' ? { ...leaf, value: resolve(base, String(leaf.value)) } : leaf;
+
+function toSettings(leaves: readonly Leaf[], projectPath: string | null): DaemonSettings {
+  // Every layer was checked, and merging takes whole values: what comes out has the form of a Config with the defaults.
+  const built = build(leaves) as Config & typeof DEFAULTS;
+  const { backends, limits, setup, models } = built as Config & { limits: Settings['limits'] };
+  const backendSettings: Readonly<Record<string, BackendSettings>> = backends ?? {};
+  const entries = Object.entries(backendSettings).map(([id, { maxSessions, model }]) => {
+    return [id, { maxSessions: maxSessions ?? MAX_SESSIONS, model: model ?? null }] as const;
+  });
+  checkNames(built, leaves, projectPath);
+  return {
+    defaultBackend: built.defaultBackend,
+    defaultRole: built.defaultRole,
+    backends: Object.fromEntries(entries),
+    roles: built.roles,
+    planner: built.planner,
+    policy: { default: built.policy.default, rules: rulesOf(leaves) },
+    limits: { ...limits, requestUsd: limits.requestUsd ?? null, taskUsd: limits.taskUsd ?? null },
+    setup: setup ? { command: setup.command, timeout: setup.timeout ?? SETUP_TIMEOUT_MS } : null,
+    backendSettings,
+    models: { deny: models?.deny ?? [], allowOnly: models?.allowOnly ?? null },
+    retention: built.retention,
+    port: built.server.port,
+  };
+}
+
+const rulesOf = (leaves: readonly Leaf[]): Settings['policy']['rules'] =>
+  leaves
+    .filter(({ path }) => path[0] === 'policy' && path[1] === 'rules')
+    .map(({ value, layer }) => ({ rule: value as PolicyRule, layer }));
+
+/** Names that must exist elsewhere in the configuration. */
+function checkNames(config: Config, leaves: readonly Leaf[], projectPath: string | null): void {
+  const roles = Object.keys(config.roles ?? {});
+  const role = config.defaultRole ?? '';
+  if (!roles.includes(role)) {
+    const source = leaves.find(({ path }) => path[0] === 'defaultRole')?.source ?? projectPath ?? '';
+    const message = `${source}: defaultRole: there is no role "${role}" (accepted: ${roles.join(', ')})`;
+    throw new AppError('bad_config', message);
+  }
+}
+
+function explainLeaf({ path, value, layer, source }: Leaf): ConfigValue {
+  const isSecret = path[0] === 'backends' && path[2] === 'env';
+  const masked = redact({ [String(path.at(-1))]: value })[String(path.at(-1))];
+  return { key: pathText(path), value: isSecret ? '[set]' : masked, layer, source };
+}
+
+const isAt = (asked: readonly string[], path: readonly string[]): boolean =>
+  asked.length <= path.length && asked.every((part, i) => path[i] === '*' || path[i] === part);
+
+const text = (value: string): unknown => value;
+const number = (value: string): unknown => (value.trim() === '' ? Number.NaN : Number(value));
+const absolute = (value: string): unknown => (isAbsolute(value) ? value : undefined);
+
+/** Variables that are settings. */
+const VARIABLES: Readonly<
+  Record<string, { path: [string, ...string[]]; read: (value: string) => unknown; form: string }>
+> = {
+  GANTRY_PORT: { path: ['server', 'port'], read: number, form: 'a whole number from 0 to 65535' },
+  GANTRY_OPENCODE_URL: {
+    path: ['backends', 'opencode', 'url'],
+    read: text,
+    form: 'a URL such as http://127.0.0.1:4096',
+  },
+  GANTRY_PLANNER_MODEL: { path: ['planner', 'model'], read: text, form: 'provider/model' },
+  GANTRY_PLANNER_ENDPOINT: { path: ['planner', 'endpoint'], read: text, form: 'a URL' },
+  GANTRY_PLANNER_TEMPERATURE: { path: ['planner', 'temperature'], read: number, form: 'a number from 0 to 2' },
+  GANTRY_PLANNER_PROMPT_FILE: { path: ['planner', 'promptFile'], read: absolute, form: 'an absolute path' },
+};
+
+/** The names of the variables that are settings. */
+export const SETTING_VARIABLES: readonly string[] = Object.keys(VARIABLES);
+
+function environmentLeaves(environment: Environment): Leaf[] {
+  return Object.entries(VARIABLES).flatMap(([name, { path, read, form }]) => {
+    const given = variable(environment, name);
+    if (given === undefined) return [];
+    const value = read(given);
+    const config = path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
+    if (value === undefined || !Config.safeParse(config).success) {
+      throw new AppError('bad_config', `${name}: "${redact(given)}" cannot be used: expected ${form}`, {
+        details: { variable: name, expected: form },
+      });
+    }
+    return [{ path, value, layer: 'environment' as const, source: name }];
+  });
+}
