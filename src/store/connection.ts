@@ -28,13 +28,17 @@ const PRAGMAS = `
 /** One connection with its prepared statements. Everything that SQLite throws leaves it as an AppError. */
 export class Connection {
   readonly #db: DatabaseSync;
+  readonly #file: string;
   readonly #faults: StoreFaults;
   readonly #statements = new Map<string, StatementSync>();
   #isWriting = false;
 
   constructor(file: string, faults: StoreFaults) {
+    this.#file = file;
     this.#faults = faults;
-    this.#db = guarded(() => new DatabaseSync(file, { timeout: BUSY_LIMIT_MS, enableForeignKeyConstraints: true }));
+    this.#db = this.#guarded(
+      () => new DatabaseSync(file, { timeout: BUSY_LIMIT_MS, enableForeignKeyConstraints: true }),
+    );
   }
 
   /** Makes the connection ready to write; an empty database gets its page layout here. */
@@ -50,20 +54,20 @@ export class Connection {
   }
 
   exec(sql: string): void {
-    guarded(() => this.#db.exec(sql));
+    this.#guarded(() => this.#db.exec(sql));
   }
 
   run(sql: string, ...values: SQLInputValue[]): { readonly changes: number; readonly rowid: number } {
-    const done = guarded(() => this.#statement(sql).run(...values));
+    const done = this.#guarded(() => this.#statement(sql).run(...values));
     return { changes: Number(done.changes), rowid: Number(done.lastInsertRowid) };
   }
 
   get(sql: string, ...values: SQLInputValue[]): SqlRow | undefined {
-    return guarded(() => this.#statement(sql).get(...values)) as SqlRow | undefined;
+    return this.#guarded(() => this.#statement(sql).get(...values)) as SqlRow | undefined;
   }
 
   all(sql: string, ...values: SQLInputValue[]): SqlRow[] {
-    return guarded(() => this.#statement(sql).all(...values)) as SqlRow[];
+    return this.#guarded(() => this.#statement(sql).all(...values)) as SqlRow[];
   }
 
   /** Row by row, for answers that may be large. The caller reads it to its end or leaves the loop. */
@@ -71,7 +75,7 @@ export class Connection {
     try {
       yield* this.#statement(sql).iterate(...values) as Iterable<SqlRow>;
     } catch (error) {
-      throw fromSqlite(error);
+      throw fromSqlite(error, this.#file);
     }
   }
 
@@ -111,7 +115,15 @@ export class Connection {
 
   close(): void {
     this.#statements.clear();
-    guarded(() => this.#db.close());
+    this.#guarded(() => this.#db.close());
+  }
+
+  #guarded<T>(fn: () => T): T {
+    try {
+      return fn();
+    } catch (error) {
+      throw fromSqlite(error, this.#file);
+    }
   }
 
   #fail(): void {
@@ -130,11 +142,3 @@ export class Connection {
 
 const isThenable = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-
-function guarded<T>(fn: () => T): T {
-  try {
-    return fn();
-  } catch (error) {
-    throw fromSqlite(error);
-  }
-}

@@ -47,6 +47,8 @@ export async function prune(
   };
   const isOver = (): boolean => usedBytes(connection) > limits.maxBytes;
   const next = (): number => {
+    const forgotten = forgetKeys(connection, until.observation);
+    if (forgotten > 0) return forgotten;
     for (const [name, before] of Object.entries(until)) {
       const removed = removeOldest(connection, name as FactClass, before);
       if (removed > 0) return removed;
@@ -86,4 +88,17 @@ function removeOldest(connection: Connection, name: FactClass, before: number): 
     }
     return changes;
   });
+}
+
+/** Nobody repeats a command after so long a time. */
+function forgetKeys(connection: Connection, before: number): number {
+  return connection.transaction(
+    () =>
+      connection.run(
+        `DELETE FROM idempotency WHERE (scope, key) IN
+           (SELECT scope, key FROM idempotency WHERE createdAt < ? LIMIT ?)`,
+        before,
+        BATCH,
+      ).changes,
+  );
 }

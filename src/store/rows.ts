@@ -166,7 +166,11 @@ export function rowWriter<R extends BaseRow, C extends keyof R & string>(
       const named: readonly R['state'][] = Array.isArray(from) ? from : [from];
       const accepted = named.filter((state) => moves[state].includes(to));
       if (!accepted.includes(found)) {
-        throw new AppError('illegal_move', `${id} is ${found}: to become ${to} it must be ${accepted.join(' or ')}`, {
+        const rule =
+          accepted.length > 0
+            ? `only what is ${accepted.join(' or ')} may become ${to}`
+            : `what is ${named.join(' or ')} may never become ${to}`;
+        throw new AppError('illegal_move', `${id} is ${found}: ${rule}`, {
           details: { id, found, wanted: to, accepted },
         });
       }

@@ -26,18 +26,22 @@ const PUBLIC: Readonly<Record<number, ErrorCode>> = {
 };
 
 const WORDS: Partial<Readonly<Record<ErrorCode, string>>> = {
-  disk_full: 'nothing was saved, because the disk is full',
-  store_locked: 'nothing was saved, because another program holds the database',
+  disk_full: 'the disk is full, nothing of this was saved',
+  store_locked: 'another program holds the database, nothing of this was saved',
   store_corrupt: 'the database file is damaged',
   conflict: 'something with this name or id is there already',
   not_found: 'it belongs to something that is not there',
 };
 
-/** What `node:sqlite` threw as an AppError, by its result code; anything else comes back as it is. */
-export function fromSqlite(thrown: unknown): unknown {
-  if (!(thrown instanceof Error) || !('errcode' in thrown) || typeof thrown.errcode !== 'number') return thrown;
-  const code = PUBLIC[thrown.errcode] ?? PUBLIC[thrown.errcode & 0xff] ?? 'internal';
-  const kind = (thrown.errcode & 0xff) === IOERR ? 'reading or writing the file failed' : 'the database refused';
-  const words = WORDS[code] ?? kind;
-  return new AppError(code, `${words} (SQLite ${thrown.errcode}: ${thrown.message})`, { cause: thrown });
+/** What `node:sqlite` threw over `file` as an AppError, by its result code; anything else comes back as it is. */
+export function fromSqlite(thrown: unknown, file: string): unknown {
+  if (!(thrown instanceof Error)) return thrown;
+  if ('code' in thrown && thrown.code === 'ERR_INVALID_STATE') {
+    return new AppError('internal', `${file}: ${thrown.message}`, { cause: thrown });
+  }
+  if (!('errcode' in thrown) || typeof thrown.errcode !== 'number') return thrown;
+  const primary = thrown.errcode & 0xff;
+  const code = PUBLIC[thrown.errcode] ?? PUBLIC[primary] ?? 'internal';
+  const words = WORDS[code] ?? (primary === IOERR ? 'reading or writing failed' : 'SQLite refused');
+  return new AppError(code, `${file}: ${words} (SQLite ${thrown.errcode}: ${thrown.message})`, { cause: thrown });
 }

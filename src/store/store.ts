@@ -126,16 +126,18 @@ export class Store implements AsyncDisposable {
 
   /** Writes what was observed, then closes. Concurrent callers share one closing. */
   close(): Promise<void> {
-    this.#closing ??= Promise.resolve().then(() => {
-      this.#observations.flush();
-      this.#connection.close();
-      this.#listeners.clear();
-    });
+    this.#closing ??= this.#end();
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #end(): Promise<void> {
+    this.#observations.flush();
+    this.#connection.close();
+    this.#listeners.clear();
   }
 
   #append(facts: readonly EncodedFact[]): number {
