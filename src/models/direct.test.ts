@@ -53,6 +53,7 @@ describe('an answer', () => {
     const body = JSON.parse(model.requests()[0]?.body ?? '');
     expect(body.model).toBe(name.slice(name.indexOf('/') + 1));
     expect(JSON.stringify(body)).toContain('You plan.');
+    if (endpoint === '/v1/responses') expect(body.store).toBe(false);
   });
 
   test('of Google, with its key in its own header', async () => {

@@ -91,6 +91,8 @@ async function askOnce(
     instructions: instructionsOf(question),
     prompt,
     maxRetries: 0,
+    // OpenAI keeps the answers of its responses API otherwise; nobody asks for them again.
+    providerOptions: { openai: { store: false } },
     abortSignal,
     ...(temperature === undefined ? {} : { temperature }),
     ...(headers === undefined ? {} : { headers: { ...headers } }),

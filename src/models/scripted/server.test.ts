@@ -325,6 +325,8 @@ describe('bad requests', () => {
     ['a body of another API', '/v1/messages', { model: 'm1', input: 'x' }, 400, /no request of/],
     ['a bad marker', '/v1/chat/completions', chatBody('@@model [{"txt":1}]'), 400, /@@model \[0\].*txt/],
     ['an unknown path', '/v2/what', {}, 404, /nothing at/],
+    ['a path that is no path', '//', {}, 404, /nothing at/],
+    ['a body that is too large', '/v1/responses', 'x'.repeat(65 * 1024 * 1024), 413, /larger/],
     ['a release without a name', '/__release', {}, 400, /name/],
   ])('%s', async (_what, path, body, status, message) => {
     const response = await post(await start(), path, body);

@@ -16,6 +16,8 @@ import type { Conversation, Wire } from './wire.ts';
 
 const releaseSchema = z.object({ name: z.string().min(1) });
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
+/** Long, so that no client meets a connection that is just being closed for idleness. */
+const KEEP_ALIVE_MS = 600_000;
 const MAX_STRIKES = 10_000;
 const WIRES: Readonly<Record<string, Wire>> = {
   '/v1/chat/completions': chatCompletions,
@@ -23,7 +25,7 @@ const WIRES: Readonly<Record<string, Wire>> = {
   '/v1/messages': messages,
 };
 
-/** A running scripted model. Its API bases: `<url>/v1` for OpenAI's two APIs, `<url>` (or `<url>/v1`) for Anthropic's. */
+/** A running scripted model. `<url>/v1` is the base of its APIs; Claude Code's `ANTHROPIC_BASE_URL` is `<url>`. */
 export type ScriptedModel = AsyncDisposable & {
   readonly url: string;
   readonly port: number;
@@ -50,7 +52,9 @@ export async function startScriptedModel(
   } = {},
 ): Promise<ScriptedModel> {
   const model = new Model(parseScript(options.script ?? {}), options.logFile ?? null, options.clock ?? systemClock);
-  const server = createServer((request, response) => void model.handle(request, response));
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    void model.handle(request, response);
+  });
   server.listen(options.port ?? 0, '127.0.0.1');
   try {
     await once(server, 'listening');
@@ -99,7 +103,7 @@ class Model {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const pathname = pathOf(request);
     const wire = WIRES[pathname] ?? (pathname.startsWith('/v1/messages') ? messages : chatCompletions);
     const refuse = (status: number, message: string): void =>
       sendJson(response, status, wire.error({ status, type: errorType(status), message }));
@@ -199,21 +203,22 @@ class Model {
   }
 }
 
+const pathOf = (request: IncomingMessage): string => URL.parse(request.url ?? '/', 'http://localhost')?.pathname ?? '';
+
 const headerOf = (request: IncomingMessage, name: string): string | null => {
   const value = request.headers[name];
   return typeof value === 'string' && value !== '' ? value : null;
 };
 
-/** Null if the body is too large. */
+/** Null if the body is too large; it is read to its end, or the client would not read the answer. */
 async function bodyOf(request: IncomingMessage): Promise<string | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return null;
-    chunks.push(chunk);
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return bytes <= MAX_BODY_BYTES ? Buffer.concat(chunks).toString('utf8') : null;
 }
 
 /** Undefined for what is not JSON. */
