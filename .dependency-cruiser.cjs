@@ -48,7 +48,7 @@ const table = Object.entries(allowed).map(([folder, may]) => ({
 const only = (name, module, folders) => ({
   name,
   severity: 'error',
-  from: { path: '^src/', pathNot: [...folders.map((f) => `^src/${f}/`), '\\.test\\.ts$'] },
+  from: { path: '^src/', pathNot: [...folders.map(path), '\\.test\\.ts$'] },
   to: { path: module },
 });
 
@@ -64,7 +64,7 @@ module.exports = {
       to: { dependencyTypes: ['core'] },
     },
     only('only-process-spawns', '^(node:)?child_process$', ['process']),
-    only('only-store-opens-sqlite', '^(node:)?sqlite$', ['store', 'history']),
+    only('only-store-opens-sqlite', '^(node:)?sqlite$', ['store', 'history', 'daemon/lock.ts']),
     only('only-fleet-speaks-nats', '^@nats-io/', ['fleet']),
     {
       name: 'product-never-imports-tests',
@@ -76,7 +76,6 @@ module.exports = {
   options: {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    extensions: ['.ts', '.vue', '.js'],
     doNotFollow: { path: 'node_modules' },
     enhancedResolveOptions: {
       extensions: ['.ts', '.js', '.mjs', '.vue'],
