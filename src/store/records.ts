@@ -1,21 +1,13 @@
 import { z } from 'zod';
 import { AppError } from '../contract/errors.ts';
-import { TokenId } from '../contract/ids.ts';
+import { TokenInfo } from '../contract/shapes.ts';
 import type { Connection, SqlRow } from './connection.ts';
 
 /** A token as it is kept: never itself, only its hash. */
-export const TokenRecord = z.object({
-  id: TokenId,
-  name: z.string(),
+export const TokenRecord = TokenInfo.extend({
   /** SHA-256 of the token, hex. */
   hash: z.string(),
-  scopes: z.array(z.string()),
-  /** The agent that the token was made for; null for people and programs. */
-  agent: z.string().nullable(),
-  createdAt: z.number(),
-  expiresAt: z.number().nullable(),
   revokedAt: z.number().nullable(),
-  lastUsedAt: z.number().nullable(),
 });
 export type TokenRecord = z.infer<typeof TokenRecord>;
 
@@ -44,7 +36,12 @@ export type OutboxItem = {
   readonly createdAt: number;
 };
 
-export type IdempotencyRecord = { readonly inputHash: string; readonly outputId: string; readonly createdAt: number };
+/** What a command with an idempotency key did. `output` null: it was begun, its end is not known. */
+export type IdempotencyRecord = {
+  readonly inputHash: string;
+  readonly output: string | null;
+  readonly createdAt: number;
+};
 
 /** Reads what the store keeps beside the ledger. */
 export type RecordReader = {
@@ -72,8 +69,10 @@ export type RecordReader = {
 export type RecordWriter = {
   readonly meta: RecordReader['meta'] & { readonly set: (key: string, value: string) => void };
   readonly idempotency: RecordReader['idempotency'] & {
-    /** @throws AppError conflict if the key was put before */
+    /** Takes the place of what was put under the key before. */
     readonly put: (scope: string, key: string, record: Omit<IdempotencyRecord, 'createdAt'>) => void;
+    /** The key is free again. */
+    readonly remove: (scope: string, key: string) => void;
   };
   readonly tokens: RecordReader['tokens'] & {
     /** @throws AppError conflict if id or hash are there already */
@@ -121,7 +120,7 @@ export function recordReader(connection: Connection, now: () => number): RecordR
     },
     idempotency: {
       get: (scope, key) => {
-        const sql = 'SELECT inputHash, outputId, createdAt FROM idempotency WHERE scope = ? AND key = ?';
+        const sql = 'SELECT inputHash, output, createdAt FROM idempotency WHERE scope = ? AND key = ?';
         return (connection.get(sql, scope, key) ?? null) as IdempotencyRecord | null;
       },
     },
@@ -165,8 +164,9 @@ export function recordWriter(connection: Connection, now: () => number): RecordW
     meta: { ...reader.meta, set: setMeta },
     idempotency: {
       ...reader.idempotency,
-      put: (scope, key, { inputHash, outputId }) =>
-        write('INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)', scope, key, inputHash, outputId, now()),
+      put: (scope, key, { inputHash, output }) =>
+        write('INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)', scope, key, inputHash, output, now()),
+      remove: (scope, key) => write('DELETE FROM idempotency WHERE scope = ? AND key = ?', scope, key),
     },
     tokens: {
       ...reader.tokens,

@@ -162,12 +162,12 @@ CREATE TABLE outbox (
   UNIQUE (channel, key)
 ) STRICT;
 
--- Which input made which output: a repeated command answers with what it did the first time.
+-- Which input made which output: a repeated command answers as it did the first time. No output: it never ended.
 CREATE TABLE idempotency (
   scope TEXT NOT NULL,
   key TEXT NOT NULL,
   inputHash TEXT NOT NULL,
-  outputId TEXT NOT NULL,
+  output TEXT,
   createdAt INTEGER NOT NULL,
   PRIMARY KEY (scope, key)
 ) STRICT, WITHOUT ROWID;
