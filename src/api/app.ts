@@ -1,0 +1,83 @@
+import { type Context, Hono } from 'hono';
+import type { Log } from '../base/log.ts';
+import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
+import type { Access } from './access.ts';
+import { authenticate } from './auth.ts';
+import { type ApiEnv, addOperations, type OperationParts, refuseMethod } from './operations.ts';
+import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { checkSite } from './site.ts';
+
+export const STREAM_PATH = '/api/v1/stream';
+
+export type AppParts = OperationParts & {
+  readonly access: Access;
+  readonly hosts: ReadonlySet<string>;
+  readonly cookie: string;
+  readonly version: string;
+  /** Why the daemon cannot take work now, in words; null if it can. */
+  readonly notReady: () => string | null;
+  readonly log: Log;
+};
+
+const HEADERS = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+} as const;
+
+/** Every path of the daemon but the WebSocket upgrade. */
+export function makeApp(parts: AppParts): Hono<ApiEnv> {
+  const app = new Hono<ApiEnv>();
+  app.use(async (context, next) => {
+    for (const [name, value] of Object.entries(HEADERS)) context.header(name, value);
+    checkSite(context.env.incoming.headers, parts.hosts);
+    await next();
+  });
+  get(app, '/healthz', (context) => context.json({ ok: true, version: parts.version }));
+  get(app, '/login', (context) => logIn(context, parts));
+  app.use(async (context, next) => {
+    const { headers, method } = context.env.incoming;
+    const isChanging = method !== 'GET' && method !== 'HEAD';
+    context.set('verified', authenticate({ headers, isChanging }, parts.access, parts.cookie));
+    await next();
+  });
+  get(app, '/readyz', (context) => {
+    const reason = parts.notReady();
+    return context.json({ ok: reason === null, reason }, reason === null ? 200 : 503);
+  });
+  addOperations(app, parts);
+  app.notFound((context) => answerProblem(context, new AppError('not_found', `there is no path ${context.req.path}`)));
+  app.onError((thrown, context) => {
+    const error = toAppError(thrown);
+    if (ERRORS[error.code].status >= 500) parts.log.error({ err: thrown, path: context.req.path }, 'a call failed');
+    return answerProblem(context, error);
+  });
+  return app;
+}
+
+type Answer = (context: Context<ApiEnv>) => Response | Promise<Response>;
+
+function get(app: Hono<ApiEnv>, path: string, answer: Answer): void {
+  app.get(path, answer);
+  app.all(path, (context) => refuseMethod(context, ['GET']));
+}
+
+function logIn(context: Context<ApiEnv>, { access, cookie }: AppParts): Response {
+  const session = access.redeemLogin(context.req.query('code') ?? '');
+  if (session === null) {
+    throw new AppError('unauthorized', 'the link was used or is too old: make a new one with `gantry open`');
+  }
+  const expires = new Date(session.expiresAt).toUTCString();
+  context.header('Set-Cookie', `${cookie}=${session.secret}; HttpOnly; SameSite=Strict; Path=/; Expires=${expires}`);
+  return context.redirect('/', 303);
+}
+
+export function answerProblem(context: Context, error: AppError): Response {
+  const problem = problemOf(error);
+  if (error.code === 'unauthorized') context.header('WWW-Authenticate', 'Bearer realm="gantry"');
+  return context.body(JSON.stringify(problem), problem.status as 400, { 'Content-Type': PROBLEM_TYPE });
+}

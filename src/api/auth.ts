@@ -1,0 +1,50 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { AppError } from '../contract/errors.ts';
+import { SCOPES_THAT_SATISFY, type Scope } from '../contract/shapes.ts';
+import type { Access, Verified } from './access.ts';
+
+/** Browsers do not separate cookies by port: the name does. */
+export const cookieName = (port: number): string => `gantry_${port}`;
+
+/**
+ * Who sends this request: by `Authorization: Bearer`, else by the browser's cookie. A request by cookie that changes
+ * something must name its Origin, which `checkSite` has found to be our own.
+ * @throws AppError unauthorized, foreign_origin
+ */
+export function authenticate(
+  { headers, isChanging }: { readonly headers: IncomingHttpHeaders; readonly isChanging: boolean },
+  access: Access,
+  cookie: string,
+): Verified {
+  const { authorization } = headers;
+  const isByCookie = authorization === undefined;
+  const token = isByCookie ? cookieOf(headers, cookie) : /^Bearer +([^\s]+) *$/i.exec(authorization)?.[1];
+  const verified = token === undefined ? null : access.verify(token);
+  if (verified === null) {
+    const what = isByCookie && token === undefined ? 'a token is needed' : 'the token is not valid';
+    throw new AppError('unauthorized', `${what}: send Authorization: Bearer <token>, or log in with \`gantry open\``);
+  }
+  if (isByCookie && isChanging && headers.origin === undefined) {
+    throw new AppError('foreign_origin', 'a change by cookie needs an Origin header');
+  }
+  return verified;
+}
+
+/**
+ * An agent's own token never answers approvals and never hands out rights, whatever its scope.
+ * @throws AppError forbidden
+ */
+export function authorize({ caller }: Verified, scope: Scope): void {
+  const needed = SCOPES_THAT_SATISFY[scope];
+  if (!needed.includes(caller.scope)) {
+    throw new AppError('forbidden', `the token has the scope ${caller.scope}; needed: ${needed.join(' or ')}`);
+  }
+  if (caller.agent !== null && (scope === 'approve' || scope === 'admin')) {
+    throw new AppError('forbidden', `the token of an agent (${caller.agent}) may not do this`);
+  }
+}
+
+function cookieOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const pairs = (headers.cookie ?? '').split(';').map((pair) => pair.trim());
+  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) || undefined;
+}

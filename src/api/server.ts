@@ -1,0 +1,108 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { within } from '../base/wait.ts';
+import { AppError } from '../contract/errors.ts';
+import type { Access } from './access.ts';
+import { makeApp } from './app.ts';
+import { cookieName } from './auth.ts';
+import type { JournalReader } from './fact-pages.ts';
+import type { Handlers } from './handlers.ts';
+import { type IdempotencyKeys, IdempotentRuns } from './idempotency.ts';
+import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { servedHosts } from './site.ts';
+
+export type ApiLimits = {
+  readonly maxBodyBytes: number;
+  /** Nesting of a JSON body. */
+  readonly maxDepth: number;
+};
+
+export const API_LIMITS: ApiLimits = { maxBodyBytes: 8_000_000, maxDepth: 100 };
+
+export type ApiParts = {
+  readonly handlers: Handlers;
+  readonly access: Access;
+  readonly idempotency: IdempotencyKeys;
+  readonly journal: JournalReader;
+  /** The listener is called after every commit that wrote facts. */
+  readonly onCommit: (listener: () => void) => () => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** An address of this machine; loopback unless the person says otherwise. */
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  /** Further `Host` values that are served: `name` or `name:port`. */
+  readonly names?: readonly string[];
+  readonly limits?: Partial<ApiLimits>;
+  readonly version: string;
+  /** Why the daemon cannot take work now, in words; null if it can. */
+  readonly notReady: () => string | null;
+};
+
+export type Api = {
+  readonly url: string;
+  readonly port: number;
+  /** Takes nothing new, lets running calls end for at most `graceMs`, then cuts them off. */
+  readonly close: (graceMs: number) => Promise<void>;
+};
+
+/**
+ * Serves the HTTP API.
+ * @throws AppError port_in_use
+ */
+export async function startApi(parts: ApiParts): Promise<Api> {
+  const limits = { ...API_LIMITS, ...parts.limits };
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 30_000 });
+  const port = await listen(server, parts.host, parts.port);
+  const app = makeApp({
+    ...parts,
+    runs: new IdempotentRuns(parts.idempotency),
+    bodyLimits: { maxBytes: limits.maxBodyBytes, maxDepth: limits.maxDepth },
+    hosts: servedHosts(port, parts.names ?? []),
+    cookie: cookieName(port),
+    onRightsChanged: () => undefined,
+  });
+  const listener = getRequestListener((request, env) => app.fetch(request, env), {
+    overrideGlobalObjects: false,
+    errorHandler: (error) => {
+      const problem = problemOf(new AppError('bad_request', `the request is not valid: ${String(error)}`));
+      return new Response(JSON.stringify(problem), { status: 400, headers: { 'Content-Type': PROBLEM_TYPE } });
+    },
+  });
+  server.on('request', (incoming, outgoing) => {
+    // A closing server must not wait for connections that are kept alive after their last answer.
+    outgoing.once('close', () => setImmediate(() => !server.listening && server.closeIdleConnections()));
+    void listener(incoming, outgoing);
+  });
+  const name = parts.host.includes(':') ? `[${parts.host}]` : parts.host;
+  return { url: `http://${name}:${port}`, port, close: (graceMs) => close(server, graceMs) };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE';
+      const message = isTaken
+        ? `port ${port} on ${host} is taken by another program`
+        : `${host}:${port}: ${error.message}`;
+      reject(new AppError(isTaken ? 'port_in_use' : 'internal', message, { cause: error }));
+    });
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+  });
+}
+
+async function close(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+  server.closeIdleConnections();
+  try {
+    await within(closed, graceMs, () => new AppError('timeout', 'calls are still running'));
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'timeout')) throw error;
+    server.closeAllConnections();
+    await closed;
+  }
+}
