@@ -1,0 +1,23 @@
+import { buildEnvironment } from '../hosts/environment.ts';
+import { PROVIDERS } from '../models/providers.ts';
+import { userConfigFile } from './config.ts';
+import { readConfigFile } from './config-file.ts';
+import type { Environment } from './environment.ts';
+
+/** What the daemon itself needs beside the names that an agent program gets. */
+const OWN =
+  /^(GANTRY_(?!SPAWN$|AGENT$|TASK$|ATTEMPT$|TOKEN$|URL$)|XDG_|ROZET_|OPENROUTER_)|^(USER|LOGNAME|SHELL|SSH_AUTH_SOCK)$/;
+
+/**
+ * The whole environment of a daemon that is started in the background: the allow-listed names, the keys that a planner
+ * may use, and what the user's configuration names. Of what an agent has, nothing that says who it is.
+ * @throws AppError bad_config
+ */
+export function daemonEnvironment(parent: Environment, home: string): Record<string, string> {
+  const config = readConfigFile(userConfigFile(home));
+  const keys = Object.values(PROVIDERS).flatMap(({ keyNames }) => keyNames);
+  const roles = Object.values(config?.roles ?? {}).flatMap(({ env }) => env ?? []);
+  const own = Object.keys(parent).filter((name) => OWN.test(name));
+  const planner = config?.planner?.credential === undefined ? [] : [config.planner.credential];
+  return buildEnvironment(parent, { pass: [...own, ...keys, ...roles, ...planner], extra: { GANTRY_HOME: home } });
+}

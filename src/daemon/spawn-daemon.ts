@@ -1,0 +1,183 @@
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { until } from '../base/wait.ts';
+import { AppError, ERRORS, type ErrorCode } from '../contract/errors.ts';
+import { isAlive } from '../process/identity.ts';
+import { type RunningProcess, startProcess } from '../process/spawn.ts';
+import { stopStranger } from '../process/stop.ts';
+import { daemonEnvironment } from './daemon-environment.ts';
+import { type DaemonRecord, readDaemonFile } from './daemon-file.ts';
+import type { Environment } from './environment.ts';
+import { makePrivateDirectory } from './private-file.ts';
+import { readAdminToken } from './tokens-file.ts';
+
+export type RunningDaemon = {
+  readonly url: string;
+  /** The home's admin token. */
+  readonly token: string;
+  readonly pid: number;
+  readonly version: string;
+  /** Whether this call started it. */
+  readonly isStarted: boolean;
+};
+
+const READY_LIMIT_MS = 30_000;
+const POLL_MS = 50;
+const ANSWER_LIMIT_MS = 5_000;
+const LAST_LINES = 15;
+
+/** What the daemon writes to stderr as its last line when it cannot start. */
+export const StartFailure = z.object({
+  startFailed: z.object({
+    code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
+    message: z.string(),
+    details: z.record(z.string(), z.unknown()).optional(),
+  }),
+});
+
+/** The daemon of this home, if one runs and is ready. @throws AppError bad_config */
+export async function findDaemon(home: string): Promise<RunningDaemon | null> {
+  const record = readDaemonFile(home);
+  const token = record && readAdminToken(home);
+  if (!record || token === null) return null;
+  return (await isReady(record, token)) ? { ...pick(record), token, isStarted: false } : null;
+}
+
+/**
+ * The daemon of this home, started in the background if none runs. Several callers at once start one.
+ * @throws AppError daemon_unreachable if it does not run and may not be started; timeout if it is not ready in time;
+ *   otherwise what kept it from starting, as `port_in_use` or `bad_config`
+ */
+export async function ensureDaemon(options: {
+  readonly home: string;
+  readonly environment: Environment;
+  readonly port?: number;
+  readonly isStartAllowed: boolean;
+  readonly limitMs?: number;
+}): Promise<RunningDaemon> {
+  const { home, isStartAllowed } = options;
+  const found = await findDaemon(home);
+  if (found) return found;
+  if (!isStartAllowed && readDaemonFile(home) === null) {
+    throw new AppError('daemon_unreachable', `no daemon runs for ${home}: start it with \`gantry up\``);
+  }
+  const child = isStartAllowed ? await start(options) : null;
+  return await waitUntilReady(home, child, options.limitMs ?? READY_LIMIT_MS);
+}
+
+async function start({ home, environment, port }: Parameters<typeof ensureDaemon>[0]): Promise<RunningProcess> {
+  makePrivateDirectory(join(home, 'logs'));
+  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url));
+  const flags = port === undefined ? [] : ['--port', String(port)];
+  return await startProcess({
+    command: [process.execPath, main, '--home', home, ...flags],
+    cwd: home,
+    env: daemonEnvironment(environment, home),
+    marker: `gantry-daemon:${home}`,
+    stdin: 'ignore',
+    output: { file: logFile(home) },
+  });
+}
+
+export const logFile = (home: string): string => join(home, 'logs', 'daemon.log');
+
+async function waitUntilReady(home: string, child: RunningProcess | null, limitMs: number): Promise<RunningDaemon> {
+  let hasEnded = false;
+  void child?.exited.then(() => {
+    hasEnded = true;
+  });
+  const lastWords = new AppError('timeout', `the daemon of ${home} was not ready within ${limitMs} ms`);
+  try {
+    return await until(
+      async () => {
+        const found = await findDaemon(home);
+        if (found) return { ...found, isStarted: child !== null && found.pid === child.identity.pid };
+        if (hasEnded && child) await explainEnd(child);
+        return null;
+      },
+      { everyMs: POLL_MS, limitMs },
+      () => lastWords,
+    );
+  } catch (error) {
+    if (error !== lastWords || !child) throw error;
+    // What never got ready must not stay behind, nor answer later.
+    const { code, signal } = await child.stop({ graceMs: ANSWER_LIMIT_MS });
+    throw new AppError('timeout', `${lastWords.message}; its last words:\n${await tail(child)}`, {
+      details: { code, signal },
+    });
+  }
+}
+
+/** Another daemon that was faster is waited for; every other end is an error. */
+async function explainEnd(child: RunningProcess): Promise<void> {
+  const output = await child.lastOutput();
+  const failure = output
+    .split('\n')
+    .map(parseFailure)
+    .findLast((found) => found !== null);
+  if (failure?.code === 'daemon_running') return;
+  const details = failure?.details;
+  if (failure) throw new AppError(failure.code, failure.message, details && { details });
+  const { code, signal } = await child.exited;
+  const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+  throw new AppError(
+    'daemon_unreachable',
+    `the daemon ended at its start (${how}); its last words:\n${await tail(child)}`,
+  );
+}
+
+function parseFailure(line: string): z.infer<typeof StartFailure>['startFailed'] | null {
+  if (!line.startsWith('{"startFailed"')) return null;
+  return StartFailure.safeParse(JSON.parse(line)).data?.startFailed ?? null;
+}
+
+const tail = async (child: RunningProcess): Promise<string> =>
+  (await child.lastOutput()).trimEnd().split('\n').slice(-LAST_LINES).join('\n');
+
+/**
+ * Asks the daemon of this home to end, waits graceMs, then ends it with all that it started.
+ * @returns what was stopped; null if none runs
+ */
+export async function stopDaemon(
+  home: string,
+  { graceMs }: { readonly graceMs: number },
+): Promise<{ readonly pid: number; readonly isKilled: boolean } | null> {
+  const record = readDaemonFile(home);
+  if (!record) return null;
+  const late = new AppError('timeout', 'the daemon has not ended');
+  try {
+    process.kill(record.pid, 'SIGTERM');
+    await until(
+      () => (isAlive(record) ? null : true),
+      { everyMs: POLL_MS, limitMs: graceMs },
+      () => late,
+    );
+    return { pid: record.pid, isKilled: false };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return { pid: record.pid, isKilled: false };
+    if (error !== late) throw error;
+    await stopStranger(record, `gantry-daemon:${home}`, { graceMs: 0 });
+    return { pid: record.pid, isKilled: true };
+  }
+}
+
+const pick = ({ url, pid, version }: DaemonRecord): Pick<RunningDaemon, 'url' | 'pid' | 'version'> => ({
+  url,
+  pid,
+  version,
+});
+
+/** `/readyz` answers 200. Not `fetch`: loading it would cost a command more time than the call. */
+const isReady = ({ url }: DaemonRecord, token: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const headers = { Authorization: `Bearer ${token}` };
+    const request = get(`${url}/readyz`, { headers, agent: false, timeout: ANSWER_LIMIT_MS }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on('timeout', () => request.destroy(new Error('no answer')));
+    // Nobody listens (yet), or the daemon is busy: asked again by whoever waits.
+    request.on('error', () => resolve(false));
+  });
