@@ -156,7 +156,7 @@ export function recordWriter(connection: Connection, now: () => number): RecordW
   const setMeta = (key: string, value: string): void =>
     write('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value', key, value);
   const changeToken = (id: string, patch: Partial<TokenRecord>): TokenRecord => {
-    const token = TokenRecord.parse({ ...needed(reader.tokens.get(id), `token ${id}`), ...patch });
+    const token = valid(TokenRecord, { ...needed(reader.tokens.get(id), `token ${id}`), ...patch });
     write('UPDATE tokens SET doc = ? WHERE id = ?', JSON.stringify(token), id);
     return token;
   };
@@ -171,7 +171,7 @@ export function recordWriter(connection: Connection, now: () => number): RecordW
     tokens: {
       ...reader.tokens,
       put: (token) => {
-        const doc = JSON.stringify(TokenRecord.parse(token));
+        const doc = JSON.stringify(valid(TokenRecord, token));
         write('INSERT INTO tokens (id, hash, doc) VALUES (?, ?, ?)', token.id, token.hash, doc);
       },
       revoke: (id) => changeToken(id, { revokedAt: now() }),
@@ -183,10 +183,10 @@ export function recordWriter(connection: Connection, now: () => number): RecordW
         write(
           'INSERT INTO processes (id, doc) VALUES (?, ?)',
           process.id,
-          JSON.stringify(ProcessRecord.parse(process)),
+          JSON.stringify(valid(ProcessRecord, process)),
         ),
       patch: (id, patch) => {
-        const process = ProcessRecord.parse({ ...needed(reader.processes.get(id), `process ${id}`), ...patch });
+        const process = valid(ProcessRecord, { ...needed(reader.processes.get(id), `process ${id}`), ...patch });
         write('UPDATE processes SET doc = ? WHERE id = ?', JSON.stringify(process), id);
         return process;
       },
@@ -219,6 +219,12 @@ function decode<T>(schema: z.ZodType<T>, row: SqlRow): T {
   const parsed = schema.safeParse(JSON.parse(String(row.doc)));
   if (parsed.success) return parsed.data;
   throw new AppError('store_corrupt', `a record cannot be read: ${z.prettifyError(parsed.error)}`);
+}
+
+function valid<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new AppError('internal', `a record is not valid: ${z.prettifyError(parsed.error)}`);
 }
 
 function needed<T>(found: T | null, what: string): T {
