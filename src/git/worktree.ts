@@ -1,0 +1,147 @@
+import { lstat, realpath, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type Git, gitRefused } from './git.ts';
+import { status } from './inspect.ts';
+import { branchOf, branchRef, checkNewBranch, commitOf, type Worktree, worktrees } from './refs.ts';
+import { keepCommit, snapshot } from './snapshot.ts';
+
+export type WorktreeSpec = {
+  readonly repoRoot: string;
+  /** Absolute; nothing may be there yet. */
+  readonly path: string;
+  /** A new one. */
+  readonly branch: string;
+  /** Commit, branch or tag to start from. */
+  readonly base: string;
+};
+
+/**
+ * Makes a worktree on a new branch and checks branch, commit and cleanness; answers the commit. If it fails, nothing is left.
+ * @throws AppError `git_failed`: `path_taken`, `branch_invalid`, `branch_exists`, `base_missing`, `not_clean`
+ */
+export function addWorktree(git: Git, spec: WorktreeSpec): Promise<string> {
+  const { repoRoot, path, branch, base } = spec;
+  return git.exclusive(repoRoot, async () => {
+    if (await isThere(path)) throw gitRefused('path_taken', `${path} exists already`);
+    if (await registered(git, repoRoot, path)) {
+      throw gitRefused('path_taken', `${path} is gone, but git still has it as a worktree of ${repoRoot}`);
+    }
+    const commit = await checkNewBranch(git, repoRoot, branch, base);
+    try {
+      await git.run(repoRoot, ['worktree', 'add', '--quiet', '--no-track', '-b', branch, '--', path, commit]);
+      await verifyNew(git, spec, commit);
+      return commit;
+    } catch (error) {
+      await undoAdd(git, spec, commit);
+      throw error;
+    }
+  });
+}
+
+async function verifyNew(git: Git, { path, branch }: WorktreeSpec, commit: string): Promise<void> {
+  const head = await commitOf(git, path, 'HEAD');
+  if (head !== commit || (await branchOf(git, path)) !== branch) {
+    throw gitRefused('refused', `git made ${path} at ${head} instead of "${branch}" at ${commit}`);
+  }
+  const changed = (await status(git, path)).map((entry) => entry.path);
+  if (changed.length > 0) {
+    const names = changed.slice(0, 5).join(', ');
+    throw gitRefused(
+      'not_clean',
+      `a fresh checkout of ${commit} has changes at once (${names}): its line ends or filters do not agree with its attributes`,
+    );
+  }
+}
+
+async function undoAdd(git: Git, { repoRoot, path, branch }: WorktreeSpec, commit: string): Promise<void> {
+  if (await registered(git, repoRoot, path)) await git.run(repoRoot, removal(path));
+  await rm(path, { recursive: true, force: true });
+  const ref = branchRef(branch);
+  if ((await commitOf(git, repoRoot, ref)) === commit) await git.run(repoRoot, ['update-ref', '-d', ref, commit]);
+}
+
+/**
+ * Removes a worktree; its branch stays. What neither a branch nor git's ignore rules cover is saved first, at
+ * `refs/gantry/snapshots/<snapshotName>`: answers that commit, or null if all was committed. A worktree that is gone
+ * already is only forgotten. Programs that write there must have ended.
+ * @throws AppError `git_failed`: `not_a_worktree`; `submodule_changed` for what a snapshot cannot hold. Then all is as before.
+ */
+export function removeWorktree(
+  git: Git,
+  spec: { readonly repoRoot: string; readonly path: string; readonly snapshotName: string },
+): Promise<{ readonly snapshot: string | null }> {
+  const { repoRoot, path } = spec;
+  return git.exclusive(repoRoot, async () => {
+    const worktree = await registered(git, repoRoot, path);
+    const exists = await isThere(path);
+    if (worktree?.isMain) throw gitRefused('not_a_worktree', `${path} is the main checkout of ${repoRoot}`);
+    if (exists && !worktree) throw gitRefused('not_a_worktree', `${path} is not a worktree of ${repoRoot}`);
+    const saved = exists ? await saveAll(git, path, spec.snapshotName) : null;
+    if (worktree) await git.run(repoRoot, removal(path));
+    if (await isThere(path)) throw gitRefused('refused', `${path} is still there after git removed it`);
+    return { snapshot: saved };
+  });
+}
+
+async function saveAll(git: Git, path: string, name: string): Promise<string | null> {
+  const submodules = (await status(git, path)).filter((entry) => entry.isSubmodule).map((entry) => entry.path);
+  if (submodules.length > 0) {
+    throw gitRefused('submodule_changed', `${path} has unsaved work in submodules: ${submodules.join(', ')}`);
+  }
+  const spec = { path, name, message: `Snapshot of ${basename(path)} before its removal\n` };
+  const saved = await snapshot(git, spec);
+  const head = await commitOf(git, path, 'HEAD');
+  if (saved !== null || head === null || (await branchOf(git, path)) !== null) return saved;
+  await keepCommit(git, spec, head);
+  return head;
+}
+
+/** Twice --force: also one that is locked, as after a kill in the middle of its making. */
+const removal = (path: string): string[] => ['worktree', 'remove', '--force', '--force', '--', path];
+
+async function registered(git: Git, repoRoot: string, path: string): Promise<Worktree | null> {
+  const places = [path, await resolved(path)];
+  return (await worktrees(git, repoRoot)).find((worktree) => places.includes(worktree.path)) ?? null;
+}
+
+/** Also of a path that does not exist, as far as its directory does. */
+async function resolved(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return path === dirname(path) ? path : join(await resolved(dirname(path)), basename(path));
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/**
+ * Checks an existing branch out into a worktree at `path`, as after a kill between the two halves of `addWorktree`, or for
+ * a workspace that was removed. What lies at `path` unregistered is not touched.
+ * @throws AppError `git_failed`: `path_taken`, `branch_checked_out`, `base_missing`
+ */
+export function restoreWorktree(git: Git, spec: Omit<WorktreeSpec, 'base'>): Promise<void> {
+  const { repoRoot, path, branch } = spec;
+  return git.exclusive(repoRoot, async () => {
+    const known = await registered(git, repoRoot, path);
+    if (known?.branch === branch && (await isThere(path))) {
+      // Made, and perhaps cut off in the checkout: its index tells what is missing, what was written stays.
+      await git.run(path, ['reset', '--mixed', '--quiet']);
+      return;
+    }
+    if (known) throw gitRefused('path_taken', `${path} has ${known.branch ?? 'no branch'} checked out, not "${branch}"`);
+    if (await isThere(path)) throw gitRefused('path_taken', `${path} exists already`);
+    const holder = (await worktrees(git, repoRoot)).find((worktree) => worktree.branch === branch);
+    if (holder && holder.path !== path) throw gitRefused('branch_checked_out', `"${branch}" is checked out in ${holder.path}`);
+    await git.run(repoRoot, ['worktree', 'add', '--quiet', '--force', '--', path, branch]);
+  });
+}
