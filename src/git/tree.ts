@@ -1,4 +1,4 @@
-import { copyFile, lstat, mkdtemp, rm, stat, utimes } from 'node:fs/promises';
+import { copyFile, lstat, mkdtemp, realpath, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Git, gitRefused } from './git.ts';
@@ -12,7 +12,12 @@ const MAX_DEPTH = 4;
  * Not in it: empty directories, sockets and pipes, and what a submodule holds beyond its recorded commit.
  */
 export async function treeOfFiles(git: Git, checkout: string): Promise<string> {
-  const gitDir = await git.read(checkout, ['rev-parse', '--absolute-git-dir']);
+  const [gitDir = '', top] = (await git.read(checkout, ['rev-parse', '--absolute-git-dir', '--show-toplevel'])).split(
+    '\n',
+  );
+  // Without its own .git it would be taken for a part of whatever repository it lies in.
+  if (top !== (await realpath(checkout)))
+    throw gitRefused('not_a_worktree', `${checkout} is not the top of a checkout`);
   const scratch = await mkdtemp(join(tmpdir(), 'gantry-index-'));
   try {
     await copyIndex(join(gitDir, 'index'), join(scratch, 'index-0'));

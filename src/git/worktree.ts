@@ -55,10 +55,12 @@ async function verifyNew(git: Git, { path, branch }: WorktreeSpec, commit: strin
 
 async function undoAdd(git: Git, { repoRoot, path, branch }: WorktreeSpec, commit: string): Promise<void> {
   if (await registered(git, repoRoot, path)) await git.run(repoRoot, removal(path));
-  await rm(path, { recursive: true, force: true });
+  if (await isThere(path)) await rm(path, { recursive: true });
   const ref = branchRef(branch);
   if ((await commitOf(git, repoRoot, ref)) === commit) await git.run(repoRoot, ['update-ref', '-d', ref, commit]);
 }
+
+type RemovalSpec = { readonly repoRoot: string; readonly path: string; readonly snapshotName: string };
 
 /**
  * Removes a worktree; its branch stays. What neither a branch nor git's ignore rules cover is saved first, at
@@ -66,24 +68,23 @@ async function undoAdd(git: Git, { repoRoot, path, branch }: WorktreeSpec, commi
  * already is only forgotten. Programs that write there must have ended.
  * @throws AppError `git_failed`: `not_a_worktree`; `submodule_changed` for what a snapshot cannot hold. Then all is as before.
  */
-export function removeWorktree(
-  git: Git,
-  spec: { readonly repoRoot: string; readonly path: string; readonly snapshotName: string },
-): Promise<{ readonly snapshot: string | null }> {
+export function removeWorktree(git: Git, spec: RemovalSpec): Promise<{ readonly snapshot: string | null }> {
   const { repoRoot, path } = spec;
   return git.exclusive(repoRoot, async () => {
     const worktree = await registered(git, repoRoot, path);
     const exists = await isThere(path);
     if (worktree?.isMain) throw gitRefused('not_a_worktree', `${path} is the main checkout of ${repoRoot}`);
     if (exists && !worktree) throw gitRefused('not_a_worktree', `${path} is not a worktree of ${repoRoot}`);
-    const saved = exists ? await saveAll(git, path, spec.snapshotName) : null;
+    const saved = exists ? await saveAll(git, spec) : null;
     if (worktree) await git.run(repoRoot, removal(path));
     if (await isThere(path)) throw gitRefused('refused', `${path} is still there after git removed it`);
     return { snapshot: saved };
   });
 }
 
-async function saveAll(git: Git, path: string, name: string): Promise<string | null> {
+async function saveAll(git: Git, { repoRoot, path, snapshotName: name }: RemovalSpec): Promise<string | null> {
+  const [store, own] = await Promise.all([repoRoot, path].map((place) => git.read(place, OBJECT_STORE)));
+  if (store !== own) throw gitRefused('not_a_worktree', `${path} has become a checkout of ${own} instead of ${store}`);
   const submodules = (await status(git, path)).filter((entry) => entry.isSubmodule).map((entry) => entry.path);
   if (submodules.length > 0) {
     throw gitRefused('submodule_changed', `${path} has unsaved work in submodules: ${submodules.join(', ')}`);
@@ -95,6 +96,8 @@ async function saveAll(git: Git, path: string, name: string): Promise<string | n
   await keepCommit(git, spec, head);
   return head;
 }
+
+const OBJECT_STORE = ['rev-parse', '--path-format=absolute', '--git-common-dir'];
 
 /** Twice --force: also one that is locked, as after a kill in the middle of its making. */
 const removal = (path: string): string[] => ['worktree', 'remove', '--force', '--force', '--', path];
@@ -109,7 +112,7 @@ async function resolved(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isMissing(error)) throw error;
     return path === dirname(path) ? path : join(await resolved(dirname(path)), basename(path));
   }
 }
@@ -119,9 +122,15 @@ async function isThere(path: string): Promise<boolean> {
     await lstat(path);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (isMissing(error)) return false;
     throw error;
   }
+}
+
+/** Nothing is there, or a file is where a directory should be. */
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 /**
@@ -138,10 +147,12 @@ export function restoreWorktree(git: Git, spec: Omit<WorktreeSpec, 'base'>): Pro
       await git.run(path, ['reset', '--mixed', '--quiet']);
       return;
     }
-    if (known) throw gitRefused('path_taken', `${path} has ${known.branch ?? 'no branch'} checked out, not "${branch}"`);
+    if (known)
+      throw gitRefused('path_taken', `${path} has ${known.branch ?? 'no branch'} checked out, not "${branch}"`);
     if (await isThere(path)) throw gitRefused('path_taken', `${path} exists already`);
     const holder = (await worktrees(git, repoRoot)).find((worktree) => worktree.branch === branch);
-    if (holder && holder.path !== path) throw gitRefused('branch_checked_out', `"${branch}" is checked out in ${holder.path}`);
+    if (holder && holder.path !== path)
+      throw gitRefused('branch_checked_out', `"${branch}" is checked out in ${holder.path}`);
     await git.run(repoRoot, ['worktree', 'add', '--quiet', '--force', '--', path, branch]);
   });
 }
