@@ -1,0 +1,356 @@
+import type { BackendEvent, BackendSession, EndReason } from '../backends/backend.ts';
+import { newId } from '../base/ids.ts';
+import { type Deferred, deferred } from '../base/wait.ts';
+import type { Approval, ApprovalState, ApprovalSubject, Decision, ToolCall } from '../contract/approval.ts';
+import type { Caller } from '../contract/caller.ts';
+import { AppError } from '../contract/errors.ts';
+import type { FactSubject } from '../contract/fact.ts';
+import type { ApprovalId, SessionId } from '../contract/ids.ts';
+import type { Project } from '../contract/project.ts';
+import { isSessionOver, type Session } from '../contract/session.ts';
+import type { Transaction } from '../store/store.ts';
+import { grantFor } from './grants.ts';
+import type { Parts } from './parts.ts';
+import { decide } from './policy.ts';
+import type { Settings } from './settings.ts';
+
+/** Whose questions these are, and how an answer gets back. */
+export type Asker = Pick<BackendSession, 'answer'> & {
+  readonly id: SessionId;
+  readonly subject: Partial<FactSubject>;
+  readonly ended: Promise<void>;
+};
+type Asked = Extract<BackendEvent, { type: 'asked' }>;
+
+const STATE_OF: Readonly<Record<Decision['type'], ApprovalState>> = {
+  allow: 'allowed',
+  deny: 'denied',
+  answer: 'answered',
+};
+
+/** The one inbox: the policy answers what it can; the rest waits for a person, at most until its deadline. */
+export class Approvals {
+  readonly #parts: Parts;
+  readonly #live = new Map<SessionId, Asker>();
+  /** Gantry's own questions (may this check run?): who waits for them. */
+  readonly #own = new Map<ApprovalId, Deferred<Decision>>();
+  readonly #timers = new Map<ApprovalId, () => void>();
+  #isStopped = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Arms the deadlines of what was pending when an earlier daemon ended. */
+  start(): void {
+    for (const approval of this.#parts.store.read.approvals.list({ state: 'pending' })) this.#arm(approval);
+  }
+
+  /** What is pending stays pending for the next daemon, whatever becomes of the sessions now. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+  }
+
+  attach(session: Asker): void {
+    this.#live.set(session.id, session);
+  }
+
+  /** What a dead session asked stays pending: a resumed one that asks the same gets the answer. A closed one takes its questions along. */
+  detach(session: Asker, reason: EndReason): void {
+    if (this.#live.get(session.id) === session) this.#live.delete(session.id);
+    if (reason.type === 'closed' && !this.#isStopped) this.withdrawAll(session.id, 'the session ended');
+  }
+
+  /** Every session that was let go has written its last word. */
+  async drained(): Promise<void> {
+    await Promise.all([...this.#live.values()].map((session) => session.ended));
+  }
+
+  withdrawAll(sessionId: SessionId, cause: string): void {
+    const pending = this.#parts.store.read.approvals.list({ sessionId, state: 'pending' });
+    for (const approval of pending) this.#withdraw(approval, cause);
+  }
+
+  withdrawn(sessionId: SessionId, nativeId: string, cause: string): void {
+    const pending = this.#parts.store.read.approvals.list({ sessionId, state: 'pending' });
+    for (const approval of pending) if (approval.nativeId === nativeId) this.#withdraw(approval, cause);
+  }
+
+  /** An agent asks. */
+  async asked(live: Asker, event: Asked): Promise<void> {
+    const session = this.#parts.store.read.sessions.need(live.id);
+    const again = this.#askedBefore(session, event);
+    if (again) return this.#rebind(live, again, event.nativeId);
+    if (session.purpose === 'planner') {
+      await live.answer(event.nativeId, { type: 'deny', reason: 'Planning changes nothing: answer with the plan.' });
+      return;
+    }
+    const verdict = event.subject.type === 'permission' ? this.#judge(session, event.subject.call) : null;
+    if (verdict === null || verdict.action === 'ask') {
+      this.#open(session, event.subject, event.nativeId, event.isFromChild, verdict?.reason ?? null);
+      return;
+    }
+    const call = event.subject.type === 'permission' ? event.subject.call : null;
+    this.#parts.store.commit((tx) => {
+      if (call)
+        tx.record('policy.decided', { call, verdict, approvalId: null }, live.subject, `policy:${verdict.rule}`);
+    });
+    const decision: Decision =
+      verdict.action === 'allow'
+        ? { type: 'allow', scope: 'once', expiresAt: null }
+        : { type: 'deny', reason: verdict.reason ?? `The policy denies this (${verdict.rule}).` };
+    await live.answer(event.nativeId, decision);
+  }
+
+  /** Gantry's own question about a command it would run for a task: the policy's answer, or a person's. */
+  async askOwn(session: Session, call: ToolCall, signal: AbortSignal): Promise<Decision> {
+    const verdict = this.#judge(session, call);
+    if (verdict.action === 'allow') return { type: 'allow', scope: 'once', expiresAt: null };
+    if (verdict.action === 'deny')
+      return { type: 'deny', reason: verdict.reason ?? `the policy denies it (${verdict.rule})` };
+    const before = this.#parts.store.read.approvals
+      .list({ sessionId: session.id })
+      .findLast((a) => a.nativeId.startsWith('check:') && isSame(a.subject, { type: 'permission', call }));
+    if (before?.decision) return before.decision;
+    const approval =
+      before?.state === 'pending'
+        ? before
+        : this.#open(
+            session,
+            { type: 'permission', call },
+            `check:${newId('chk', this.#parts.clock.now())}`,
+            false,
+            'Gantry would run this to check the work',
+          );
+    const waiter = deferred<Decision>();
+    this.#own.set(approval.id, waiter);
+    const onAbort = (): void => waiter.resolve({ type: 'deny', reason: 'the attempt was ended' });
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await waiter.promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#own.delete(approval.id);
+    }
+  }
+
+  /**
+   * A person (or the deadline) decides.
+   * @throws AppError `not_found`, `already_answered`, `forbidden` for an agent's own token, `bad_request` for an answer of the wrong kind.
+   */
+  decide(id: ApprovalId, decision: Decision, caller: Caller): Approval {
+    if (caller.agent !== null) throw new AppError('forbidden', 'An agent cannot answer approvals, its own or others’.');
+    const approval = this.#parts.store.read.approvals.need(id);
+    if (approval.state !== 'pending') {
+      throw new AppError(
+        'already_answered',
+        `${id} is ${approval.state} already, by ${approval.decidedBy ?? 'Gantry'}: ${approval.cause ?? ''}`,
+      );
+    }
+    checkKind(approval, decision);
+    return this.#settle(approval, STATE_OF[decision.type], decision, caller.actor, reasonOf(decision));
+  }
+
+  #judge(session: Session, call: ToolCall): ReturnType<typeof decide> {
+    const { store, clock } = this.#parts;
+    const { project, settings } = this.#context(session);
+    const role = session.agent?.split('/')[1] ?? settings.defaultRole;
+    const grants = store.read.grants
+      .list({ state: 'active' })
+      .filter((g) => (g.scope === 'session' ? g.sessionId === session.id : g.projectId === project?.id));
+    const input = { call, role, isReadOnly: settings.roles[role]?.isReadOnly ?? false, backend: session.backend };
+    return decide(input, settings.policy, grants, clock.now());
+  }
+
+  #context(session: Session): { readonly project: Project | undefined; readonly settings: Settings } {
+    const { store, settingsFor } = this.#parts;
+    const attempt = session.attemptId ? store.read.attempts.need(session.attemptId) : null;
+    const projectId = attempt ? store.read.requests.need(attempt.requestId).projectId : null;
+    const active = store.read.projects.list({ state: 'active' });
+    const project = active.find((p) => p.id === projectId || (projectId === null && p.path === session.directory));
+    return { project, settings: settingsFor(project?.path ?? session.directory) };
+  }
+
+  #askedBefore(session: Session, event: Asked): Approval | undefined {
+    return this.#parts.store.read.approvals
+      .list({ sessionId: session.id })
+      .findLast(
+        (a) => (a.state === 'pending' || (a.decision !== null && !a.isDelivered)) && isSame(a.subject, event.subject),
+      );
+  }
+
+  async #rebind(live: Asker, approval: Approval, nativeId: string): Promise<void> {
+    this.#parts.store.commit((tx) =>
+      tx.approvals.update(approval.id, { nativeId }, { actor: 'gantry', cause: 'asked again after a restart' }),
+    );
+    if (approval.decision) await this.#deliver(live, { ...approval, nativeId });
+  }
+
+  #open(
+    session: Session,
+    subject: ApprovalSubject,
+    nativeId: string,
+    isFromChild: boolean,
+    cause: string | null,
+  ): Approval {
+    const { store, clock } = this.#parts;
+    const now = clock.now();
+    const attempt = session.attemptId ? store.read.attempts.need(session.attemptId) : null;
+    const { project, settings } = this.#context(session);
+    const row: Approval = {
+      id: newId('apr', now),
+      subject,
+      sessionId: session.id,
+      attemptId: session.attemptId,
+      taskId: attempt?.taskId ?? null,
+      requestId: attempt?.requestId ?? null,
+      agent: session.agent,
+      backend: session.backend,
+      project: project?.name ?? session.directory,
+      nativeId,
+      isFromChild,
+      state: 'pending',
+      decision: null,
+      decidedBy: null,
+      cause,
+      isDelivered: false,
+      expiresAt: now + settings.limits.approvalTimeout,
+      createdAt: now,
+      updatedAt: now,
+    };
+    store.commit((tx) => {
+      tx.approvals.insert(row, {
+        actor: session.agent ? `agent:${session.agent}` : 'gantry',
+        cause: 'waits for a person',
+      });
+      if (!isSessionOver(session.state)) {
+        const activity = subject.type === 'question' ? 'waiting-answer' : 'waiting-approval';
+        tx.sessions.update(session.id, { activity }, { actor: 'gantry' });
+      }
+    });
+    this.#arm(row);
+    return row;
+  }
+
+  #arm(approval: Approval): void {
+    const cancel = this.#parts.clock.after(approval.expiresAt - this.#parts.clock.now(), () => {
+      const row = this.#parts.store.read.approvals.get(approval.id);
+      if (row?.state !== 'pending') return;
+      const minutes = Math.round((row.expiresAt - row.createdAt) / 6_000) / 10;
+      const reason = `Nobody answered within ${minutes} min, so it was denied.`;
+      this.#settle(row, 'expired', { type: 'deny', reason }, 'deadline', reason);
+    });
+    this.#timers.set(approval.id, cancel);
+  }
+
+  #disarm(id: ApprovalId): void {
+    this.#timers.get(id)?.();
+    this.#timers.delete(id);
+  }
+
+  #withdraw(approval: Approval, cause: string): void {
+    this.#disarm(approval.id);
+    this.#parts.store.commit((tx) =>
+      tx.approvals.move(
+        approval.id,
+        'pending',
+        'withdrawn',
+        { cause, decidedBy: 'gantry' },
+        { actor: 'gantry', cause },
+      ),
+    );
+    this.#own.get(approval.id)?.resolve({ type: 'deny', reason: cause });
+  }
+
+  #settle(approval: Approval, to: ApprovalState, decision: Decision, by: string, cause: string): Approval {
+    this.#disarm(approval.id);
+    const settled = this.#parts.store.commit((tx) => {
+      const row = tx.approvals.move(
+        approval.id,
+        'pending',
+        to,
+        { decision, decidedBy: by, cause },
+        { actor: by, cause },
+      );
+      this.#grant(tx, row, decision, by);
+      const session = tx.sessions.need(row.sessionId);
+      if (!isSessionOver(session.state)) tx.sessions.update(session.id, { activity: 'busy' }, { actor: 'gantry' });
+      return row;
+    });
+    const own = this.#own.get(approval.id);
+    const live = this.#live.get(approval.sessionId);
+    if (own) own.resolve(decision);
+    else if (live) {
+      this.#deliver(live, settled).catch((error: unknown) => {
+        // Kept as decided and not delivered: it is handed over when the session asks again.
+        this.#parts.log.error({ err: error, approval: approval.id }, 'an answer did not reach the agent');
+      });
+    }
+    return settled;
+  }
+
+  async #deliver(live: Asker, approval: Approval): Promise<void> {
+    if (!approval.decision) return;
+    const taken = await live.answer(approval.nativeId, approval.decision);
+    this.#parts.store.commit((tx) => {
+      tx.approvals.update(approval.id, { isDelivered: true }, { actor: 'gantry' });
+      if (taken === 'gone')
+        tx.record(
+          'notice',
+          { level: 'warning', text: `${approval.id} was answered, but the agent no longer asks` },
+          live.subject,
+          'gantry',
+        );
+    });
+  }
+
+  #grant(tx: Transaction, approval: Approval, decision: Decision, by: string): void {
+    if (decision.type !== 'allow' || decision.scope === 'once' || approval.subject.type !== 'permission') return;
+    const session = tx.sessions.need(approval.sessionId);
+    const projectId = this.#context(session).project?.id ?? null;
+    tx.grants.insert(
+      grantFor(approval, decision.scope, {
+        sessionId: session.id,
+        projectId,
+        by,
+        expiresAt: decision.expiresAt,
+        now: this.#parts.clock.now(),
+      }),
+      {
+        actor: by,
+      },
+    );
+  }
+}
+
+const isSame = (a: ApprovalSubject, b: ApprovalSubject): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+function reasonOf(decision: Decision): string {
+  if (decision.type === 'deny') return decision.reason;
+  return decision.type === 'allow' ? `allowed: ${decision.scope}` : 'answered';
+}
+
+function checkKind(approval: Approval, decision: Decision): void {
+  const { subject } = approval;
+  if (decision.type === 'allow' && subject.type !== 'permission') {
+    throw new AppError('bad_request', `${approval.id} is a question: answer it, or deny it`);
+  }
+  if (decision.type === 'answer') {
+    if (subject.type !== 'question')
+      throw new AppError('bad_request', `${approval.id} is a permission: allow or deny it`);
+    if (decision.answers.length !== subject.questions.length) {
+      throw new AppError(
+        'bad_request',
+        `${approval.id} has ${subject.questions.length} question(s), ${decision.answers.length} answer(s) were given`,
+      );
+    }
+    subject.questions.forEach((question, i) => {
+      const labels = question.options.map((o) => o.label);
+      const foreign = (decision.answers[i] ?? []).find((answer) => !question.isFreeText && !labels.includes(answer));
+      if (foreign !== undefined)
+        throw new AppError('bad_request', `"${foreign}" is not offered; accepted: ${labels.join(', ')}`);
+    });
+  }
+}

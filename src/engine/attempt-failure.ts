@@ -1,0 +1,48 @@
+import { AppError, type ErrorCode, toAppError } from '../contract/errors.ts';
+import type { Failure, FailureClass } from '../contract/failure.ts';
+
+/** An attempt ended without success, for a reason that the engine knows how to treat. */
+export class AttemptFailure extends AppError {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super('backend_failed', failure.message);
+    this.failure = failure;
+  }
+}
+
+const CLASS_OF: Partial<Readonly<Record<ErrorCode, FailureClass>>> = {
+  backend_unknown: 'start',
+  backend_missing: 'start',
+  backend_version: 'start',
+  spawn_failed: 'start',
+  timeout: 'start',
+  unsupported: 'start',
+  backend_failed: 'crash',
+  backend_refused: 'protocol',
+  git_failed: 'start',
+  git_missing: 'start',
+  project_not_directory: 'start',
+  project_not_git: 'start',
+  conflict: 'conflict',
+  policy_denied: 'denied',
+};
+
+/** What a thrown error means for an attempt. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof AttemptFailure) return error.failure;
+  const { code, message } = toAppError(error);
+  return { class: CLASS_OF[code] ?? 'internal', message: message || code, resetAt: null };
+}
+
+/** Another try without a change from outside would end the same. */
+export function isHopeless(error: unknown): boolean {
+  const { code } = toAppError(error);
+  return (
+    code === 'backend_unknown' ||
+    code === 'backend_missing' ||
+    code === 'backend_version' ||
+    code.startsWith('project_') ||
+    code === 'git_missing'
+  );
+}

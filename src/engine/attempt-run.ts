@@ -1,0 +1,260 @@
+import type { Attempt, StoredPrompt } from '../contract/attempt.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
+import type { Failure } from '../contract/failure.ts';
+import type { Project } from '../contract/project.ts';
+import type { Check } from '../contract/task.ts';
+import type { Approvals } from './approvals.ts';
+import { AttemptFailure, failureOf, isHopeless } from './attempt-failure.ts';
+import { AttemptLedger } from './attempt-ledger.ts';
+import { openAttemptSession } from './attempt-session.ts';
+import { overBudget } from './budget.ts';
+import type { Collector } from './collect.ts';
+import { waitingMail } from './mail.ts';
+import type { Parts } from './parts.ts';
+import { evidencePrompt, goOnPrompt, handOverNote, mailText, taskPrompt } from './prompts.ts';
+import type { LiveSession } from './session.ts';
+import type { Settings } from './settings.ts';
+import { settleFailure } from './settle.ts';
+import { type Verification, verify } from './verify.ts';
+import type { Saved, Workspaces } from './workspace.ts';
+
+/** Why a run is told to end. `park` and `shutdown` leave the attempt to a later run; the others end it. */
+export type Stop = { readonly type: 'cancel' | 'park' | 'shutdown' | 'timeout'; readonly cause: string };
+
+const GRACE_MS = 5_000;
+/** Turns that somebody outside of Gantry broke off are taken up again, so often. */
+const MAX_INTERRUPTIONS = 2;
+const CLOSED_FROM_OUTSIDE: Failure = { class: 'crash', message: 'the session was closed from outside', resetAt: null };
+
+/** Carries one attempt from its workspace to its end, also one that an earlier daemon began. */
+export class AttemptRun {
+  readonly #parts: Parts;
+  readonly #approvals: Approvals;
+  readonly #workspaces: Workspaces;
+  readonly #collector: Collector;
+  readonly #ledger: AttemptLedger;
+  readonly #project: Project;
+  readonly #settings: Settings;
+  readonly #stop = new AbortController();
+  #reason: Stop | null = null;
+  #live: LiveSession | null = null;
+  /** The agent's last words of its last turn. */
+  #summary = '';
+  #interruptions = 0;
+  /** Resolves when nothing of the run is left; never rejects. */
+  readonly finished: Promise<void>;
+
+  constructor(
+    parts: Parts,
+    tools: { approvals: Approvals; workspaces: Workspaces; collector: Collector },
+    attempt: Attempt,
+  ) {
+    this.#parts = parts;
+    this.#approvals = tools.approvals;
+    this.#workspaces = tools.workspaces;
+    this.#collector = tools.collector;
+    this.#ledger = new AttemptLedger(parts, attempt);
+    this.#project = parts.store.read.projects.need(parts.store.read.tasks.need(attempt.taskId).projectId);
+    this.#settings = parts.settingsFor(this.#project.path);
+    const cancelDeadline = parts.clock.after(attempt.deadlineAt - parts.clock.now(), () =>
+      this.stop({ type: 'timeout', cause: 'the attempt took longer than its time limit' }),
+    );
+    this.finished = this.#run().finally(cancelDeadline);
+  }
+
+  get live(): LiveSession | null {
+    return this.#live;
+  }
+
+  /** The first reason holds. */
+  stop(reason: Stop): void {
+    this.#reason ??= reason;
+    this.#stop.abort();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#work();
+      await this.#close('stopped', 'the task is done');
+    } catch (error) {
+      await this.#ended(error);
+    }
+  }
+
+  async #work(): Promise<void> {
+    await this.#workspaces.prepare(this.#project, this.#ledger.attempt, this.#settings.setup, this.#stop.signal);
+    let prompt = this.#ledger.attempt.state === 'verifying' ? null : await this.#firstPrompt();
+    for (;;) {
+      while (prompt) prompt = await this.#turn(prompt);
+      const { verification, saved } = await this.#verify();
+      if (verification.isMet) {
+        const claim = { summary: this.#summary, checks: [...verification.checks], ...saved };
+        return this.#collector.collect(this.#project, this.#ledger, claim);
+      }
+      prompt = this.#evidence(verification);
+    }
+  }
+
+  async #session(): Promise<LiveSession> {
+    this.#live ??= await openAttemptSession(
+      this.#parts,
+      this.#approvals,
+      this.#ledger,
+      this.#project,
+      this.#settings,
+      this.#stop.signal,
+    );
+    return this.#live;
+  }
+
+  /** What was on its way goes out again with the same ids; else the task, or what came in between, is told. */
+  async #firstPrompt(): Promise<StoredPrompt> {
+    const live = await this.#session();
+    const { attempt, task } = this.#ledger;
+    const pending = attempt.prompts.findLast((p) => p.state !== 'ended');
+    const isSameTalk = live.origin.type === 'resumed' || (live.origin.type === 'new' && pending?.state === 'stored');
+    if (pending && isSameTalk) return pending;
+    const failure = attempt.number > 1 ? task.failure : null;
+    const cause =
+      live.origin.type === 'new-instead'
+        ? `new session, ${live.origin.reason}`
+        : (failure?.message ?? task.cause ?? 'it was interrupted');
+    if (live.origin.type === 'resumed') return this.#ledger.storePrompt('resume', goOnPrompt(cause));
+    const isFirst = attempt.number === 1 && attempt.prompts.length === 0;
+    const mail = this.#mail();
+    const text = taskPrompt(task, this.#parts.store.read.requests.need(task.requestId), {
+      rolePrompt: this.#settings.roles[task.role]?.prompt ?? null,
+      handOver: isFirst ? null : handOverNote(attempt.number, cause),
+      mail,
+    });
+    return this.#ledger.storePrompt('task', text, mail);
+  }
+
+  #mail(): ReturnType<typeof waitingMail> {
+    return waitingMail(this.#parts, this.#ledger.attempt.agent);
+  }
+
+  #mailPrompt(): StoredPrompt | null {
+    const mail = this.#mail();
+    const text = mailText(mail);
+    return text === null ? null : this.#ledger.storePrompt('message', text, mail);
+  }
+
+  async #turn(prompt: StoredPrompt): Promise<StoredPrompt | null> {
+    const live = await this.#session();
+    const receipt = await live.prompt(prompt, 'next-turn');
+    if (receipt.type === 'refused') throw new AttemptFailure(receipt.failure);
+    this.#ledger.promptAccepted(prompt);
+    const result = await Promise.race([live.turnEnd(prompt.id), this.#stopped()]);
+    if (result.type === 'ended') {
+      throw new AttemptFailure(result.reason.type === 'died' ? result.reason.failure : CLOSED_FROM_OUTSIDE);
+    }
+    this.#ledger.turnEnded(prompt.id, result.turn.usage);
+    this.#summary = result.turn.text;
+    const { task } = this.#ledger;
+    const { read } = this.#parts.store;
+    const tasks = read.tasks.list({ requestId: task.requestId });
+    const budget = overBudget(task, read.requests.need(task.requestId), tasks, this.#settings.limits);
+    if (budget) throw new AttemptFailure(budget);
+    if (result.turn.outcome === 'interrupted' && this.#interruptions < MAX_INTERRUPTIONS) {
+      this.#interruptions += 1;
+      return this.#ledger.storePrompt('resume', goOnPrompt('the turn was interrupted'));
+    }
+    const failure = turnFailure(result.turn);
+    if (failure) throw new AttemptFailure(failure);
+    return this.#mailPrompt();
+  }
+
+  /** What is checked is what was committed: files that the checks leave behind are not collected. */
+  async #verify(): Promise<{ verification: Verification; saved: Saved }> {
+    const { task, attempt } = this.#ledger;
+    const saved = await this.#workspaces.save(this.#project, task, attempt);
+    this.#ledger.verifying(saved.commit);
+    const live = await this.#session();
+    const verification = await verify(this.#parts, this.#approvals, {
+      task,
+      session: this.#parts.store.read.sessions.need(live.id),
+      workspace: attempt.workspace,
+      changes: saved.changes,
+      limitMs: this.#settings.limits.commandTimeout,
+      signal: this.#stop.signal,
+      onCheck: (check: Check) =>
+        this.#ledger.change('check', (tx) =>
+          tx.record('check.ran', { round: attempt.verifyRounds, check }, this.#ledger.subject, 'gantry'),
+        ),
+    });
+    return { verification, saved };
+  }
+
+  #evidence(verification: Verification): StoredPrompt {
+    const { attempt } = this.#ledger;
+    const unmet = verification.checks.filter((c) => c.isMet === false).map((c) => c.text);
+    if (attempt.verifyRounds >= this.#settings.limits.verifyRounds) {
+      const what = verification.problem ?? `not met: ${unmet.join('; ')}`;
+      throw new AttemptFailure({ class: 'verification', message: what, resetAt: null });
+    }
+    this.#ledger.change('verification failed', (tx) =>
+      tx.attempts.update(
+        attempt.id,
+        { verifyRounds: attempt.verifyRounds + 1 },
+        { actor: 'gantry', subject: this.#ledger.subject },
+      ),
+    );
+    return this.#ledger.storePrompt('evidence', evidencePrompt(verification.checks, verification.problem));
+  }
+
+  /** Rejects when the run is told to stop. */
+  async #stopped(): Promise<never> {
+    const { signal } = this.#stop;
+    if (!signal.aborted) {
+      await new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    throw new AppError('cancelled', this.#reason?.cause ?? 'stopped');
+  }
+
+  async #ended(error: unknown): Promise<void> {
+    const reason = this.#reason;
+    if (reason?.type === 'shutdown') return;
+    if (reason?.type === 'park') {
+      await this.#close('paused', reason.cause);
+      return this.#ledger.forgetAccepted();
+    }
+    if (reason?.type === 'cancel') return this.#close('stopped', reason.cause);
+    if (toAppError(error).code === 'stale') return this.#close('stopped', 'another attempt holds the task');
+    const failure: Failure = reason ? { class: 'timeout', message: reason.cause, resetAt: null } : failureOf(error);
+    if (failure.class === 'internal')
+      this.#parts.log.error({ err: error, attempt: this.#ledger.id }, 'an attempt failed inside of Gantry');
+    const end = this.#settle(failure, error);
+    await this.#close(end === 'again' ? 'paused' : 'stopped', failure.message);
+  }
+
+  #settle(failure: Failure, error: unknown): 'again' | 'over' {
+    try {
+      return settleFailure(this.#parts, this.#ledger, failure, isHopeless(error), this.#settings.limits);
+    } catch (late) {
+      // Cancelled or superseded at the same moment: what holds is in the ledger already.
+      if (toAppError(late).code !== 'stale') throw late;
+      return 'over';
+    }
+  }
+
+  async #close(state: 'stopped' | 'paused', cause: string): Promise<void> {
+    try {
+      await this.#live?.close(GRACE_MS, state, cause);
+    } catch (error) {
+      this.#parts.log.error({ err: error, attempt: this.#ledger.id }, 'a session did not close in order');
+    }
+  }
+}
+
+function turnFailure(turn: { readonly outcome: string; readonly failure: Failure | null }): Failure | null {
+  if (turn.outcome === 'done') return null;
+  if (turn.failure) return turn.failure;
+  if (turn.outcome === 'rejected')
+    return { class: 'denied', message: 'the agent stopped because something it asked for was denied', resetAt: null };
+  if (turn.outcome === 'length')
+    return { class: 'model', message: 'the answer was cut off by the model’s length limit', resetAt: null };
+  return { class: 'model', message: `the turn ended: ${turn.outcome}`, resetAt: null };
+}

@@ -1,0 +1,87 @@
+import { newId } from '../base/ids.ts';
+import type { Project } from '../contract/project.ts';
+import type { Session } from '../contract/session.ts';
+import { NO_USAGE } from '../contract/usage.ts';
+import type { Approvals } from './approvals.ts';
+import type { AttemptLedger } from './attempt-ledger.ts';
+import { reopened } from './one-turn.ts';
+import type { Parts } from './parts.ts';
+import { profileFor } from './policy.ts';
+import { LiveSession } from './session.ts';
+import type { Settings } from './settings.ts';
+
+/** Longest wait for a session that would accept a prompt. */
+const OPEN_LIMIT_MS = 90_000;
+
+/** The attempt's conversation: brought back if it has one, else made, and written down before it is opened. */
+export async function openAttemptSession(
+  parts: Parts,
+  approvals: Approvals,
+  ledger: AttemptLedger,
+  project: Project,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<LiveSession> {
+  const row = ledger.attempt.sessionId
+    ? reopened(parts, ledger.attempt.sessionId, ledger.subject)
+    : writeDown(parts, ledger);
+  const { attempt, task } = ledger;
+  const role = settings.roles[task.role] ?? {};
+  return LiveSession.open(
+    parts,
+    approvals,
+    row,
+    {
+      attemptId: attempt.id,
+      title: `${task.label} ${task.title}`,
+      directory: attempt.workspace,
+      project: { id: project.id, path: project.path, isTrusted: project.isTrusted },
+      profile: profileFor(role),
+      model: task.model,
+      env: {
+        ...parts.agentEnvironment(attempt.agent, role.env ?? []),
+        GANTRY_AGENT: attempt.agent,
+        GANTRY_TASK: task.id,
+        GANTRY_ATTEMPT: attempt.id,
+      },
+      mcp: {},
+      instructions: null,
+      from: row.nativeId === null ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
+      limitMs: OPEN_LIMIT_MS,
+      signal,
+    },
+    ledger.subject,
+  );
+}
+
+function writeDown(parts: Parts, ledger: AttemptLedger): Session {
+  const { attempt, task } = ledger;
+  const now = parts.clock.now();
+  const row: Session = {
+    id: newId('sess', now),
+    backend: attempt.backend,
+    nativeId: null,
+    purpose: 'attempt',
+    attemptId: attempt.id,
+    agent: attempt.agent,
+    directory: attempt.workspace,
+    host: parts.host.id,
+    model: task.model,
+    state: 'starting',
+    activity: 'unknown',
+    cause: null,
+    failure: null,
+    usage: NO_USAGE,
+    lastEventAt: now,
+    createdAt: now,
+    updatedAt: now,
+    endedAt: null,
+  };
+  return ledger.change('open a session', (tx) => {
+    const meta = { actor: 'gantry', cause: 'opens', subject: ledger.subject };
+    const made = tx.sessions.insert(row, meta);
+    tx.attempts.update(attempt.id, { sessionId: row.id }, meta);
+    tx.agents.update(attempt.agent, { sessionId: row.id }, meta);
+    return made;
+  });
+}

@@ -1,0 +1,177 @@
+import { newId } from '../base/ids.ts';
+import type { Attempt, StoredPrompt } from '../contract/attempt.ts';
+import type { AgentAddress, AttemptId, TaskId } from '../contract/ids.ts';
+import type { Project } from '../contract/project.ts';
+import { isSessionOver } from '../contract/session.ts';
+import type { Task } from '../contract/task.ts';
+import { NO_USAGE } from '../contract/usage.ts';
+import type { Reader, Transaction } from '../store/store.ts';
+import { openAlert } from './alerts.ts';
+import type { Collector } from './collect.ts';
+import type { Parts } from './parts.ts';
+import type { Workspaces } from './workspace.ts';
+
+/** A task that cannot be claimed for a reason of its project waits for a person; the others go on. */
+export async function claimOrStop(...args: Parameters<typeof claim>): Promise<AttemptId | null> {
+  const [parts, , taskId] = args;
+  try {
+    return await claim(...args);
+  } catch (error) {
+    const cause = `it could not be given out: ${error instanceof Error ? error.message : String(error)}`;
+    parts.log.error({ err: error, task: taskId }, 'a task could not be claimed');
+    parts.store.commit((tx) => {
+      const task = tx.tasks.need(taskId);
+      if (task.state !== 'ready') return;
+      tx.tasks.move(taskId, 'ready', 'waiting', { cause }, { actor: 'gantry', cause });
+      openAlert(tx, `task:${taskId}`, `${task.title}: ${cause}. Then: gantry retry ${taskId}`, {
+        taskId,
+        requestId: task.requestId,
+      });
+    });
+    return null;
+  }
+}
+
+/**
+ * Takes a ready task by compare-and-set: attempt, fencing number, agent and workspace are committed before anything starts.
+ * @returns null if the task was taken or closed meanwhile.
+ */
+async function claim(
+  parts: Parts,
+  tools: { readonly workspaces: Workspaces; readonly collector: Collector },
+  taskId: TaskId,
+): Promise<AttemptId | null> {
+  const task = parts.store.read.tasks.need(taskId);
+  const project = parts.store.read.projects.need(task.projectId);
+  const base = await tools.collector.head(project, parts.store.read.requests.need(task.requestId));
+  return parts.store.commit((tx) => {
+    const current = tx.tasks.need(taskId);
+    if (current.state !== 'ready') return null;
+    const attempt = attemptFor(parts, tx, {
+      task: current,
+      project,
+      base,
+      directory: tools.workspaces.pathFor(project, current, current.attempts + 1),
+    });
+    const meta = {
+      actor: 'gantry',
+      cause: `attempt ${attempt.number} by ${attempt.agent}`,
+      subject: {
+        projectId: project.id,
+        requestId: task.requestId,
+        taskId,
+        attemptId: attempt.id,
+        agent: attempt.agent,
+      },
+    };
+    tx.attempts.insert(attempt, meta);
+    tx.tasks.move(
+      taskId,
+      'ready',
+      'assigned',
+      { attemptId: attempt.id, attempts: attempt.number, agent: attempt.agent, cause: null, endedAt: null },
+      meta,
+    );
+    const agent = {
+      taskId,
+      attemptId: attempt.id,
+      sessionId: attempt.sessionId,
+      backend: attempt.backend,
+      model: attempt.model,
+    };
+    const known = tx.agents.get(attempt.agent);
+    if (known) tx.agents.move(known.id, known.state, 'working', agent, meta);
+    else
+      tx.agents.insert(
+        {
+          id: attempt.agent,
+          projectId: project.id,
+          role: task.role,
+          name: nameOf(attempt.agent),
+          state: 'working',
+          ...agent,
+          createdAt: attempt.createdAt,
+          updatedAt: attempt.createdAt,
+        },
+        meta,
+      );
+    if (attempt.sessionId) tx.sessions.update(attempt.sessionId, { attemptId: attempt.id }, meta);
+    return attempt.id;
+  });
+}
+
+function attemptFor(
+  parts: Parts,
+  tx: Transaction,
+  input: { readonly task: Task; readonly project: Project; readonly base: string; readonly directory: string },
+): Attempt {
+  const { task, project } = input;
+  const now = parts.clock.now();
+  const number = task.attempts + 1;
+  const before = heir(tx, task);
+  const request = tx.requests.need(task.requestId);
+  return {
+    id: newId('att', now),
+    taskId: task.id,
+    requestId: task.requestId,
+    number,
+    fence: tx.nextFence(),
+    state: 'starting',
+    cause: null,
+    agent: pickAgent(tx, project, task),
+    backend: task.backend,
+    model: task.model,
+    sessionId: before?.sessionId ?? null,
+    workspace: before?.workspace ?? input.directory,
+    branch: before?.branch ?? `${request.branch}-${task.label.toLowerCase()}-${number}`,
+    baseCommit: before?.baseCommit ?? input.base,
+    prompts: before?.prompts ?? [],
+    verifyRounds: 0,
+    resumes: 0,
+    commit: null,
+    failure: null,
+    usage: NO_USAGE,
+    leaseUntil: now + request.options.timeoutMs,
+    deadlineAt: now + request.options.timeoutMs,
+    createdAt: now,
+    updatedAt: now,
+    endedAt: null,
+  };
+}
+
+/** What a new attempt takes over: the workspace of the one before it, and its conversation where that can be resumed. */
+function heir(
+  read: Reader,
+  task: Task,
+): {
+  workspace: string;
+  branch: string;
+  baseCommit: string;
+  sessionId: Attempt['sessionId'];
+  prompts: StoredPrompt[];
+} | null {
+  const before = task.attemptId ? read.attempts.need(task.attemptId) : null;
+  if (!before || before.failure?.class === 'conflict') return null;
+  const { workspace, branch, baseCommit } = before;
+  const session = before.sessionId ? read.sessions.need(before.sessionId) : null;
+  const canResume = session !== null && !isSessionOver(session.state) && before.backend === task.backend;
+  return {
+    workspace,
+    branch,
+    baseCommit,
+    sessionId: canResume ? session.id : null,
+    prompts: canResume ? before.prompts.filter((p) => p.state !== 'ended') : [],
+  };
+}
+
+/** The agent that had the task before if it is free, else the lowest free number of the role. */
+function pickAgent(read: Reader, project: Project, task: Task): AgentAddress {
+  const isFree = (address: AgentAddress): boolean => read.agents.get(address)?.state !== 'working';
+  if (task.agent !== null && isFree(task.agent)) return task.agent;
+  for (let n = 1; ; n += 1) {
+    const address = `${project.name}/${task.role}/${task.role}-${n}`;
+    if (isFree(address)) return address;
+  }
+}
+
+const nameOf = (address: AgentAddress): string => address.slice(address.lastIndexOf('/') + 1);

@@ -1,0 +1,174 @@
+import type { AttemptId, BackendId, RequestId } from '../contract/ids.ts';
+import type { Request } from '../contract/request.ts';
+import { isTaskActive, type Task } from '../contract/task.ts';
+import type { Approvals } from './approvals.ts';
+import { AttemptRun, type Stop } from './attempt-run.ts';
+import { claimOrStop } from './claim.ts';
+import type { Collector } from './collect.ts';
+import { finishRequests } from './finish.ts';
+import { expireMail } from './mail.ts';
+import type { Parts } from './parts.ts';
+import { promote } from './promote.ts';
+import { type Candidate, type Capacity, type Choice, choose } from './scheduler.ts';
+import type { Workspaces } from './workspace.ts';
+
+type Tools = { readonly approvals: Approvals; readonly workspaces: Workspaces; readonly collector: Collector };
+
+/** Gives ready tasks out, as many as the limits allow, and looks after the runs. Woken by facts; idle it does nothing. */
+export class Dispatcher {
+  readonly #parts: Parts;
+  readonly #tools: Tools;
+  readonly #runs = new Map<AttemptId, AttemptRun>();
+  #isWoken = false;
+  #pumping: Promise<void> | null = null;
+  #isStopped = false;
+  #cancelTimer: (() => void) | null = null;
+
+  constructor(parts: Parts, tools: Tools) {
+    this.#parts = parts;
+    this.#tools = tools;
+  }
+
+  /** The run of an attempt, if it has one now. */
+  run(id: AttemptId): AttemptRun | undefined {
+    return this.#runs.get(id);
+  }
+
+  /** Something may have become possible. Many calls in one turn of the event loop are one pass. */
+  wake(): void {
+    this.#isWoken = true;
+    if (this.#isStopped || this.#pumping !== null) return;
+    this.#pumping = this.#pump().finally(() => {
+      this.#pumping = null;
+      if (this.#isWoken) this.wake();
+    });
+  }
+
+  /** Brings live attempts back: after a restart, or when a paused request goes on. */
+  bringBack(requestId: RequestId | null): readonly AttemptId[] {
+    const { read } = this.#parts.store;
+    const live = read.attempts
+      .list({ state: ['starting', 'working', 'verifying'], ...(requestId && { requestId }) })
+      .filter((a) => !this.#runs.has(a.id) && read.requests.need(a.requestId).state === 'running');
+    for (const attempt of live) {
+      this.#parts.store.commit((tx) =>
+        tx.attempts.update(attempt.id, { resumes: attempt.resumes + 1 }, { actor: 'gantry', cause: 'brought back' }),
+      );
+      this.#start(attempt.id);
+    }
+    return live.map((a) => a.id);
+  }
+
+  /** Tells runs to end and waits until nothing of them is left. */
+  async stopRuns(ids: readonly AttemptId[], reason: Stop): Promise<void> {
+    const runs = ids.flatMap((id) => this.#runs.get(id) ?? []);
+    for (const run of runs) run.stop(reason);
+    await Promise.all(runs.map((run) => run.finished));
+  }
+
+  async close(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelTimer?.();
+    await this.#pumping;
+    await this.stopRuns([...this.#runs.keys()], { type: 'shutdown', cause: 'the daemon stops' });
+  }
+
+  /** What would start now, and why each other ready task waits. Reads only. */
+  outlook(): Choice {
+    const { read } = this.#parts.store;
+    const requests = new Map(read.requests.list({ state: ['running', 'paused'] }).map((r) => [r.id, r]));
+    const candidates = (tasks: readonly Task[]): Candidate[] =>
+      tasks.flatMap((t) => candidate(t, requests.get(t.requestId)));
+    const ready = read.tasks.list({ state: 'ready' }).filter((t) => requests.get(t.requestId)?.state === 'running');
+    const active = read.tasks
+      .list({ state: ['assigned', 'working', 'verifying'] })
+      .filter((t) => requests.get(t.requestId)?.state === 'running' || (t.attemptId && this.#runs.has(t.attemptId)));
+    const held = [...this.#runs.keys()]
+      .map((id) => read.tasks.need(read.attempts.need(id).taskId))
+      .filter((t) => !isTaskActive(t.state));
+    const isHeld = new Set(held.map((t) => t.id));
+    return choose(
+      candidates(ready.filter((t) => !isHeld.has(t.id))),
+      candidates([...active, ...held]),
+      capacityFor(this.#parts, [...requests.values()]),
+    );
+  }
+
+  async #pump(): Promise<void> {
+    this.#isWoken = false;
+    try {
+      const nextTask = promote(this.#parts);
+      const nextMail = expireMail(this.#parts);
+      await finishRequests(this.#parts, this.#tools.collector, (id) => this.#hasRun(id));
+      for (const taskId of this.outlook().start) {
+        if (this.#isStopped) return;
+        const attemptId = await claimOrStop(this.#parts, this.#tools, taskId);
+        if (attemptId) this.#start(attemptId);
+      }
+      this.#wakeAt([nextTask, nextMail]);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
+      this.#wakeAt([this.#parts.clock.now() + 5_000]);
+    }
+  }
+
+  #hasRun(requestId: RequestId): boolean {
+    return [...this.#runs.keys()].some((id) => this.#parts.store.read.attempts.need(id).requestId === requestId);
+  }
+
+  #start(id: AttemptId): void {
+    if (this.#isStopped) return;
+    const run = new AttemptRun(this.#parts, this.#tools, this.#parts.store.read.attempts.need(id));
+    this.#runs.set(id, run);
+    run.finished
+      .catch((error: unknown) => this.#parts.log.error({ err: error, attempt: id }, 'a run broke'))
+      .finally(() => {
+        this.#runs.delete(id);
+        if (!this.#isStopped) this.#free(id);
+        this.wake();
+      });
+  }
+
+  /** The agent of an attempt that is over may take another. */
+  #free(id: AttemptId): void {
+    this.#parts.store.commit((tx) => {
+      const attempt = tx.attempts.need(id);
+      const agent = tx.agents.get(attempt.agent);
+      if (agent?.state !== 'working' || agent.attemptId !== id || !attempt.endedAt) return;
+      tx.agents.move(
+        agent.id,
+        'working',
+        'idle',
+        { taskId: null, attemptId: null, sessionId: null },
+        { actor: 'gantry' },
+      );
+    });
+  }
+
+  #wakeAt(times: readonly (number | null)[]): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    const due = times.filter((t) => t !== null);
+    if (due.length === 0) return;
+    this.#cancelTimer = this.#parts.clock.after(Math.min(...due) - this.#parts.clock.now(), () => this.wake());
+  }
+}
+
+function candidate(task: Task, request: Request | undefined): Candidate[] {
+  if (!request) return [];
+  const { id, requestId, projectId, backend, priority, position, createdAt, files } = task;
+  return [
+    { id, requestId, projectId, backend, priority, position, createdAt, files, requestCreatedAt: request.createdAt },
+  ];
+}
+
+function capacityFor(parts: Parts, requests: readonly Request[]): Capacity {
+  const settings = parts.settingsFor(null);
+  const perBackend = Object.entries(settings.backends).map(([id, b]): [BackendId, number] => [id, b.maxSessions]);
+  return {
+    maxParallel: settings.limits.maxParallel,
+    perRequest: new Map(requests.map((r) => [r.id, r.options.maxParallel])),
+    perBackend: new Map(perBackend),
+    unusable: new Map(),
+  };
+}

@@ -1,0 +1,155 @@
+import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import type { Approval, Decision, Grant } from '../contract/approval.ts';
+import type { Caller } from '../contract/caller.ts';
+import { AppError } from '../contract/errors.ts';
+import type { ApprovalId, BackendId, RequestId, SessionId } from '../contract/ids.ts';
+import type { Message } from '../contract/message.ts';
+import type { Project } from '../contract/project.ts';
+import type { Request } from '../contract/request.ts';
+import { Git } from '../git/git.ts';
+import { Approvals } from './approvals.ts';
+import { Collector } from './collect.ts';
+import { Control, type Controlled } from './control.ts';
+import { Dispatcher } from './dispatch.ts';
+import { Execs } from './exec.ts';
+import { type Explanation, explain } from './explain.ts';
+import { sendMessage } from './mail.ts';
+import type { Parts } from './parts.ts';
+import { insertTasks, Planning } from './planning.ts';
+import { policyTest } from './policy.ts';
+import { Probes } from './probes.ts';
+import { addProject, needProject, removeProject } from './projects.ts';
+import { Queries } from './queries.ts';
+import { type Recovered, recover } from './recovery.ts';
+import { submitRequest } from './submit.ts';
+import { Workspaces } from './workspace.ts';
+
+const CLOSE_GRACE_MS = 5_000;
+
+/** The one door to the work: every command and every question of people and programs goes through it. */
+export class Engine {
+  readonly #parts: Parts;
+  readonly #git: Git;
+  readonly #approvals: Approvals;
+  readonly #collector: Collector;
+  readonly #dispatcher: Dispatcher;
+  readonly #planning: Planning;
+  readonly #control: Control;
+  readonly #execs: Execs;
+  readonly #probes: Probes;
+  readonly queries: Queries;
+  #closing: Promise<void> | null = null;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#git = new Git(parts.environment);
+    this.#approvals = new Approvals(parts);
+    const workspaces = new Workspaces(parts, this.#git);
+    this.#collector = new Collector(parts, this.#git, workspaces);
+    this.#dispatcher = new Dispatcher(parts, { approvals: this.#approvals, workspaces, collector: this.#collector });
+    this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());
+    this.#control = new Control(parts, this.#dispatcher, this.#planning);
+    this.#execs = new Execs(parts, this.#approvals);
+    this.#probes = new Probes(parts);
+    this.queries = new Queries(parts, this.#probes);
+  }
+
+  /** Brings everything back that was under way, ends what nobody owns, then gives work out. */
+  async start(): Promise<Recovered> {
+    this.#approvals.start();
+    const recovered = await recover(this.#parts, this.#planning, this.#dispatcher);
+    this.#dispatcher.wake();
+    return recovered;
+  }
+
+  /** Running work is kept for the next start. Concurrent callers share one close. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#approvals.stop();
+    await Promise.all([this.#planning.close(), this.#execs.close(), this.#dispatcher.close()]);
+    await Promise.all([...this.#parts.backends.values()].map((b) => b.release?.() ?? b.close(CLOSE_GRACE_MS)));
+    await this.#approvals.drained();
+  }
+
+  /** @throws AppError for a project or backend that cannot be used; then nothing was made */
+  async submit(input: ParsedInputOf<'requests.submit'>, caller: Caller): Promise<Request> {
+    const request = await submitRequest(this.#parts, this.#git, this.#probes, input, caller);
+    this.#planning.start(request.id);
+    return request;
+  }
+
+  /** Carries out what was only planned. @throws AppError `conflict` */
+  execute(id: RequestId, caller: Caller): Request {
+    const { store } = this.#parts;
+    const request = store.read.requests.need(id);
+    const { plan } = request;
+    if (request.state !== 'planned' || plan === null)
+      throw new AppError('conflict', `${id} is ${request.state}: only a planned request can be carried out`);
+    const running = store.commit((tx) => {
+      insertTasks(this.#parts, tx, request, plan);
+      return tx.requests.move(id, 'planned', 'running', { cause: null }, { actor: caller.actor, cause: 'carried out' });
+    });
+    this.#dispatcher.wake();
+    return running;
+  }
+
+  cancel = (...args: Parameters<Control['cancel']>): Promise<Controlled> => this.#control.cancel(...args);
+  pause = (...args: Parameters<Control['pause']>): Promise<Controlled> => this.#control.pause(...args);
+  resume = (...args: Parameters<Control['resume']>): Promise<Controlled> => this.#control.resume(...args);
+  retry = (...args: Parameters<Control['retry']>): Promise<Controlled> => this.#control.retry(...args);
+
+  decide(id: ApprovalId, decision: Decision, caller: Caller): Approval {
+    return this.#approvals.decide(id, decision, caller);
+  }
+
+  revokeGrant(id: string, caller: Caller): Grant {
+    if (caller.agent !== null) throw new AppError('forbidden', 'An agent cannot change grants.');
+    return this.#parts.store.commit((tx) => tx.grants.move(id, 'active', 'revoked', {}, { actor: caller.actor }));
+  }
+
+  testPolicy(input: ParsedInputOf<'policy.test'>): OutputOf<'policy.test'> {
+    const project = input.project === undefined ? null : needProject(this.#parts, input.project);
+    return policyTest(input, this.#parts.settingsFor(project?.path ?? null));
+  }
+
+  explain(id: string): Explanation {
+    return explain(this.#parts, this.#dispatcher, id);
+  }
+
+  async diff(id: RequestId, maxBytes: number): Promise<{ diff: string; isTruncated: boolean }> {
+    const request = this.#parts.store.read.requests.need(id);
+    return this.#collector.diff(this.#parts.store.read.projects.need(request.projectId), request, maxBytes);
+  }
+
+  addProject(input: ParsedInputOf<'projects.add'>, caller: Caller): Promise<Project> {
+    return addProject(this.#parts, this.#git, input, caller);
+  }
+
+  removeProject(wanted: string, caller: Caller): Project {
+    return removeProject(this.#parts, wanted, caller);
+  }
+
+  send(input: ParsedInputOf<'messages.send'>, caller: Caller): Message {
+    const message = sendMessage(this.#parts, input, caller);
+    this.#dispatcher.wake();
+    return message;
+  }
+
+  async exec(input: ParsedInputOf<'exec.start'>): Promise<OutputOf<'exec.start'>> {
+    const settings = this.#parts.settingsFor(input.directory);
+    await this.#probes.needUsable(input.backend ?? settings.defaultBackend);
+    return this.#execs.start(input);
+  }
+
+  execResult(id: SessionId, waitMs: number): Promise<OutputOf<'exec.wait'>> {
+    return this.#execs.wait(id, waitMs);
+  }
+
+  get backendIds(): readonly BackendId[] {
+    return [...this.#parts.backends.keys()];
+  }
+}

@@ -1,0 +1,104 @@
+import type { ParsedInputOf } from '../contract/api.ts';
+import { toAppError } from '../contract/errors.ts';
+import type { Failure } from '../contract/failure.ts';
+import type { SessionId } from '../contract/ids.ts';
+import type { ExecResult } from '../contract/shapes.ts';
+import type { Approvals } from './approvals.ts';
+import { type OneTurnSpec, prepareTurn, runTurn } from './one-turn.ts';
+import type { Parts } from './parts.ts';
+import type { TurnEnd } from './session.ts';
+
+type Running = { readonly abort: AbortController; readonly finished: Promise<void> };
+
+/** Single prompts outside of any plan. */
+export class Execs {
+  readonly #parts: Parts;
+  readonly #approvals: Approvals;
+  readonly #running = new Map<SessionId, Running>();
+
+  constructor(parts: Parts, approvals: Approvals) {
+    this.#parts = parts;
+    this.#approvals = approvals;
+  }
+
+  start(input: ParsedInputOf<'exec.start'>): ExecResult {
+    const settings = this.#parts.settingsFor(input.directory);
+    const project = this.#parts.store.read.projects
+      .list({})
+      .find((p) => p.path === input.directory && p.state === 'active');
+    const spec: OneTurnSpec = {
+      purpose: 'exec',
+      backend: input.backend ?? settings.defaultBackend,
+      model: input.model ?? null,
+      directory: input.directory,
+      project: { id: project?.id ?? 'exec', path: input.directory, isTrusted: project?.isTrusted ?? false },
+      title: input.prompt.split('\n', 1)[0]?.slice(0, 80) ?? 'exec',
+      text: input.prompt,
+      resume: input.resume ?? null,
+      subject: { projectId: project?.id ?? null },
+    };
+    const row = prepareTurn(this.#parts, spec);
+    const abort = new AbortController();
+    const finished = runTurn(this.#parts, this.#approvals, row.id, spec, { ms: input.timeoutMs, signal: abort.signal })
+      .then((turn) => this.#done(row.id, turn))
+      .catch((error: unknown) => (abort.signal.aborted ? undefined : this.#failed(row.id, error)))
+      .finally(() => this.#running.delete(row.id));
+    this.#running.set(row.id, { abort, finished });
+    return this.result(row.id);
+  }
+
+  /** @throws AppError `not_found` */
+  async wait(id: SessionId, waitMs: number): Promise<ExecResult> {
+    const running = this.#running.get(id);
+    if (running && waitMs > 0) {
+      const elapsed = new Promise<void>((resolve) => {
+        this.#parts.clock.after(waitMs, resolve);
+      });
+      await Promise.race([running.finished, elapsed]);
+    }
+    return this.result(id);
+  }
+
+  result(id: SessionId): ExecResult {
+    const row = this.#parts.store.read.sessions.need(id);
+    const stored = this.#parts.store.read.meta.get(`exec:${id}`);
+    const end = stored ? (JSON.parse(stored) as { content: string | null; failure: Failure | null }) : null;
+    const state =
+      end === null ? (this.#running.has(id) ? 'running' : 'failed') : end.failure === null ? 'done' : 'failed';
+    const lost: Failure | null =
+      end === null && state === 'failed'
+        ? (row.failure ?? { class: 'crash', message: 'the daemon was restarted while it ran', resetAt: null })
+        : null;
+    return {
+      sessionId: id,
+      state,
+      content: end?.content ?? null,
+      nativeId: row.nativeId,
+      failure: end?.failure ?? lost,
+      usage: row.usage,
+    };
+  }
+
+  async close(): Promise<void> {
+    const running = [...this.#running.values()];
+    for (const { abort } of running) abort.abort('shutdown');
+    await Promise.all(running.map((r) => r.finished));
+  }
+
+  #done(id: SessionId, turn: TurnEnd): void {
+    const failure =
+      turn.outcome === 'done' || turn.outcome === 'length'
+        ? null
+        : (turn.failure ?? { class: 'denied' as const, message: `the turn was ${turn.outcome}`, resetAt: null });
+    this.#end(id, turn.text, failure);
+  }
+
+  #failed(id: SessionId, error: unknown): void {
+    const { code, message } = toAppError(error);
+    this.#end(id, null, { class: code === 'timeout' ? 'timeout' : 'crash', message, resetAt: null });
+  }
+
+  #end(id: SessionId, content: string | null, failure: Failure | null): void {
+    this.#parts.store.commit((tx) => tx.meta.set(`exec:${id}`, JSON.stringify({ content, failure })));
+  }
+}

@@ -1,0 +1,183 @@
+import { newId } from '../base/ids.ts';
+import { within } from '../base/wait.ts';
+import { StoredPrompt } from '../contract/attempt.ts';
+import { AppError } from '../contract/errors.ts';
+import type { FactSubject } from '../contract/fact.ts';
+import type { BackendId, SessionId } from '../contract/ids.ts';
+import { isSessionOver, type Session } from '../contract/session.ts';
+import { addUsage, NO_USAGE } from '../contract/usage.ts';
+import type { Approvals } from './approvals.ts';
+import type { Parts } from './parts.ts';
+import { profileFor } from './policy.ts';
+import { LiveSession, type TurnEnd, type TurnResult } from './session.ts';
+
+export type OneTurnSpec = {
+  readonly purpose: 'planner' | 'exec';
+  readonly backend: BackendId;
+  readonly model: string | null;
+  readonly directory: string;
+  readonly project: { readonly id: string; readonly path: string; readonly isTrusted: boolean };
+  readonly title: string;
+  readonly text: string;
+  readonly resume: string | null;
+  readonly subject: Partial<FactSubject>;
+};
+
+const GRACE_MS = 5_000;
+const keyOf = (id: SessionId): string => `turn:${id}`;
+
+/** Writes a one-prompt session down before anything is started: the same prompt is found again after a crash. */
+export function prepareTurn(parts: Parts, spec: OneTurnSpec): Session {
+  const now = parts.clock.now();
+  const backend = parts.backends.get(spec.backend);
+  if (!backend)
+    throw new AppError(
+      'backend_unknown',
+      `no backend ${spec.backend}; known: ${[...parts.backends.keys()].join(', ')}`,
+    );
+  const row: Session = {
+    id: newId('sess', now),
+    backend: spec.backend,
+    nativeId: spec.resume,
+    purpose: spec.purpose,
+    attemptId: null,
+    agent: null,
+    directory: spec.directory,
+    host: parts.host.id,
+    model: spec.model,
+    state: 'starting',
+    activity: 'unknown',
+    cause: null,
+    failure: null,
+    usage: NO_USAGE,
+    lastEventAt: now,
+    createdAt: now,
+    updatedAt: now,
+    endedAt: null,
+  };
+  const prompt: StoredPrompt = {
+    id: newId('prm', now),
+    kind: 'task',
+    text: spec.text,
+    state: 'stored',
+    native: { ...backend.promptIds() },
+  };
+  parts.store.commit((tx) => {
+    tx.sessions.insert(row, { actor: 'gantry', cause: spec.title, subject: spec.subject });
+    tx.meta.set(keyOf(row.id), JSON.stringify(prompt));
+  });
+  return row;
+}
+
+/** Why a turn is told to stop, as the reason of its signal: `shutdown` leaves it to the next daemon. */
+export type TurnStop = 'cancelled' | 'shutdown';
+
+/** How often a turn is taken up again after its agent program died under it. */
+const MAX_DEATHS = 2;
+
+/**
+ * Carries a prepared turn through, also one that an earlier daemon began.
+ * @throws AppError of the backend, `timeout`, `cancelled`; a failed turn is a value (`outcome`).
+ */
+export async function runTurn(
+  parts: Parts,
+  approvals: Approvals,
+  id: SessionId,
+  spec: OneTurnSpec,
+  limit: { readonly ms: number; readonly signal: AbortSignal },
+): Promise<TurnEnd> {
+  const prompt = StoredPrompt.parse(JSON.parse(parts.store.read.meta.get(keyOf(id)) ?? 'null'));
+  for (let deaths = 0; ; deaths += 1) {
+    const live = await openTurn(parts, approvals, id, spec, limit);
+    let result: TurnResult | null = null;
+    try {
+      result = await answered(live, prompt, limit);
+    } finally {
+      await leave(live, limit.signal, result);
+    }
+    if (result.type === 'turn') {
+      const { turn } = result;
+      parts.store.commit((tx) => {
+        const usage = addUsage(tx.sessions.need(id).usage, turn.usage);
+        tx.sessions.update(id, { usage }, { actor: 'gantry', subject: spec.subject });
+      });
+      return turn;
+    }
+    const { reason } = result;
+    if (deaths >= MAX_DEATHS || reason.type === 'closed') {
+      throw new AppError('backend_failed', reason.type === 'died' ? reason.failure.message : 'the session was closed');
+    }
+  }
+}
+
+async function openTurn(
+  parts: Parts,
+  approvals: Approvals,
+  id: SessionId,
+  spec: OneTurnSpec,
+  limit: { readonly ms: number; readonly signal: AbortSignal },
+): Promise<LiveSession> {
+  const row = reopened(parts, id, spec.subject);
+  const settings = parts.settingsFor(spec.project.path);
+  return LiveSession.open(
+    parts,
+    approvals,
+    row,
+    {
+      attemptId: null,
+      title: spec.title,
+      directory: spec.directory,
+      project: spec.project,
+      profile: profileFor(settings.roles[settings.defaultRole] ?? {}),
+      model: spec.model,
+      env: {},
+      mcp: {},
+      instructions: null,
+      from: row.nativeId === null ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
+      limitMs: limit.ms,
+      signal: limit.signal,
+    },
+    spec.subject,
+  );
+}
+
+async function answered(
+  live: LiveSession,
+  prompt: StoredPrompt,
+  limit: { ms: number; signal: AbortSignal },
+): Promise<TurnResult> {
+  const receipt = await live.prompt(prompt, 'next-turn');
+  if (receipt.type === 'refused') throw new AppError('backend_refused', receipt.failure.message);
+  return within(Promise.race([live.turnEnd(prompt.id), stopOn(limit.signal)]), limit.ms, () => {
+    return new AppError('timeout', `no answer within ${Math.round(limit.ms / 1000)} s`);
+  });
+}
+
+/** A daemon that stops leaves the session as it is; a death leaves it for the next try; else it is over. */
+async function leave(live: LiveSession, signal: AbortSignal, result: TurnResult | null): Promise<void> {
+  if (signal.aborted && (signal.reason as TurnStop) === 'shutdown') return;
+  if (result?.type === 'ended' && result.reason.type === 'died') {
+    await live.close(GRACE_MS, 'paused', 'its program died');
+    return;
+  }
+  await live.close(GRACE_MS, 'stopped', 'the turn is over');
+}
+
+/** The row in state `starting` again, whatever the crash left. */
+export function reopened(parts: Parts, id: SessionId, subject: Partial<FactSubject>): Session {
+  const row = parts.store.read.sessions.need(id);
+  if (row.state === 'starting') return row;
+  if (isSessionOver(row.state)) throw new AppError('conflict', `session ${id} is over (${row.state})`);
+  return parts.store.commit((tx) =>
+    tx.sessions.move(id, row.state, 'starting', { failure: null }, { actor: 'gantry', cause: 'brought back', subject }),
+  );
+}
+
+async function stopOn(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) {
+    await new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+  throw new AppError('cancelled', 'it was cancelled');
+}

@@ -1,0 +1,28 @@
+import type { Backend } from '../backends/backend.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { BackendId } from '../contract/ids.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Store } from '../store/store.ts';
+import type { PlanAsk } from './planner.ts';
+import type { SettingsFor } from './settings.ts';
+
+/** What the engine works with; made once by the daemon. */
+export type Parts = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly host: Host;
+  readonly backends: ReadonlyMap<BackendId, Backend>;
+  readonly settingsFor: SettingsFor;
+  /** Asks the planner's own model directly; null when the configuration names none: then a backend's model plans. */
+  readonly askPlannerModel: ((projectPath: string) => PlanAsk | null) | null;
+  /** Allow-listed variables for git, setup and verification commands. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Made by the daemon for one agent: its address and a token scoped to it. */
+  readonly agentEnvironment: (agent: string, roleEnv: readonly string[]) => Readonly<Record<string, string>>;
+  /** `$GANTRY_HOME/workspaces`. */
+  readonly workspaces: string;
+  /** In [0, 1); tests hand in their own. */
+  readonly random: () => number;
+};

@@ -1,0 +1,240 @@
+import { z } from 'zod';
+import { newId } from '../base/ids.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
+import type { FailureClass } from '../contract/failure.ts';
+import { type RequestId, SessionId } from '../contract/ids.ts';
+import type { Project } from '../contract/project.ts';
+import { type FallbackReason, isRequestOver, type Plan, type Request } from '../contract/request.ts';
+import { isSessionOver } from '../contract/session.ts';
+import type { Task, TaskState } from '../contract/task.ts';
+import { NO_USAGE, Usage } from '../contract/usage.ts';
+import type { Transaction } from '../store/store.ts';
+import type { Approvals } from './approvals.ts';
+import { type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
+import type { Parts } from './parts.ts';
+import { makePlan, type PlanAsk, PlanProblem, singleTaskPlan } from './planner.ts';
+import { projectContext } from './project-context.ts';
+import type { TurnEnd } from './session.ts';
+
+/** A call of the planner that was written down: which session, and its answer once there is one. */
+const PlannerCall = z.object({
+  sessionId: SessionId,
+  answer: z.object({ text: z.string(), usage: Usage }).nullable(),
+});
+
+const REASON_OF: Partial<Readonly<Record<FailureClass, FallbackReason>>> = {
+  auth: 'auth',
+  quota: 'quota',
+  rate: 'quota',
+  network: 'unreachable',
+  timeout: 'timeout',
+};
+
+/** Turns requests into plans, in the background; what an earlier daemon began goes on with the same prompt. */
+export class Planning {
+  readonly #parts: Parts;
+  readonly #approvals: Approvals;
+  readonly #onPlanned: () => void;
+  readonly #running = new Map<RequestId, { readonly abort: AbortController; readonly finished: Promise<void> }>();
+
+  constructor(parts: Parts, approvals: Approvals, onPlanned: () => void) {
+    this.#parts = parts;
+    this.#approvals = approvals;
+    this.#onPlanned = onPlanned;
+  }
+
+  start(id: RequestId): void {
+    if (this.#running.has(id)) return;
+    const abort = new AbortController();
+    const finished = this.#plan(id, abort.signal)
+      .catch((error: unknown) => this.#failed(id, error, abort.signal))
+      .finally(() => {
+        this.#running.delete(id);
+        this.#onPlanned();
+      });
+    this.#running.set(id, { abort, finished });
+  }
+
+  /** The answer of a call that is on its way is dropped; nothing of the request is planned further. */
+  stop(id: RequestId, why: TurnStop): void {
+    this.#running.get(id)?.abort.abort(why);
+  }
+
+  async close(): Promise<void> {
+    const running = [...this.#running.values()];
+    for (const { abort } of running) abort.abort('shutdown');
+    await Promise.all(running.map((r) => r.finished));
+  }
+
+  async #plan(id: RequestId, signal: AbortSignal): Promise<void> {
+    const { read } = this.#parts.store;
+    const request = read.requests.need(id);
+    const project = read.projects.need(request.projectId);
+    const settings = this.#parts.settingsFor(project.path);
+    const context = await projectContext(project.path);
+    const plan = request.options.isSingleTask
+      ? singleTaskPlan(request.text, context)
+      : await makePlan({
+          request: request.text,
+          context,
+          maxTasks: request.options.maxTasks,
+          roles: Object.entries(settings.roles).map(([name, role]) => ({ name, description: role.prompt ?? '' })),
+          openTasks: read.tasks
+            .list({ projectId: project.id, state: ['ready', 'working', 'blocked'], limit: 50 })
+            .map((t) => t.title),
+          ask: settings.planner.isOff ? null : this.#ask(request, project),
+          signal,
+        });
+    if (signal.aborted) throw new AppError('cancelled', 'planning was stopped');
+    this.#parts.store.commit((tx) => this.#take(tx, id, plan));
+  }
+
+  /** The planner's own model if one is configured, else the model of the request's backend. */
+  #ask(request: Request, project: Project): PlanAsk {
+    return this.#parts.askPlannerModel?.(project.path) ?? this.#askBackend(request, project);
+  }
+
+  #askBackend(request: Request, project: Project): PlanAsk {
+    const settings = this.#parts.settingsFor(project.path);
+    let call = 0;
+    return async ({ system, user, signal }) => {
+      call += 1;
+      const key = `planner:${request.id}:${call}`;
+      const spec: OneTurnSpec = {
+        purpose: 'planner',
+        backend: request.options.backend ?? settings.defaultBackend,
+        model: request.options.model,
+        directory: project.path,
+        project: { id: project.id, path: project.path, isTrusted: project.isTrusted },
+        title: `Plan of ${request.id}`,
+        text: `${system}\n\n${user}`,
+        resume: null,
+        subject: { requestId: request.id, projectId: project.id },
+      };
+      const stored = this.#parts.store.read.meta.get(key);
+      const known = stored ? PlannerCall.parse(JSON.parse(stored)) : null;
+      if (known?.answer) return known.answer;
+      const isOpen = known && !isSessionOver(this.#parts.store.read.sessions.need(known.sessionId).state);
+      const sessionId = isOpen ? known.sessionId : this.#prepare(key, spec);
+      const turn = await this.#turn(sessionId, spec, { ms: settings.planner.timeout, signal });
+      const answer = { text: turn.text, usage: turn.usage };
+      this.#parts.store.commit((tx) => tx.meta.set(key, JSON.stringify({ sessionId, answer })));
+      return answer;
+    };
+  }
+
+  #prepare(key: string, spec: OneTurnSpec): SessionId {
+    const { id } = prepareTurn(this.#parts, spec);
+    this.#parts.store.commit((tx) => tx.meta.set(key, JSON.stringify({ sessionId: id, answer: null })));
+    return id;
+  }
+
+  async #turn(id: SessionId, spec: OneTurnSpec, limit: { ms: number; signal: AbortSignal }): Promise<TurnEnd> {
+    let turn: TurnEnd;
+    try {
+      turn = await runTurn(this.#parts, this.#approvals, id, spec, limit);
+    } catch (error) {
+      if (limit.signal.aborted) throw error;
+      const { code, message } = toAppError(error);
+      throw new PlanProblem(code === 'timeout' ? 'timeout' : 'backend', message);
+    }
+    if (turn.outcome !== 'done' && turn.outcome !== 'length') {
+      const failure = turn.failure;
+      throw new PlanProblem(
+        (failure && REASON_OF[failure.class]) ?? 'backend',
+        failure?.message ?? `the planner's turn was ${turn.outcome}`,
+      );
+    }
+    return turn;
+  }
+
+  #take(tx: Transaction, id: RequestId, plan: Plan): void {
+    const request = tx.requests.need(id);
+    if (request.state !== 'planning') return;
+    const now = this.#parts.clock.now();
+    const cause =
+      plan.source === 'fallback' && plan.fallbackReason
+        ? `planned by fallback: ${plan.fallbackReason}`
+        : `${plan.tasks.length} tasks planned`;
+    const meta = { actor: 'gantry', cause };
+    if (plan.tasks.length === 0) {
+      const result = { summary: plan.reply ?? '', branch: null, commit: null, filesChanged: [] };
+      tx.requests.move(
+        id,
+        'planning',
+        'done',
+        { plan, result, usage: plan.usage, endedAt: now, cause: 'answered without a task' },
+        meta,
+      );
+      return;
+    }
+    const to = request.options.isPlanOnly ? 'planned' : 'running';
+    tx.requests.move(id, 'planning', to, { plan, usage: plan.usage, cause: null }, meta);
+    if (to === 'running') insertTasks(this.#parts, tx, request, plan);
+  }
+
+  #failed(id: RequestId, error: unknown, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    const { message } = toAppError(error);
+    this.#parts.log.error({ err: error, request: id }, 'planning failed inside of Gantry');
+    this.#parts.store.commit((tx) => {
+      const request = tx.requests.need(id);
+      if (isRequestOver(request.state)) return;
+      const failure = { class: 'internal', message, resetAt: null } as const;
+      tx.requests.move(
+        id,
+        request.state,
+        'failed',
+        { failure, cause: message, endedAt: this.#parts.clock.now() },
+        { actor: 'gantry', cause: message },
+      );
+    });
+  }
+}
+
+/** The plan's tasks as rows of the ledger; labels become ids. */
+export function insertTasks(parts: Parts, tx: Transaction, request: Request, plan: Plan): void {
+  const now = parts.clock.now();
+  const project = tx.projects.need(request.projectId);
+  const settings = parts.settingsFor(project.path);
+  const ids = new Map(plan.tasks.map((t) => [t.id, newId('tsk', now)]));
+  plan.tasks.forEach((planned, position) => {
+    const id = ids.get(planned.id);
+    if (!id) return;
+    const role = planned.role ?? request.options.role ?? settings.defaultRole;
+    const backend = request.options.backend ?? settings.roles[role]?.backend ?? settings.defaultBackend;
+    const state: TaskState = planned.dependsOn.length > 0 ? 'blocked' : 'ready';
+    const row: Task = {
+      id,
+      requestId: request.id,
+      projectId: request.projectId,
+      label: planned.id,
+      title: planned.title,
+      description: planned.description,
+      files: planned.files,
+      successCriteria: planned.successCriteria,
+      budget: planned.budget,
+      dependsOn: planned.dependsOn.flatMap((label) => ids.get(label) ?? []),
+      role,
+      backend,
+      model: request.options.model ?? settings.roles[role]?.model ?? settings.backends[backend]?.model ?? null,
+      source: planned.source,
+      priority: 2,
+      position,
+      state,
+      cause: state === 'blocked' ? `waits for ${planned.dependsOn.join(', ')}` : null,
+      attemptId: null,
+      attempts: 0,
+      attemptsBase: 0,
+      notBefore: null,
+      agent: null,
+      failure: null,
+      result: null,
+      usage: NO_USAGE,
+      createdAt: now,
+      updatedAt: now,
+      endedAt: null,
+    };
+    tx.tasks.insert(row, { actor: 'gantry', cause: 'planned' });
+  });
+}

@@ -1,0 +1,66 @@
+import type { Probe } from '../backends/backend.ts';
+import { AppError } from '../contract/errors.ts';
+import type { BackendId } from '../contract/ids.ts';
+import type { BackendStatus } from '../contract/shapes.ts';
+import type { Parts } from './parts.ts';
+
+/** A found program rarely goes away; one that is missing is looked for again at once. */
+const KEEP_MS = 60_000;
+const LIMIT_MS = 20_000;
+
+/** What the backends say of themselves, asked anew when it is old. */
+export class Probes {
+  readonly #parts: Parts;
+  readonly #known = new Map<BackendId, { readonly at: number; readonly probe: Promise<Probe> }>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** @throws AppError `backend_unknown`, `backend_missing`, `backend_version`, with what to do */
+  async needUsable(id: BackendId): Promise<void> {
+    const probe = await this.probe(id);
+    if (probe.problem === null) return;
+    this.#known.delete(id);
+    throw new AppError(probe.isInstalled ? 'backend_version' : 'backend_missing', `${id}: ${probe.problem}`);
+  }
+
+  probe(id: BackendId): Promise<Probe> {
+    const backend = this.#parts.backends.get(id);
+    if (!backend) {
+      const known = [...this.#parts.backends.keys()].join(', ');
+      return Promise.reject(new AppError('backend_unknown', `no backend ${id}; accepted: ${known}`));
+    }
+    const now = this.#parts.clock.now();
+    const last = this.#known.get(id);
+    if (last && now - last.at < KEEP_MS) return last.probe;
+    const probe = backend.probe(AbortSignal.timeout(LIMIT_MS)).catch(
+      (error: unknown): Probe => ({
+        isInstalled: true,
+        version: null,
+        executable: null,
+        problem: error instanceof Error ? error.message : String(error),
+        notices: [],
+      }),
+    );
+    this.#known.set(id, { at: now, probe });
+    return probe;
+  }
+
+  async all(): Promise<BackendStatus[]> {
+    return Promise.all(
+      [...this.#parts.backends.values()].map(async (backend) => {
+        const { isInstalled, version, executable, problem, notices } = await this.probe(backend.id);
+        return {
+          id: backend.id,
+          isInstalled,
+          version,
+          executable,
+          problem,
+          notices: [...notices],
+          capabilities: { ...backend.capabilities },
+        };
+      }),
+    );
+  }
+}

@@ -1,0 +1,272 @@
+import type { Agent } from '../contract/agent.ts';
+import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import type { Fact } from '../contract/fact.ts';
+import type { RequestId, SessionId, TaskId } from '../contract/ids.ts';
+import type { Project } from '../contract/project.ts';
+import type { Request } from '../contract/request.ts';
+import type { TranscriptItem } from '../contract/session.ts';
+import type { AgentRow, BackendStatus, RequestDetail, ViewSnapshot } from '../contract/shapes.ts';
+import { openAlerts } from './alerts.ts';
+import type { Parts } from './parts.ts';
+import type { Probes } from './probes.ts';
+import { needProject } from './projects.ts';
+
+const RECENT_REQUESTS = 50;
+const MAX_TRANSCRIPT_FACTS = 10_000;
+
+/** Reads: lists, details and the snapshot that views start from. */
+export class Queries {
+  readonly #parts: Parts;
+  readonly #probes: Probes;
+
+  constructor(parts: Parts, probes: Probes) {
+    this.#parts = parts;
+    this.#probes = probes;
+  }
+
+  /** Everything current: what is not over, and the newest requests with all that belongs to them. */
+  view(requestId: RequestId | undefined): ViewSnapshot {
+    const { read, journal } = this.#parts.store;
+    const seq = journal.head();
+    const requests = requestId ? [read.requests.need(requestId)] : this.#currentRequests();
+    const ids = requests.map((r) => r.id);
+    const tasks = ids.length > 0 ? read.tasks.list({ requestId: ids }) : [];
+    const attempts = ids.length > 0 ? read.attempts.list({ requestId: ids }) : [];
+    const attemptIds = new Set<string>(attempts.map((a) => a.id));
+    const sessions = read.sessions
+      .list({ order: 'desc', limit: 1_000 })
+      .filter((s) => (s.attemptId ? attemptIds.has(s.attemptId) : !requestId));
+    const approvals = read.approvals
+      .list({ order: 'desc', limit: 1_000 })
+      .filter((a) => a.state === 'pending' || (a.requestId !== null && ids.includes(a.requestId)));
+    return {
+      seq,
+      projects: read.projects.list({ state: 'active' }),
+      requests,
+      tasks,
+      attempts,
+      sessions,
+      agents: read.agents.list({}),
+      approvals,
+      grants: read.grants.list({ state: 'active' }),
+      messages: read.messages.list({ order: 'desc', limit: 200 }),
+    };
+  }
+
+  #currentRequests(): Request[] {
+    const { read } = this.#parts.store;
+    const open = read.requests.list({ state: ['planning', 'planned', 'running', 'paused'] });
+    const recent = read.requests.list({ order: 'desc', limit: RECENT_REQUESTS });
+    return [...new Map([...open, ...recent].map((r) => [r.id, r])).values()];
+  }
+
+  requests(input: ParsedInputOf<'requests.list'>): OutputOf<'requests.list'> {
+    const project = this.#project(input.project);
+    const items = this.#parts.store.read.requests.list({
+      ...(input.state && { state: input.state }),
+      ...(project && { projectId: project.id }),
+      ...(input.cursor && { after: input.cursor }),
+      limit: input.limit,
+      order: 'desc',
+    });
+    return { items, nextCursor: items.length === input.limit ? (items.at(-1)?.id ?? null) : null };
+  }
+
+  request(id: RequestId): RequestDetail {
+    const { read } = this.#parts.store;
+    const request = read.requests.need(id);
+    return {
+      request,
+      tasks: read.tasks.list({ requestId: id }).sort((a, b) => a.position - b.position),
+      attempts: read.attempts.list({ requestId: id }),
+      approvals: read.approvals.list({ requestId: id }),
+    };
+  }
+
+  tasks(input: ParsedInputOf<'tasks.list'>): OutputOf<'tasks.list'> {
+    const project = this.#project(input.project);
+    const items = this.#parts.store.read.tasks.list({
+      ...(input.state && { state: input.state }),
+      ...(input.requestId && { requestId: input.requestId }),
+      ...(project && { projectId: project.id }),
+      ...(input.cursor && { after: input.cursor }),
+      limit: input.limit,
+      order: 'desc',
+    });
+    return { items, nextCursor: items.length === input.limit ? (items.at(-1)?.id ?? null) : null };
+  }
+
+  task(id: TaskId): OutputOf<'tasks.get'> {
+    const { read } = this.#parts.store;
+    const task = read.tasks.need(id);
+    const attempts = read.attempts.list({ taskId: id });
+    const ids = new Set(attempts.flatMap((a) => a.sessionId ?? []));
+    return { task, attempts, sessions: [...ids].map((session) => read.sessions.need(session)) };
+  }
+
+  sessions(input: ParsedInputOf<'sessions.list'>): OutputOf<'sessions.list'> {
+    if (input.taskId) return { items: this.task(input.taskId).sessions, nextCursor: null };
+    const items = this.#parts.store.read.sessions.list({
+      ...(input.cursor && { after: input.cursor }),
+      limit: input.limit,
+      order: 'desc',
+    });
+    return { items, nextCursor: items.length === input.limit ? (items.at(-1)?.id ?? null) : null };
+  }
+
+  /** From the journal: readable with no agent program running. The prompts come from the attempts that gave them. */
+  transcript(id: SessionId): TranscriptItem[] {
+    const { read, journal } = this.#parts.store;
+    const session = read.sessions.need(id);
+    const prompts = new Map(
+      (session.attemptId ? read.attempts.list({ taskId: read.attempts.need(session.attemptId).taskId }) : []).flatMap(
+        (a) => a.prompts.map((p) => [p.id as string, p.text]),
+      ),
+    );
+    const { facts } = journal.since(0, { sessionId: id, limit: MAX_TRANSCRIPT_FACTS });
+    const items = new Map<string, TranscriptItem>();
+    for (const fact of facts) {
+      const item = itemOf(fact, prompts);
+      if (item) items.set(item.id, item);
+    }
+    return [...items.values()];
+  }
+
+  async agents(input: ParsedInputOf<'agents.list'>): Promise<AgentRow[]> {
+    const { read } = this.#parts.store;
+    const rows = read.agents
+      .list({})
+      .map((agent) => this.#agentRow(agent))
+      .filter(
+        (row) =>
+          (input.project === undefined || row.project === input.project) &&
+          (input.role === undefined || row.role === input.role) &&
+          (input.state === undefined || row.state === input.state),
+      );
+    const broken = (await this.#probes.all()).filter((b) => b.problem !== null && rows.some((r) => r.backend === b.id));
+    const none = {
+      role: '-',
+      name: '-',
+      project: '-',
+      state: 'error',
+      task: null,
+      host: null,
+      age: null,
+      last: null,
+      cost: null,
+    };
+    return [...rows, ...broken.map((b) => ({ backend: b.id, ...none, error: b.problem }))];
+  }
+
+  #agentRow(agent: Agent): AgentRow {
+    const { read } = this.#parts.store;
+    const project = read.projects.need(agent.projectId);
+    const session = agent.sessionId ? read.sessions.get(agent.sessionId) : null;
+    const sessions = read.sessions.list({ agent: agent.id });
+    const costs = sessions.map((s) => s.usage.costUsd);
+    const cost =
+      costs.length > 0 && costs.every((c) => c !== null) ? costs.reduce<number>((sum, c) => sum + (c ?? 0), 0) : null;
+    return {
+      backend: agent.backend,
+      role: agent.role,
+      name: agent.name,
+      project: project.name,
+      state: session && agent.state === 'working' ? session.activity : agent.state,
+      task: agent.taskId,
+      host: session?.host ?? null,
+      age: this.#parts.clock.now() - agent.createdAt,
+      last: session?.lastEventAt ?? null,
+      cost,
+      error: null,
+    };
+  }
+
+  approvals(input: ParsedInputOf<'approvals.list'>): OutputOf<'approvals.list'> {
+    const items = this.#parts.store.read.approvals.list({
+      ...(!input.all && { state: 'pending' as const }),
+      ...(input.requestId && { requestId: input.requestId }),
+      limit: input.limit,
+      order: 'desc',
+    });
+    return { items };
+  }
+
+  grants(): OutputOf<'grants.list'> {
+    return { items: this.#parts.store.read.grants.list({ state: 'active' }) };
+  }
+
+  messages(input: ParsedInputOf<'messages.list'>): OutputOf<'messages.list'> {
+    const all = this.#parts.store.read.messages.list({ order: 'desc', limit: 1_000 });
+    const items = all.filter((m) => input.agent === undefined || m.to === input.agent || m.from === input.agent);
+    return { items: items.slice(0, input.limit) };
+  }
+
+  projects(): Project[] {
+    return this.#parts.store.read.projects.list({ state: 'active' });
+  }
+
+  backends(): Promise<BackendStatus[]> {
+    return this.#probes.all();
+  }
+
+  alerts(): { key: string; text: string }[] {
+    return Object.entries(openAlerts(this.#parts.store.read)).map(([key, text]) => ({ key, text }));
+  }
+
+  /** How many requests and tasks are in each state. */
+  counts(): { requests: Record<string, number>; tasks: Record<string, number>; pendingApprovals: number } {
+    const { read } = this.#parts.store;
+    const by = (rows: readonly { readonly state: string }[]): Record<string, number> => {
+      const counts: Record<string, number> = {};
+      for (const { state } of rows) counts[state] = (counts[state] ?? 0) + 1;
+      return counts;
+    };
+    return {
+      requests: by(read.requests.list({})),
+      tasks: by(read.tasks.list({})),
+      pendingApprovals: read.approvals.count({ state: 'pending' }),
+    };
+  }
+
+  #project(wanted: string | undefined): Project | null {
+    return wanted === undefined ? null : needProject(this.#parts, wanted);
+  }
+}
+
+function itemOf(fact: Fact, prompts: ReadonlyMap<string, string>): TranscriptItem | null {
+  const at = fact.at;
+  switch (fact.kind) {
+    case 'prompt.accepted':
+      return { type: 'user', id: fact.data.promptId, at, text: prompts.get(fact.data.promptId) ?? '' };
+    case 'text':
+      return { type: 'text', id: fact.data.partId, at, text: fact.data.text };
+    case 'reasoning':
+      return { type: 'reasoning', id: fact.data.partId, at, text: fact.data.text };
+    case 'tool.started':
+      return {
+        type: 'tool',
+        id: fact.data.callId,
+        at,
+        tool: fact.data.tool,
+        input: fact.data.input,
+        output: null,
+        status: 'running',
+      };
+    case 'tool.ended':
+      return {
+        type: 'tool',
+        id: fact.data.callId,
+        at,
+        tool: fact.data.tool,
+        input: fact.data.title,
+        output: fact.data.output,
+        status: fact.data.status,
+      };
+    case 'turn.ended':
+      return fact.data.failure
+        ? { type: 'error', id: `${fact.data.promptId}:end`, at, text: fact.data.failure.message }
+        : null;
+    default:
+      return null;
+  }
+}

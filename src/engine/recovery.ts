@@ -1,0 +1,78 @@
+import type { Session } from '../contract/session.ts';
+import { closeAlert } from './alerts.ts';
+import type { Dispatcher } from './dispatch.ts';
+import type { Parts } from './parts.ts';
+import type { Planning } from './planning.ts';
+
+/** What a start found and did, in words: for the journal and the log. */
+export type Recovered = { readonly lines: string[] };
+
+/**
+ * After any end of the daemon: programs that no live session owns are ended; live attempts and plans go on with the same
+ * stored prompts; what cannot go on is said to be lost.
+ */
+export async function recover(parts: Parts, planning: Planning, dispatcher: Dispatcher): Promise<Recovered> {
+  const { read } = parts.store;
+  const lines: string[] = [];
+  const planningNow = read.requests.list({ state: 'planning' });
+  const live = liveSessions(parts);
+  const inUse = new Set<string>(live.map((s) => s.id));
+  for (const backend of parts.backends.values()) {
+    for (const { what, pids } of await backend.sweep(inUse)) {
+      lines.push(`ended ${what}`);
+      parts.store.commit((tx) => tx.record('swept', { what, pids: [...pids] }, {}, 'gantry'));
+    }
+  }
+  for (const session of orphans(parts, inUse)) {
+    const cause = 'its owner ended with an earlier daemon';
+    const from = session.state;
+    parts.store.commit((tx) =>
+      tx.sessions.move(session.id, from, 'failed', { cause, endedAt: parts.clock.now() }, { actor: 'gantry', cause }),
+    );
+    lines.push(`session ${session.id} was lost: ${cause}`);
+  }
+  for (const request of planningNow) {
+    planning.start(request.id);
+    lines.push(`planning of ${request.id} goes on`);
+  }
+  for (const id of dispatcher.bringBack(null)) lines.push(`attempt ${id} goes on`);
+  freeAgents(parts);
+  parts.store.commit((tx) => closeAlert(tx, 'daemon', 'started', {}));
+  return { lines };
+}
+
+/** Sessions that something will open again: of live attempts, of waiting retries, of plans under way. */
+function liveSessions(parts: Parts): Session[] {
+  const { read } = parts.store;
+  const attempts = read.attempts.list({ state: ['starting', 'working', 'verifying'] });
+  const tasks = read.tasks.list({ state: ['ready', 'deferred', 'waiting'] });
+  const kept = new Set<string>(attempts.flatMap((a) => a.sessionId ?? []));
+  for (const task of tasks) {
+    const sessionId = task.attemptId ? read.attempts.need(task.attemptId).sessionId : null;
+    if (sessionId) kept.add(sessionId);
+  }
+  const open = read.sessions.list({ state: ['starting', 'running', 'paused', 'lost', 'stopping'] });
+  return open.filter((s) => kept.has(s.id) || s.purpose === 'planner');
+}
+
+function orphans(parts: Parts, inUse: ReadonlySet<string>): Session[] {
+  const open = parts.store.read.sessions.list({ state: ['starting', 'running', 'paused', 'lost', 'stopping'] });
+  return open.filter((s) => !inUse.has(s.id));
+}
+
+function freeAgents(parts: Parts): void {
+  const working = parts.store.read.agents.list({ state: 'working' });
+  parts.store.commit((tx) => {
+    for (const agent of working) {
+      const attempt = agent.attemptId ? tx.attempts.get(agent.attemptId) : null;
+      if (attempt && attempt.endedAt === null) continue;
+      tx.agents.move(
+        agent.id,
+        'working',
+        'idle',
+        { taskId: null, attemptId: null, sessionId: null },
+        { actor: 'gantry', cause: 'its attempt is over' },
+      );
+    }
+  });
+}

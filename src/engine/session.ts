@@ -1,0 +1,253 @@
+import type {
+  BackendEvent,
+  BackendSession,
+  CloseReport,
+  EndReason,
+  OpenSpec,
+  PromptReceipt,
+} from '../backends/backend.ts';
+import { type Deferred, deferred } from '../base/wait.ts';
+import type { StoredPrompt } from '../contract/attempt.ts';
+import type { FactSubject } from '../contract/fact.ts';
+import type { PromptId } from '../contract/ids.ts';
+import type { MessageMode } from '../contract/message.ts';
+import { type Activity, isSessionOver, type Session } from '../contract/session.ts';
+import type { Approvals } from './approvals.ts';
+import type { Parts } from './parts.ts';
+import { LogWriter } from './session-log.ts';
+
+export type TurnEnd = Extract<BackendEvent, { type: 'turn-ended' }>;
+/** What a wait for a turn's end can see. */
+export type TurnResult =
+  | { readonly type: 'turn'; readonly turn: TurnEnd }
+  | { readonly type: 'ended'; readonly reason: EndReason };
+
+/**
+ * One live conversation: its row in the ledger, its events as facts, its questions as approvals.
+ * Whoever opens it owns its end: `close`.
+ */
+export class LiveSession {
+  readonly #parts: Parts;
+  readonly #approvals: Approvals;
+  readonly #backend: BackendSession;
+  readonly #log: LogWriter;
+  readonly #turns = new Map<PromptId, Deferred<TurnResult>>();
+  readonly #subject: Partial<FactSubject>;
+  readonly id: Session['id'];
+  readonly nativeId: string;
+  readonly origin: BackendSession['origin'];
+  #end: EndReason | null = null;
+  /** Resolves when the last event is in the ledger. */
+  readonly ended: Promise<void>;
+
+  private constructor(
+    parts: Parts,
+    approvals: Approvals,
+    session: BackendSession,
+    row: Session,
+    subject: Partial<FactSubject>,
+  ) {
+    this.#parts = parts;
+    this.#approvals = approvals;
+    this.#backend = session;
+    this.id = row.id;
+    this.nativeId = session.nativeId;
+    this.origin = session.origin;
+    this.#subject = { ...subject, sessionId: row.id };
+    this.#log = new LogWriter(parts, this.#subject, row.agent === null ? 'gantry' : `agent:${row.agent}`);
+    this.ended = this.#pump();
+  }
+
+  /**
+   * Opens a session for a row that is in the ledger already (state `starting`): no start is unknown after a crash.
+   * @throws AppError of the backend; the row is then `failed` with the cause.
+   */
+  static async open(
+    parts: Parts,
+    approvals: Approvals,
+    row: Session,
+    spec: Omit<OpenSpec, 'sessionId'>,
+    subject: Partial<FactSubject>,
+  ): Promise<LiveSession> {
+    const backend = parts.backends.get(row.backend);
+    if (!backend) throw new Error(`backend ${row.backend} was checked when the session was made`);
+    let opened: BackendSession;
+    try {
+      opened = await backend.open({ ...spec, sessionId: row.id });
+    } catch (error) {
+      failRow(parts, row.id, error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+    parts.store.commit((tx) =>
+      tx.sessions.move(
+        row.id,
+        'starting',
+        'running',
+        { nativeId: opened.nativeId, activity: 'idle', lastEventAt: parts.clock.now() },
+        {
+          actor: 'gantry',
+          cause: causeOf(opened.origin),
+          subject,
+        },
+      ),
+    );
+    const live = new LiveSession(parts, approvals, opened, row, subject);
+    approvals.attach(live);
+    return live;
+  }
+
+  get subject(): Partial<FactSubject> {
+    return this.#subject;
+  }
+
+  get isEnded(): boolean {
+    return this.#end !== null;
+  }
+
+  prompt(prompt: StoredPrompt, mode: MessageMode): Promise<PromptReceipt> {
+    this.#turn(prompt.id);
+    return this.#backend.prompt({ id: prompt.id, text: prompt.text, native: prompt.native }, mode);
+  }
+
+  /** Resolves when the prompt's turn is over, or the session. */
+  turnEnd(id: PromptId): Promise<TurnResult> {
+    return this.#turn(id).promise;
+  }
+
+  interrupt(): Promise<void> {
+    return this.#backend.interrupt();
+  }
+
+  answer: BackendSession['answer'] = (nativeId, decision) => this.#backend.answer(nativeId, decision);
+
+  transcript(): ReturnType<BackendSession['transcript']> {
+    return this.#backend.transcript();
+  }
+
+  /** Ends the conversation and what it started; `paused` keeps it for a resume. */
+  async close(graceMs: number, state: 'stopped' | 'paused' | 'lost', cause: string): Promise<CloseReport> {
+    const report = await this.#backend.close(graceMs);
+    await this.ended;
+    const row = this.#parts.store.read.sessions.need(this.id);
+    const isLeft = row.state === state || (row.state === 'lost' && state === 'paused');
+    if (!isSessionOver(row.state) && !isLeft) {
+      const ended = state === 'stopped' ? { endedAt: this.#parts.clock.now() } : {};
+      this.#move(row, state, { ...ended, activity: 'unknown', cause });
+    }
+    return report;
+  }
+
+  #move(row: Session, to: Session['state'], patch: Partial<Session>): void {
+    this.#parts.store.commit((tx) =>
+      tx.sessions.move(row.id, row.state, to, patch, {
+        actor: 'gantry',
+        cause: patch.cause ?? null,
+        subject: this.#subject,
+      }),
+    );
+  }
+
+  #turn(id: PromptId): Deferred<TurnResult> {
+    const known = this.#turns.get(id);
+    if (known) return known;
+    const made = deferred<TurnResult>();
+    if (this.#end) made.resolve({ type: 'ended', reason: this.#end });
+    this.#turns.set(id, made);
+    return made;
+  }
+
+  async #pump(): Promise<void> {
+    let reason: EndReason = { type: 'closed' };
+    try {
+      for await (const event of this.#backend.events) {
+        if (event.type === 'ended') reason = event.reason;
+        else await this.#take(event);
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#parts.log.error({ err: error, session: this.id }, 'the event stream of a session broke');
+      const failure = { class: 'protocol', message, resetAt: null } as const;
+      reason = { type: 'died', failure, exitCode: null, signal: null };
+    }
+    this.#over(reason);
+  }
+
+  async #take(event: Exclude<BackendEvent, { type: 'ended' }>): Promise<void> {
+    if (event.type === 'asked') {
+      // Not waited for: the answer may need the events that follow.
+      this.#approvals.asked(this, event).catch((error: unknown) => {
+        this.#parts.log.error({ err: error, session: this.id }, 'a question could not be handled');
+      });
+    } else if (event.type === 'withdrawn') {
+      this.#approvals.withdrawn(this.id, event.nativeId, event.cause);
+    } else if (event.type === 'turn-ended') {
+      this.#log.commit(event);
+      this.#turn(event.promptId).resolve({ type: 'turn', turn: event });
+      this.#activity('idle');
+      return;
+    } else {
+      await this.#log.write(event);
+    }
+    this.#activity(activityAfter(event));
+  }
+
+  /** Written only when it changes: an observation a turn, not a row per event. */
+  #activity(to: Activity | null): void {
+    if (to === null) return;
+    const row = this.#parts.store.read.sessions.need(this.id);
+    if (row.activity === to || isSessionOver(row.state)) return;
+    this.#parts.store.commit((tx) =>
+      tx.sessions.update(
+        row.id,
+        { activity: to, lastEventAt: this.#parts.clock.now() },
+        { actor: 'gantry', subject: this.#subject },
+      ),
+    );
+  }
+
+  #over(reason: EndReason): void {
+    this.#log.release();
+    this.#end = reason;
+    this.#approvals.detach(this, reason);
+    if (reason.type === 'died') {
+      const row = this.#parts.store.read.sessions.need(this.id);
+      if (!isSessionOver(row.state) && row.state !== 'lost') {
+        this.#move(row, 'lost', { activity: 'unknown', failure: reason.failure, cause: reason.failure.message });
+      }
+    }
+    for (const turn of this.#turns.values()) turn.resolve({ type: 'ended', reason });
+  }
+}
+
+const causeOf = (origin: BackendSession['origin']): string =>
+  origin.type === 'new-instead' ? `new session: ${origin.reason}` : `${origin.type} session`;
+
+function activityAfter(event: BackendEvent): Activity | null {
+  switch (event.type) {
+    case 'turn-started':
+    case 'tool-started':
+    case 'text-delta':
+      return 'busy';
+    case 'asked':
+      return null;
+    case 'retrying':
+      return 'waiting-quota';
+    case 'compaction':
+      return event.phase === 'started' ? 'compacting' : 'busy';
+    default:
+      return null;
+  }
+}
+
+function failRow(parts: Parts, id: Session['id'], message: string): void {
+  const failure = { class: 'start', message, resetAt: null } as const;
+  parts.store.commit((tx) =>
+    tx.sessions.move(
+      id,
+      'starting',
+      'failed',
+      { failure, cause: message, endedAt: parts.clock.now() },
+      { actor: 'gantry', cause: message },
+    ),
+  );
+}

@@ -1,0 +1,33 @@
+import type { PolicyRule } from '../contract/approval.ts';
+import type { PlannerSettings, RoleSettings } from '../contract/config.ts';
+import type { BackendId } from '../contract/ids.ts';
+
+/** A rule with where it came from: `built-in`, `user`, `project`. */
+export type PlacedRule = { readonly rule: PolicyRule; readonly layer: string };
+
+/** The configuration that holds for one project: every layer merged, every default filled in. Lengths of time in ms. */
+export type Settings = {
+  readonly defaultBackend: BackendId;
+  readonly defaultRole: string;
+  readonly backends: Readonly<Record<string, { readonly maxSessions: number; readonly model: string | null }>>;
+  readonly roles: Readonly<Record<string, RoleSettings>>;
+  readonly planner: PlannerSettings & { readonly maxTasks: number; readonly timeout: number };
+  readonly policy: { readonly default: 'allow' | 'deny' | 'ask'; readonly rules: readonly PlacedRule[] };
+  readonly limits: {
+    readonly maxParallel: number;
+    readonly maxAttempts: number;
+    readonly verifyRounds: number;
+    readonly taskTimeout: number;
+    readonly approvalTimeout: number;
+    readonly commandTimeout: number;
+    readonly retryBackoff: number;
+    readonly stuckAfter: number;
+    readonly requestUsd: number | null;
+    readonly taskUsd: number | null;
+    readonly maxWorkspacesPerProject: number;
+  };
+  readonly setup: { readonly command: string; readonly timeout: number } | null;
+};
+
+/** The settings for a project's directory, or for none. */
+export type SettingsFor = (projectPath: string | null) => Settings;

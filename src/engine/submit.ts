@@ -1,0 +1,62 @@
+import { newId } from '../base/ids.ts';
+import type { ParsedInputOf } from '../contract/api.ts';
+import type { Caller } from '../contract/caller.ts';
+import { AppError } from '../contract/errors.ts';
+import type { Request } from '../contract/request.ts';
+import { NO_USAGE } from '../contract/usage.ts';
+import type { Git } from '../git/git.ts';
+import { inspect } from '../git/inspect.ts';
+import type { Parts } from './parts.ts';
+import type { Probes } from './probes.ts';
+import { checkClean, resolveProject } from './projects.ts';
+
+/** Checks everything that can be checked before work begins, then writes the request down. */
+export async function submitRequest(
+  parts: Parts,
+  git: Git,
+  probes: Probes,
+  input: ParsedInputOf<'requests.submit'>,
+  caller: Caller,
+): Promise<Request> {
+  const project = await resolveProject(parts, git, input.project, caller);
+  const state = await inspect(git, project.path);
+  checkClean(project, state, input.isDirtyAllowed);
+  const settings = parts.settingsFor(project.path);
+  const { options } = input;
+  const role = options.role ?? settings.defaultRole;
+  if (settings.roles[role] === undefined) {
+    throw new AppError('bad_request', `no role ${role}; accepted: ${Object.keys(settings.roles).join(', ')}`);
+  }
+  await probes.needUsable(options.backend ?? settings.roles[role].backend ?? settings.defaultBackend);
+  const now = parts.clock.now();
+  const id = newId('req', now);
+  const row: Request = {
+    id,
+    projectId: project.id,
+    text: input.text,
+    state: 'planning',
+    cause: null,
+    options: {
+      backend: options.backend ?? null,
+      model: options.model ?? null,
+      role: options.role ?? null,
+      maxParallel: options.maxParallel ?? settings.limits.maxParallel,
+      timeoutMs: options.timeoutMs ?? settings.limits.taskTimeout,
+      budgetUsd: options.budgetUsd ?? null,
+      maxTasks: options.maxTasks ?? settings.planner.maxTasks,
+      isPlanOnly: options.isPlanOnly ?? false,
+      isSingleTask: options.isSingleTask ?? false,
+    },
+    plan: null,
+    baseCommit: state.headCommit,
+    branch: `gantry/${id.slice('req_'.length)}`,
+    failure: null,
+    result: null,
+    usage: NO_USAGE,
+    createdBy: caller.actor,
+    createdAt: now,
+    updatedAt: now,
+    endedAt: null,
+  };
+  return parts.store.commit((tx) => tx.requests.insert(row, { actor: caller.actor, cause: 'submitted' }));
+}

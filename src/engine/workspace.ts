@@ -1,0 +1,119 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Attempt } from '../contract/attempt.ts';
+import { AppError } from '../contract/errors.ts';
+import type { Project } from '../contract/project.ts';
+import type { FileChange } from '../contract/request.ts';
+import type { Task } from '../contract/task.ts';
+import { changedFiles } from '../git/changes.ts';
+import type { Git } from '../git/git.ts';
+import { copyIncluded } from '../git/included.ts';
+import { branchExists, commitOf, deleteBranchIfMerged } from '../git/refs.ts';
+import { commitAll } from '../git/snapshot.ts';
+import { addWorktree, removeWorktree, restoreWorktree } from '../git/worktree.ts';
+import type { Parts } from './parts.ts';
+import type { Settings } from './settings.ts';
+
+/** What an attempt made: its commit, and how that differs from where it started. */
+export type Saved = { readonly commit: string; readonly changes: FileChange[] };
+
+/** The worktrees that attempts work in, below `$GANTRY_HOME/workspaces/<project>/`. */
+export class Workspaces {
+  readonly #parts: Parts;
+  readonly #git: Git;
+
+  constructor(parts: Parts, git: Git) {
+    this.#parts = parts;
+    this.#git = git;
+  }
+
+  pathFor(project: Project, task: Task, attempt: number): string {
+    return join(this.#parts.workspaces, project.name, `${task.id}-${attempt}`);
+  }
+
+  /**
+   * The attempt's worktree, made and set up if it is not there. Safe to repeat after a kill at any moment.
+   * @throws AppError `git_failed` with the cause by name; `backend_failed` if the setup command failed
+   */
+  async prepare(project: Project, attempt: Attempt, setup: Settings['setup'], signal: AbortSignal): Promise<void> {
+    const { workspace, branch, baseCommit } = attempt;
+    const marker = `workspace:${attempt.id}`;
+    if (this.#parts.store.read.meta.get(marker) === 'ready' && existsSync(workspace)) return;
+    const isHalfMade = await branchExists(this.#git, project.path, branch);
+    if (isHalfMade) {
+      await restoreWorktree(this.#git, { repoRoot: project.path, path: workspace, branch });
+    } else {
+      await this.#checkRoom(project);
+      await mkdir(join(this.#parts.workspaces, project.name), { recursive: true, mode: 0o700 });
+      await addWorktree(this.#git, { repoRoot: project.path, path: workspace, branch, base: baseCommit });
+    }
+    await copyIncluded(this.#git, project.path, workspace);
+    if (setup && attempt.number === 1) await this.#setUp(workspace, attempt.id, setup, signal);
+    this.#parts.store.commit((tx) => tx.meta.set(marker, 'ready'));
+  }
+
+  async #setUp(
+    workspace: string,
+    id: string,
+    setup: NonNullable<Settings['setup']>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const result = await this.#parts.host.run({
+      command: ['/bin/sh', '-c', setup.command],
+      cwd: workspace,
+      env: this.#parts.environment,
+      marker: `${id}.setup`,
+      limitMs: setup.timeout,
+      signal,
+    });
+    if (result.code === 0) return;
+    const end = result.isTimedOut
+      ? `was stopped after ${setup.timeout / 1000} s`
+      : `ended with ${result.code ?? result.signal}`;
+    throw new AppError(
+      'backend_failed',
+      `the setup command (${setup.command}) ${end}: ${`${result.stdout}${result.stderr}`.trim().slice(-1_000)}`,
+    );
+  }
+
+  async #checkRoom(project: Project): Promise<void> {
+    const limit = this.#parts.settingsFor(project.path).limits.maxWorkspacesPerProject;
+    const kept = this.#parts.store.read.attempts
+      .list({})
+      .filter(
+        (a) => a.workspace.startsWith(join(this.#parts.workspaces, project.name, '/')) && existsSync(a.workspace),
+      );
+    const count = new Set(kept.map((a) => a.workspace)).size;
+    if (count < limit) return;
+    throw new AppError(
+      'overloaded',
+      `${project.name} has ${count} workspaces, its limit is ${limit}: retry or cancel what failed, or raise limits.maxWorkspacesPerProject`,
+    );
+  }
+
+  /** Commits what the agent did, in the agent's name; says what differs from the base. */
+  async save(project: Project, task: Task, attempt: Attempt): Promise<Saved> {
+    const { workspace: path, branch, agent } = attempt;
+    const message = `${task.title}\n\nGantry-Task: ${task.id}\nGantry-Attempt: ${attempt.number}\n`;
+    const isSaved = attempt.state === 'verifying' && attempt.commit !== null;
+    const made = isSaved
+      ? attempt.commit
+      : await commitAll(this.#git, { path, branch, message, author: { name: agent } });
+    const commit = made ?? (await commitOf(this.#git, path, 'HEAD')) ?? attempt.baseCommit;
+    const files = await changedFiles(this.#git, project.path, attempt.baseCommit, commit);
+    const changes = files.map(({ path: file, status, additions, deletions }) => ({
+      path: file,
+      status,
+      additions,
+      deletions,
+    }));
+    return { commit, changes };
+  }
+
+  /** The work is on the request's branch: its worktree goes, and its branch if all of it is there. What was not committed is snapshotted first. */
+  async release(project: Project, attempt: Attempt, keptBranch: string): Promise<void> {
+    await removeWorktree(this.#git, { repoRoot: project.path, path: attempt.workspace, snapshotName: attempt.id });
+    await deleteBranchIfMerged(this.#git, project.path, attempt.branch, `refs/heads/${keptBranch}`);
+  }
+}
