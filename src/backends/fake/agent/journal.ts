@@ -40,13 +40,8 @@ type Entry =
 /** A turn as its entries make it. */
 export type Turn = {
   readonly id: PromptId;
-  readonly prompts: Map<PromptId, string>;
-  /** The prompt whose steps are played, and the one that is next. */
-  source: PromptId;
-  step: number;
+  readonly prompts: Set<PromptId>;
   answer: string | null;
-  /** Calls that must not be done again. */
-  readonly begun: Set<string>;
   readonly usage: Map<string, Usage>;
   end: TurnEnd | null;
 };
@@ -56,7 +51,13 @@ export class Journal {
   readonly nativeId: string;
   readonly directory: string;
   readonly turns = new Map<PromptId, Turn>();
+  /** The newest prompt with a script (without any: the newest prompt), and the step of it that is next. */
+  source: { readonly id: PromptId; readonly text: string } | null = null;
+  step = 0;
+  /** Calls that must not be made again. */
+  readonly begun = new Set<string>();
   readonly #file: string;
+  #hasScript = false;
   #items = new Map<string, TranscriptItem>();
   /** The items that the model still sees: those after the last compaction. */
   #seenFrom = 0;
@@ -97,7 +98,7 @@ export class Journal {
     if (header?.type !== 'session') return null;
     const journal = new Journal(file, header);
     for (const entry of rest) journal.#apply(entry);
-    for (const turn of journal.turns.values()) turn.step = Math.max(0, turn.step);
+    journal.step = Math.max(0, journal.step);
     return journal;
   }
 
@@ -149,7 +150,7 @@ export class Journal {
         turn.answer = null;
         break;
       case 'begun':
-        turn.begun.add(entry.call);
+        this.begun.add(entry.call);
         break;
       case 'item':
         this.#items.set(entry.item.id, entry.item);
@@ -159,7 +160,7 @@ export class Journal {
         turn.usage.set(entry.step, entry.usage);
         break;
       case 'step-done':
-        turn.step += 1;
+        this.step += 1;
         break;
       case 'turn-ended':
         turn.end = { outcome: entry.outcome, text: entry.text, failure: entry.failure };
@@ -169,28 +170,16 @@ export class Journal {
     }
   }
 
-  #addPrompt(entry: Extract<Entry, { type: 'prompt' }>): void {
-    const { id, text, at } = entry;
+  #addPrompt({ id, text, at, turn: turnId, isScripted }: Extract<Entry, { type: 'prompt' }>): void {
     this.#items.set(id, { type: 'user', id, at, text });
-    const turn = this.turns.get(entry.turn);
-    if (!turn) {
-      this.turns.set(id, {
-        id,
-        prompts: new Map([[id, text]]),
-        source: id,
-        step: 0,
-        answer: null,
-        begun: new Set(),
-        usage: new Map(),
-        end: null,
-      });
-      return;
-    }
-    turn.prompts.set(id, text);
-    if (!entry.isScripted) return;
-    turn.source = id;
+    const turn = this.turns.get(turnId);
+    if (turn) turn.prompts.add(id);
+    else this.turns.set(id, { id, prompts: new Set([id]), answer: null, usage: new Map(), end: null });
+    if (!isScripted && this.#hasScript) return;
+    this.#hasScript = isScripted;
+    this.source = { id, text };
     // The step that is being played counts up once more.
-    turn.step = -1;
+    this.step = turn ? -1 : 0;
   }
 }
 

@@ -30,8 +30,9 @@ import { type FakeScript, fakeScriptSchema } from './steps.ts';
  * `close` or the end of the input ends the program; the session stays in the store. What happens comes as `event`, counted by
  * `seq`, `heartbeat` events every `heartbeatMs` among them.
  *
- * The script of a prompt: its last `@@fake [steps]` (see `steps.ts`), else the first rule of the file `GANTRY_FAKE_SCRIPT`
- * that holds, else a fixed sentence. A turn whose steps give no `text` ends with "Done.".
+ * The script: the last `@@fake [steps]` (see `steps.ts`) of the newest prompt that has one; a prompt without goes on where
+ * it was. In a session without any, the first rule of the file `GANTRY_FAKE_SCRIPT` that holds for the prompt, else a fixed
+ * sentence. A turn whose steps give no `text` ends with "Done.".
  * Variables: `GANTRY_FAKE_LOG` (file: NDJSON of every prompt, model request, word, question, answer and end, with time,
  * session and bytes), `GANTRY_FAKE_CONTROL` (directory of the files that `hold` waits for), `GANTRY_FAKE_SCRIPT`,
  * `GANTRY_FAKE_START` (see `start.ts`; a file `start` in the control directory takes its place).

@@ -65,7 +65,8 @@ export class Player {
   /** @returns how the turn ends, null if it goes on. @throws Interrupted */
   async play(step: Step): Promise<Ending | null> {
     this.#step = step;
-    this.#key = `${this.#turn.source}:${this.#turn.step}`;
+    const { source, step: number } = this.#stage.journal;
+    this.#key = `${source?.id}:${number}`;
     this.#calls = 0;
     this.#isChild = false;
     if (step.once !== undefined && !this.#stage.control.isFirst(step.once)) return null;
@@ -303,7 +304,7 @@ export class Player {
   /** Whether that was not begun before a crash; from now on it was. */
   #isFirstTime(what: string, isBeginning = true): boolean {
     const call = what.startsWith(this.#key) ? what : `${this.#key}:${what}`;
-    if (this.#turn.begun.has(call)) return false;
+    if (this.#stage.journal.begun.has(call)) return false;
     if (isBeginning) this.#stage.journal.append({ type: 'begun', turn: this.#turn.id, call });
     return true;
   }

@@ -152,17 +152,18 @@ export class AgentSession {
   }
 
   async #playAll(turn: Turn, player: Player): Promise<Ending> {
+    const { journal } = this.#stage;
     for (;;) {
-      const { steps, faults } = this.#stepsOf(turn.prompts.get(turn.source) ?? '');
+      const { steps, faults } = this.#stepsOf(journal.source?.text ?? '');
       if (faults.length > 0) {
         const message = `the script in the prompt is not valid: ${faults.join('; ')}`;
         return { outcome: 'failed', failure: { class: 'model', message, resetAt: null } };
       }
-      const step = steps[turn.step];
+      const step = steps[journal.step];
       if (!step && turn.answer !== null) return { outcome: 'done', failure: null };
       this.#logRequest(turn);
       const ending = await player.play(step ?? PAST_THE_END);
-      this.#stage.journal.append({ type: 'step-done', turn: turn.id });
+      journal.append({ type: 'step-done', turn: turn.id });
       if (ending) return ending;
     }
   }
@@ -176,13 +177,14 @@ export class AgentSession {
   }
 
   #logRequest(turn: Turn): void {
-    const said = this.#stage.journal.conversation().map((item) => {
+    const { journal } = this.#stage;
+    const said = journal.conversation().map((item) => {
       if (item.type === 'raw') return { role: 'raw', text: JSON.stringify(item.value) };
       if (item.type === 'tool') return { role: 'tool', text: item.output ?? '' };
       return { role: item.type === 'user' ? 'user' : 'assistant', text: item.text };
     });
     const messages = [{ role: 'system', text: this.#instructions }, ...said];
-    this.#stage.log('request', { turn: turn.id, source: turn.source, step: turn.step, messages });
+    this.#stage.log('request', { turn: turn.id, source: journal.source?.id, step: journal.step, messages });
   }
 
   /** The usage of a turn that several prompts share is told once, so that sums are right. */
