@@ -1,13 +1,13 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import type { Log } from '../base/log.ts';
 import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
-import { authenticate } from './auth.ts';
+import { authenticate, authorize } from './auth.ts';
 import { type ApiEnv, addOperations, type OperationParts, refuseMethod } from './operations.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { checkSite } from './site.ts';
-
-export const STREAM_PATH = '/api/v1/stream';
+import { parseStreamQuery, STREAM_PATH, type Streams } from './streams.ts';
 
 export type AppParts = OperationParts & {
   readonly access: Access;
@@ -16,6 +16,7 @@ export type AppParts = OperationParts & {
   readonly version: string;
   /** Why the daemon cannot take work now, in words; null if it can. */
   readonly notReady: () => string | null;
+  readonly streams: Streams;
   readonly log: Log;
 };
 
@@ -49,6 +50,7 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
     const reason = parts.notReady();
     return context.json({ ok: reason === null, reason }, reason === null ? 200 : 503);
   });
+  get(app, STREAM_PATH, (context) => openEvents(context, parts.streams));
   addOperations(app, parts);
   app.notFound((context) => answerProblem(context, new AppError('not_found', `there is no path ${context.req.path}`)));
   app.onError((thrown, context) => {
@@ -64,6 +66,20 @@ type Answer = (context: Context<ApiEnv>) => Response | Promise<Response>;
 function get(app: Hono<ApiEnv>, path: string, answer: Answer): void {
   app.get(path, answer);
   app.all(path, (context) => refuseMethod(context, ['GET']));
+}
+
+function openEvents(context: Context<ApiEnv>, streams: Streams): Response {
+  const verified = context.get('verified');
+  authorize(verified, 'read');
+  if (!/\btext\/event-stream\b/.test(context.req.header('Accept') ?? '')) {
+    throw new AppError('bad_request', 'the stream is a WebSocket, or server-sent events by Accept: text/event-stream');
+  }
+  const query = parseStreamQuery(context.env.incoming);
+  streams.requireRoom();
+  const { outgoing } = context.env;
+  for (const [name, value] of Object.entries(HEADERS)) outgoing.setHeader(name, value);
+  streams.openEvents(outgoing, query, verified.isStillValid);
+  return RESPONSE_ALREADY_SENT;
 }
 
 function logIn(context: Context<ApiEnv>, { access, cookie }: AppParts): Response {

@@ -3,6 +3,9 @@ import { AppError } from '../contract/errors.ts';
 import { SCOPES_THAT_SATISFY, type Scope } from '../contract/shapes.ts';
 import type { Access, Verified } from './access.ts';
 
+/** A request's sender, and whether the token may still be used: a stream outlives the moment of the check. */
+export type Authenticated = Verified & { readonly isStillValid: () => boolean };
+
 /** Browsers do not separate cookies by port: the name does. */
 export const cookieName = (port: number): string => `gantry_${port}`;
 
@@ -15,19 +18,19 @@ export function authenticate(
   { headers, isChanging }: { readonly headers: IncomingHttpHeaders; readonly isChanging: boolean },
   access: Access,
   cookie: string,
-): Verified {
+): Authenticated {
   const { authorization } = headers;
   const isByCookie = authorization === undefined;
   const token = isByCookie ? cookieOf(headers, cookie) : /^Bearer +([^\s]+) *$/i.exec(authorization)?.[1];
   const verified = token === undefined ? null : access.verify(token);
-  if (verified === null) {
+  if (token === undefined || verified === null) {
     const what = isByCookie && token === undefined ? 'a token is needed' : 'the token is not valid';
     throw new AppError('unauthorized', `${what}: send Authorization: Bearer <token>, or log in with \`gantry open\``);
   }
   if (isByCookie && isChanging && headers.origin === undefined) {
     throw new AppError('foreign_origin', 'a change by cookie needs an Origin header');
   }
-  return verified;
+  return { ...verified, isStillValid: () => access.verify(token) !== null };
 }
 
 /**

@@ -4,13 +4,12 @@ import { z } from 'zod';
 import { OPERATIONS, type Operation, type OperationName } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
-import type { Verified } from './access.ts';
-import { authorize } from './auth.ts';
+import { type Authenticated, authorize } from './auth.ts';
 import { type BodyLimits, readJson } from './body.ts';
 import type { Handlers } from './handlers.ts';
 import type { IdempotentRuns } from './idempotency.ts';
 
-export type ApiEnv = { Bindings: HttpBindings; Variables: { verified: Verified } };
+export type ApiEnv = { Bindings: HttpBindings; Variables: { verified: Authenticated } };
 type ApiContext = Context<ApiEnv>;
 
 export type OperationParts = {

@@ -9,18 +9,21 @@ import type { Access } from './access.ts';
 import { makeApp } from './app.ts';
 import { cookieName } from './auth.ts';
 import type { JournalReader } from './fact-pages.ts';
+import type { StreamLimits } from './fact-reader.ts';
 import type { Handlers } from './handlers.ts';
 import { type IdempotencyKeys, IdempotentRuns } from './idempotency.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { servedHosts } from './site.ts';
+import { STREAM_LIMITS, Streams } from './streams.ts';
+import { upgrade } from './upgrade.ts';
 
-export type ApiLimits = {
+export type ApiLimits = StreamLimits & {
   readonly maxBodyBytes: number;
   /** Nesting of a JSON body. */
   readonly maxDepth: number;
 };
 
-export const API_LIMITS: ApiLimits = { maxBodyBytes: 8_000_000, maxDepth: 100 };
+export const API_LIMITS: ApiLimits = { ...STREAM_LIMITS, maxBodyBytes: 8_000_000, maxDepth: 100 };
 
 export type ApiParts = {
   readonly handlers: Handlers;
@@ -56,15 +59,20 @@ export type Api = {
  */
 export async function startApi(parts: ApiParts): Promise<Api> {
   const limits = { ...API_LIMITS, ...parts.limits };
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 30_000 });
+  const server = createServer({
+    headersTimeout: 10_000,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 30_000,
+    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+  });
   const port = await listen(server, parts.host, parts.port);
+  const streams = new Streams({ ...parts, limits });
+  const shared = { ...parts, streams, hosts: servedHosts(port, parts.names ?? []), cookie: cookieName(port) };
   const app = makeApp({
-    ...parts,
+    ...shared,
     runs: new IdempotentRuns(parts.idempotency),
     bodyLimits: { maxBytes: limits.maxBodyBytes, maxDepth: limits.maxDepth },
-    hosts: servedHosts(port, parts.names ?? []),
-    cookie: cookieName(port),
-    onRightsChanged: () => undefined,
+    onRightsChanged: () => streams.recheck(),
   });
   const listener = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,
@@ -78,8 +86,13 @@ export async function startApi(parts: ApiParts): Promise<Api> {
     outgoing.once('close', () => setImmediate(() => !server.listening && server.closeIdleConnections()));
     void listener(incoming, outgoing);
   });
+  server.on('upgrade', (incoming, socket, head) => upgrade(incoming, socket, head, shared));
   const name = parts.host.includes(':') ? `[${parts.host}]` : parts.host;
-  return { url: `http://${name}:${port}`, port, close: (graceMs) => close(server, graceMs) };
+  return {
+    url: `http://${name}:${port}`,
+    port,
+    close: (graceMs) => close(server, streams, graceMs),
+  };
 }
 
 async function listen(server: Server, host: string, port: number): Promise<number> {
@@ -95,13 +108,15 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   });
 }
 
-async function close(server: Server, graceMs: number): Promise<void> {
+async function close(server: Server, streams: Streams, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+  streams.close();
   server.closeIdleConnections();
   try {
     await within(closed, graceMs, () => new AppError('timeout', 'calls are still running'));
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'timeout')) throw error;
+    streams.terminate();
     server.closeAllConnections();
     await closed;
   }

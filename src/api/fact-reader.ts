@@ -1,0 +1,191 @@
+import type { Clock } from '../base/clock.ts';
+import { type FactFilter, type FactPages, Frame } from './fact-pages.ts';
+
+export type StreamLimits = {
+  /** Bytes that wait in the daemon for one reader; over it the reader is not fed. One fact may exceed it. */
+  readonly maxBufferBytes: number;
+  /** A live reader that falls behind by more facts, or for longer, is told of a gap and goes on at the head. */
+  readonly maxLagFacts: number;
+  readonly maxLagMs: number;
+  readonly heartbeatMs: number;
+  readonly maxReaders: number;
+};
+
+/** Why the daemon ends a stream. */
+export type EndReason = 'stopping' | 'unauthorized' | 'failed';
+
+/** The connection of one reader. */
+export type Sink = {
+  readonly bufferedBytes: () => number;
+  /** `onSent` is called when the operating system took it, or never will. */
+  readonly send: (frame: Frame, onSent: () => void) => void;
+  /** `onSent` is called like that of `send`; a peer that can answer makes `markAlive` be called. */
+  readonly ping: (onSent: () => void) => void;
+  /** What is sent in between goes out together. */
+  readonly cork: () => void;
+  readonly uncork: () => void;
+  readonly end: (reason: EndReason) => void;
+  readonly terminate: () => void;
+};
+
+type ReaderOptions = {
+  readonly pages: FactPages;
+  readonly clock: Clock;
+  readonly limits: StreamLimits;
+  readonly filter: FactFilter;
+  /** Null = from now on. */
+  readonly since: number | null;
+  /** Called when the journal cannot be read; the stream has been ended. */
+  readonly onFailure: (error: unknown) => void;
+};
+
+/** Facts per read: how long one reader may hold the event loop. */
+const MAX_PAGE = 100;
+
+/**
+ * Feeds one reader from its cursor. Nothing is queued for it but what its connection has not taken yet: while that is
+ * too much, the journal waits. A reader that has never been live may take as long as it needs; one that was live and
+ * fell behind too far skips to the head with a `gap`.
+ */
+export class FactReader {
+  readonly #sink: Sink;
+  readonly #pages: FactPages;
+  readonly #clock: Clock;
+  readonly #limits: StreamLimits;
+  readonly #filter: FactFilter;
+  readonly #onFailure: (error: unknown) => void;
+  #cursor: number;
+  /** The position that the reader knows it has. */
+  #told = -1;
+  /** `live` was sent, and no gap since. */
+  #isLive = false;
+  /** When the reader was last blocked without having come to the head since. */
+  #behindSince: number | null = null;
+  /** What is read beyond the connection's bound is read again: large facts are read in small pages. */
+  #pageSize = MAX_PAGE;
+  #isBlocked = false;
+  #isPumping = false;
+  #isAlive = true;
+  #isEnded = false;
+
+  constructor(sink: Sink, { pages, clock, limits, filter, since, onFailure }: ReaderOptions) {
+    this.#sink = sink;
+    this.#pages = pages;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#filter = filter;
+    this.#onFailure = onFailure;
+    this.#cursor = since ?? pages.head();
+  }
+
+  /** Sends what there is and the connection takes. Costs nothing if there is nothing. */
+  readonly pump = (): void => {
+    if (this.#isPumping || this.#isEnded) return;
+    this.#isPumping = true;
+    this.#sink.cork();
+    try {
+      while (this.#step());
+    } catch (error) {
+      this.end('failed');
+      this.#onFailure(error);
+    } finally {
+      this.#isPumping = false;
+      this.#sink.uncork();
+    }
+  };
+
+  /** The peer gave a sign of life. */
+  readonly markAlive = (): void => {
+    this.#isAlive = true;
+  };
+
+  /** Ends a connection that showed no sign of life since the last heartbeat. */
+  heartbeat(): void {
+    if (this.#isEnded) return;
+    if (!this.#isAlive) {
+      this.#isEnded = true;
+      this.#sink.terminate();
+      return;
+    }
+    this.#isAlive = false;
+    this.#sink.ping(this.#onSent);
+    // A reader with a filter learns how far it has come though nothing was for it.
+    if (this.#isLive && !this.#isBlocked && this.#cursor > this.#told) this.#sendLive();
+  }
+
+  /** Ends the connection. */
+  end(reason: EndReason): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#sink.end(reason);
+  }
+
+  /** The connection has ended. */
+  stop(): void {
+    this.#isEnded = true;
+  }
+
+  /** True if there may be more to do at once. */
+  #step(): boolean {
+    if (this.#isFull()) return false;
+    const head = this.#pages.head();
+    if (this.#isTooFarBehind(head)) return this.#skipTo(head, 'slow');
+    if (this.#cursor > head) return this.#skipTo(head, 'pruned');
+    if (this.#cursor === head) {
+      this.#behindSince = null;
+      if (!this.#isLive) this.#sendLive();
+      return false;
+    }
+    const page = this.#pages.after(this.#cursor, this.#filter, { head, limit: this.#pageSize });
+    if (this.#cursor < page.prunedTo) return this.#skipTo(head, 'pruned');
+    for (const [i, frame] of page.frames.entries()) {
+      this.#send(frame);
+      if (!this.#isFull()) continue;
+      this.#pageSize = Math.min(i + 1, MAX_PAGE);
+      return false;
+    }
+    this.#pageSize = Math.min(this.#pageSize * 2, MAX_PAGE);
+    this.#cursor = page.next;
+    if (page.next >= head) return true;
+    // Others get their turn between the pages of a long way.
+    setImmediate(this.pump);
+    return false;
+  }
+
+  #isFull(): boolean {
+    this.#isBlocked = this.#sink.bufferedBytes() >= this.#limits.maxBufferBytes;
+    if (this.#isBlocked) this.#behindSince ??= this.#clock.now();
+    return this.#isBlocked;
+  }
+
+  #isTooFarBehind(head: number): boolean {
+    if (head <= this.#cursor || !this.#isLive) return false;
+    const lagMs = this.#behindSince === null ? 0 : this.#clock.now() - this.#behindSince;
+    return head - this.#cursor > this.#limits.maxLagFacts || lagMs > this.#limits.maxLagMs;
+  }
+
+  #skipTo(head: number, reason: 'slow' | 'pruned'): true {
+    const gap = { type: 'gap', after: this.#cursor, before: head + 1, reason } as const;
+    this.#isLive = false;
+    this.#behindSince = null;
+    this.#send(new Frame(gap, head));
+    return true;
+  }
+
+  #sendLive(): void {
+    this.#isLive = true;
+    this.#send(new Frame({ type: 'live', seq: this.#cursor }, this.#cursor));
+  }
+
+  #send(frame: Frame): void {
+    this.#cursor = frame.seq;
+    this.#told = frame.seq;
+    this.#sink.send(frame, this.#onSent);
+  }
+
+  readonly #onSent = (): void => {
+    if (!this.#isBlocked) return;
+    this.#isAlive = true;
+    this.pump();
+  };
+}

@@ -1,0 +1,27 @@
+import type { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { EndReason, Sink } from './fact-reader.ts';
+
+/** WebSocket close codes: RFC 6455 section 7.4; 4000 to 4999 are free for applications. */
+const CLOSE_CODES: Readonly<Record<EndReason, number>> = { stopping: 1001, unauthorized: 4401, failed: 1011 };
+
+export const webSocketSink = (ws: WebSocket, socket: Duplex): Sink => ({
+  bufferedBytes: () => ws.bufferedAmount,
+  send: (frame, onSent) => ws.send(frame.json, { binary: false }, onSent),
+  ping: () => ws.ping(),
+  cork: () => socket.cork(),
+  uncork: () => socket.uncork(),
+  end: (reason) => ws.close(CLOSE_CODES[reason], reason),
+  terminate: () => ws.terminate(),
+});
+
+export const eventSink = (response: ServerResponse): Sink => ({
+  bufferedBytes: () => response.writableLength,
+  send: (frame, onSent) => void response.write(frame.event, onSent),
+  ping: (onSent) => void response.write(':\n\n', onSent),
+  cork: () => response.cork(),
+  uncork: () => response.uncork(),
+  end: () => void response.end(),
+  terminate: () => void response.destroy(),
+});

@@ -1,0 +1,170 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { AppError } from '../contract/errors.ts';
+import { FACT_KINDS, type FactKind } from '../contract/fact.ts';
+import { RequestId } from '../contract/ids.ts';
+import { FactPages, type JournalReader } from './fact-pages.ts';
+import { FactReader, type Sink, type StreamLimits } from './fact-reader.ts';
+import { parse, queryOf } from './operations.ts';
+import { eventSink, webSocketSink } from './sinks.ts';
+
+export const STREAM_PATH = '/api/v1/stream';
+
+export const STREAM_LIMITS: StreamLimits = {
+  maxBufferBytes: 262_144,
+  maxLagFacts: 20_000,
+  maxLagMs: 60_000,
+  heartbeatMs: 15_000,
+  maxReaders: 256,
+};
+
+type StreamsParts = {
+  readonly journal: JournalReader;
+  readonly onCommit: (listener: () => void) => () => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: StreamLimits;
+};
+
+const Position = z
+  .string()
+  .regex(/^\d{1,15}$/, 'a position: a whole number from 0 on')
+  .transform(Number);
+const StreamQuery = z.strictObject({
+  since: Position.optional(),
+  kinds: z
+    .string()
+    .transform((list) => list.split(',').filter((kind) => kind !== ''))
+    .pipe(z.array(z.enum(FACT_KINDS as [FactKind, ...FactKind[]])))
+    .optional(),
+  requestId: RequestId.optional(),
+});
+export type StreamQuery = z.infer<typeof StreamQuery>;
+
+/** What a reader asks for. A `Last-Event-ID` is where it stands: it wins. @throws AppError bad_request */
+export function parseStreamQuery(incoming: IncomingMessage): StreamQuery {
+  const query = queryOf(new URL(incoming.url ?? '/', 'http://localhost').searchParams);
+  const last = incoming.headers['last-event-id'];
+  return parse(StreamQuery, last === undefined ? query : { ...query, since: last });
+}
+
+type Reading = { readonly sink: Sink; readonly reader: FactReader; readonly isStillValid: () => boolean };
+
+/** All readers of the journal. Commits wake them; each reads from its own cursor. */
+export class Streams {
+  readonly #parts: StreamsParts;
+  readonly #pages: FactPages;
+  readonly #readings = new Set<Reading>();
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: 1_024,
+    clientTracking: false,
+  });
+  readonly #unsubscribe: () => void;
+  #cancelHeartbeat: (() => void) | null = null;
+  #isWakeQueued = false;
+  #isClosed = false;
+
+  constructor(parts: StreamsParts) {
+    this.#parts = parts;
+    this.#pages = new FactPages(parts.journal);
+    this.#unsubscribe = parts.onCommit(() => this.#wake());
+  }
+
+  /** @throws AppError overloaded */
+  requireRoom(): void {
+    const { maxReaders } = this.#parts.limits;
+    if (this.#isClosed) throw new AppError('overloaded', 'the daemon stops');
+    if (this.#readings.size >= maxReaders) throw new AppError('overloaded', `${maxReaders} streams are open already`);
+  }
+
+  /** Answers with server-sent events until either side ends. */
+  openEvents(response: ServerResponse, query: StreamQuery, isStillValid: () => boolean): void {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
+    response.flushHeaders();
+    response.socket?.setKeepAlive(true, this.#parts.limits.heartbeatMs);
+    response.on('error', () => response.destroy());
+    const { close } = this.#open(eventSink(response), query, isStillValid);
+    response.once('close', close);
+  }
+
+  /** Completes the handshake of a WebSocket and feeds it until either side ends. */
+  openSocket(
+    { incoming, socket, head }: { readonly incoming: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
+    query: StreamQuery,
+    isStillValid: () => boolean,
+  ): void {
+    this.#sockets.handleUpgrade(incoming, socket, head, (ws) => {
+      ws.on('error', () => ws.terminate());
+      ws.on('message', () => ws.close(1003, 'this stream takes no messages'));
+      const { reader, close } = this.#open(webSocketSink(ws, socket), query, isStillValid);
+      ws.on('pong', reader.markAlive);
+      ws.once('close', close);
+    });
+  }
+
+  /** Ends the streams whose token is no longer valid. */
+  recheck(): void {
+    for (const { reader, isStillValid } of this.#readings) {
+      if (!isStillValid()) reader.end('unauthorized');
+    }
+  }
+
+  /** Takes no new readers and asks those there are to leave. */
+  close(): void {
+    this.#isClosed = true;
+    this.#unsubscribe();
+    for (const { reader } of this.#readings) reader.end('stopping');
+  }
+
+  /** Cuts off who has not left. */
+  terminate(): void {
+    for (const { sink } of this.#readings) sink.terminate();
+  }
+
+  #open(sink: Sink, query: StreamQuery, isStillValid: () => boolean): { reader: FactReader; close: () => void } {
+    const { clock, limits } = this.#parts;
+    const { since = null, kinds, requestId } = query;
+    const filter = { ...(kinds && { kinds }), ...(requestId && { requestId }) };
+    const onFailure = (error: unknown): void => this.#parts.log.error({ err: error }, 'a stream could not be read');
+    const reader = new FactReader(sink, { pages: this.#pages, clock, limits, filter, since, onFailure });
+    const reading = { sink, reader, isStillValid };
+    this.#readings.add(reading);
+    if (this.#cancelHeartbeat === null) this.#armHeartbeat();
+    reader.pump();
+    const close = (): void => {
+      reader.stop();
+      this.#readings.delete(reading);
+      if (this.#readings.size > 0) return;
+      this.#cancelHeartbeat?.();
+      this.#cancelHeartbeat = null;
+    };
+    return { reader, close };
+  }
+
+  /** Not inside of the commit, but right after it: all commits of one turn wake the readers once. */
+  #wake(): void {
+    if (this.#isWakeQueued || this.#readings.size === 0) return;
+    this.#isWakeQueued = true;
+    queueMicrotask(() => {
+      this.#isWakeQueued = false;
+      for (const { reader } of this.#readings) reader.pump();
+    });
+  }
+
+  #heartbeat(): void {
+    this.recheck();
+    for (const { reader } of this.#readings) reader.heartbeat();
+    this.#armHeartbeat();
+  }
+
+  #armHeartbeat(): void {
+    const { clock, limits } = this.#parts;
+    this.#cancelHeartbeat = this.#readings.size > 0 ? clock.after(limits.heartbeatMs, () => this.#heartbeat()) : null;
+  }
+}
