@@ -24,7 +24,6 @@ const CLASS_OF: Partial<Readonly<Record<ErrorCode, FailureClass>>> = {
   git_missing: 'start',
   project_not_directory: 'start',
   project_not_git: 'start',
-  conflict: 'conflict',
   policy_denied: 'denied',
 };
 
