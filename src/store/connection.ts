@@ -41,8 +41,9 @@ export class Connection {
     );
   }
 
-  /** Makes the connection ready to write; an empty database gets its page layout here. */
+  /** Makes the connection ready to write. */
   prepareToWrite(): void {
+    // Counts only for a database that is still empty.
     this.exec('PRAGMA auto_vacuum = INCREMENTAL');
     this.exec(PRAGMAS);
     this.#faults.onOpen?.((sql) => this.exec(sql));

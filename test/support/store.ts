@@ -21,22 +21,17 @@ export async function temporaryHome(): Promise<{ readonly dir: string } & AsyncD
 export const openStore = (dir: string, faults: StoreFaults = {}, clock = new ManualClock(START)): Store =>
   Store.open({ dir, clock, log: silentLog, faults });
 
-/** A store in a directory of its own, with a clock that stands still. */
-export async function temporaryStore(
-  faults: StoreFaults = {},
-): Promise<{ readonly store: Store; readonly dir: string; readonly clock: ManualClock } & AsyncDisposable> {
+/** A store in a directory of its own, with a clock that stands still. `reopen` opens it again; the caller closes that. */
+export async function temporaryStore(faults: StoreFaults = {}) {
   const home = await temporaryHome();
   const clock = new ManualClock(START);
-  const store = openStore(home.dir, faults, clock);
-  return {
-    store,
-    dir: home.dir,
-    clock,
-    [Symbol.asyncDispose]: async () => {
-      await store.close();
-      await home[Symbol.asyncDispose]();
-    },
+  const reopen = (): Store => openStore(home.dir, faults, clock);
+  const store = reopen();
+  const dispose = async (): Promise<void> => {
+    await store.close();
+    await home[Symbol.asyncDispose]();
   };
+  return { store, dir: home.dir, clock, reopen, [Symbol.asyncDispose]: dispose };
 }
 
 export const sampleProject = (over: Partial<Project> = {}): Project => ({
