@@ -42,7 +42,7 @@ export class Engine {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#git = new Git(parts.environment);
+    this.#git = new Git(parts.environment, `git:${parts.workspaces}`);
     this.#approvals = new Approvals(parts);
     const workspaces = new Workspaces(parts, this.#git);
     this.#collector = new Collector(parts, this.#git, workspaces);
@@ -57,6 +57,7 @@ export class Engine {
   /** Brings everything back that was under way, ends what nobody owns, then gives work out. */
   async start(): Promise<Recovered> {
     this.#approvals.start();
+    await this.#git.settle();
     const recovered = await recover(this.#parts, this.#planning, this.#dispatcher);
     this.#dispatcher.wake();
     return recovered;

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeRepository } from '../../test/support/repository.ts';
+import { startProcess } from '../process/spawn.ts';
 import { Git } from './git.ts';
 import { createBranch } from './refs.ts';
 
@@ -57,4 +59,33 @@ test('exclusive work on one repository runs one after the other, also after a fa
   await expect(first).rejects.toThrow('first failed');
   await second;
   expect(steps).toEqual(['first begins', 'other repository', 'first ends', 'second']);
+});
+
+test.runIf(process.platform === 'linux')('what an earlier daemon left running is waited for', async () => {
+  await using repo = await makeRepository();
+  await repo.git(['config', 'alias.slow', '!cat']);
+  const marker = `test:${randomUUID()}`;
+  // Marked as the Git of an earlier daemon marks it; it ends at the end of its input.
+  const orphan = await startProcess({
+    command: ['git', 'slow'],
+    cwd: repo.root,
+    env: repo.env,
+    marker,
+    stdin: 'pipe',
+    output: 'pipe',
+  });
+  const order: string[] = [];
+  const settled = new Git(repo.env, marker).settle().then(() => order.push('settled'));
+  void orphan.exited.then(() => order.push('ended'));
+  await new Git(repo.env, 'test:another').settle();
+  order.push('another home did not wait');
+  orphan.endInput();
+  await settled;
+  expect(order).toEqual(['another home did not wait', 'ended', 'settled']);
+});
+
+test.runIf(process.platform === 'linux')('git bears the marker', async () => {
+  await using repo = await makeRepository();
+  await repo.git(['config', 'alias.show-env', '!env']);
+  expect(await new Git(repo.env, 'test:m').read(repo.root, ['show-env'])).toContain('GANTRY_SPAWN=test:m\n');
 });

@@ -1,5 +1,10 @@
+import { pause } from '../base/wait.ts';
 import { AppError } from '../contract/errors.ts';
+import { isAlive } from '../process/identity.ts';
 import { type RunResult, runCommand } from '../process/run.ts';
+import { stopStranger } from '../process/stop.ts';
+import { findByMarker } from '../process/sweep.ts';
+import { MARKER_VARIABLE } from '../process/table.ts';
 
 /** What a refusal of git was about, in `details.cause`, where a caller may want to decide on it. */
 export type GitCause =
@@ -53,16 +58,38 @@ const SETTINGS = [
 
 /** A checkout or a snapshot of a very large repository; everything else takes milliseconds. */
 const LIMIT_MS = 10 * 60_000;
+const ORPHAN_LIMIT_MS = 30_000;
+const ORPHAN_POLL_MS = 20;
+const ORPHAN_GRACE_MS = 5_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /** Runs git. One for the daemon: it also keeps changes of one repository apart in time. */
 export class Git {
   readonly #env: Readonly<Record<string, string>>;
+  readonly #marker: string | null;
   readonly #tails = new Map<string, Promise<unknown>>();
 
-  constructor(env: Readonly<Record<string, string | undefined>>) {
+  /** `marker`: the same for every daemon of one home, so that the next one finds what this one leaves running. */
+  constructor(env: Readonly<Record<string, string | undefined>>, marker: string | null = null) {
     const passed = PASSED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
-    this.#env = { ...Object.fromEntries(passed), ...FIXED_ENV };
+    const mark = marker === null ? {} : { [MARKER_VARIABLE]: marker };
+    this.#env = { ...Object.fromEntries(passed), ...FIXED_ENV, ...mark };
+    this.#marker = marker;
+  }
+
+  /**
+   * Waits until everything has ended that an earlier daemon with this marker was running when it was killed: two at once
+   * in one worktree fail on each other's locks. After 30 s it is stopped. For the start, before anything else is run.
+   */
+  async settle(): Promise<void> {
+    if (this.#marker === null) return;
+    const marker = this.#marker;
+    const left = (await findByMarker(marker)).filter((found) => found.marker === marker);
+    const end = performance.now() + ORPHAN_LIMIT_MS;
+    for (const { identity } of left) {
+      while (isAlive(identity) && performance.now() < end) await pause(ORPHAN_POLL_MS);
+      if (isAlive(identity)) await stopStranger(identity, marker, { graceMs: ORPHAN_GRACE_MS });
+    }
   }
 
   /**

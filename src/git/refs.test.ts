@@ -78,8 +78,8 @@ test('every checkout is listed with its branch', async () => {
   await repo.git(['worktree', 'add', '--quiet', '--detach', odd]);
   const all = await worktrees(new Git(repo.env), repo.root);
   expect([...all].sort((a, b) => a.path.length - b.path.length)).toEqual([
-    { path: linked, commit: head, branch: 'gantry/x', isMain: false },
-    { path: repo.root, commit: head, branch: 'main', isMain: true },
-    { path: odd, commit: head, branch: null, isMain: false },
+    { path: linked, commit: head, branch: 'gantry/x', isMain: false, isUnfinished: false },
+    { path: repo.root, commit: head, branch: 'main', isMain: true, isUnfinished: false },
+    { path: odd, commit: head, branch: null, isMain: false, isUnfinished: false },
   ]);
 });

@@ -98,6 +98,8 @@ export type Worktree = {
   /** Null if HEAD is detached. */
   readonly branch: string | null;
   readonly isMain: boolean;
+  /** Git was still making it, or was killed at it: until the end it holds a lock of its own for this reason. */
+  readonly isUnfinished: boolean;
 };
 
 /** Every checkout of the repository; the main one first. */
@@ -118,6 +120,7 @@ export async function worktrees(git: Git, repoRoot: string): Promise<readonly Wo
       commit: /^0+$/.test(commit) ? null : commit,
       branch: branch === undefined ? null : shortName(branch),
       isMain: at === 0,
+      isUnfinished: attributes.get('locked') === 'initializing',
     };
   });
 }

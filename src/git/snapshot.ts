@@ -1,6 +1,8 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Git, gitRefused } from './git.ts';
 import { ABSENT, branchOf, branchRef, commitOf, moveRef } from './refs.ts';
-import { treeOfFiles } from './tree.ts';
+import { needCheckout, treeOfFiles } from './tree.ts';
 
 /** Who a commit names. The email is the person's own (`user.email`), or a neutral one. */
 export type Author = { readonly name: string };
@@ -53,7 +55,7 @@ export async function keepCommit(git: Git, { path, name, message }: SnapshotSpec
 
 /**
  * Commits everything in a checkout that is not ignored onto its branch; null if nothing differs from HEAD.
- * Files of repositories made inside of it are committed as plain files. No hook runs.
+ * Files of repositories made inside of it are committed as plain files. No hook runs. Programs that write there must have ended.
  * @throws AppError `git_failed`: `branch_left` if another branch or none is checked out, `branch_moved`
  */
 export async function commitAll(
@@ -61,6 +63,7 @@ export async function commitAll(
   spec: { readonly path: string; readonly branch: string; readonly message: string; readonly author: Author },
 ): Promise<string | null> {
   const { path, branch } = spec;
+  await clearLocks(git, path);
   const actual = await branchOf(git, path);
   if (actual !== branch) {
     const found = actual === null ? 'no branch' : `"${actual}"`;
@@ -72,9 +75,28 @@ export async function commitAll(
   const parents = head === null ? [] : [head];
   const commit = await commitTree(git, path, { ...spec, tree, parents });
   await moveRef(git, path, branchRef(branch), commit, head ?? ABSENT);
-  // The index follows; the files are those of the commit already.
   await git.run(path, ['reset', '--mixed', '--quiet']);
   return commit;
+}
+
+/** Makes the index follow HEAD; no file changes. */
+export async function syncIndex(git: Git, path: string): Promise<void> {
+  await clearLocks(git, path);
+  await git.run(path, ['reset', '--mixed', '--quiet']);
+}
+
+/**
+ * Locks that a killed git has left in a linked worktree would stop every later one.
+ * The main checkout is a person's: its locks are theirs.
+ */
+async function clearLocks(git: Git, path: string): Promise<void> {
+  const gitDir = await needCheckout(git, path);
+  const commonDir = await git.read(path, ['rev-parse', '--path-format=absolute', '--git-common-dir']);
+  if (gitDir === commonDir) return;
+  const branch = await branchOf(git, path);
+  const locks = [join(gitDir, 'index.lock'), join(gitDir, 'HEAD.lock')];
+  if (branch !== null) locks.push(join(commonDir, `${branchRef(branch)}.lock`));
+  for (const lock of locks) await rm(lock, { force: true });
 }
 
 /** A commit object of a tree; no ref knows it yet. */

@@ -12,12 +12,7 @@ const MAX_DEPTH = 4;
  * Not in it: empty directories, sockets and pipes, and what a submodule holds beyond its recorded commit.
  */
 export async function treeOfFiles(git: Git, checkout: string): Promise<string> {
-  const [gitDir = '', top] = (await git.read(checkout, ['rev-parse', '--absolute-git-dir', '--show-toplevel'])).split(
-    '\n',
-  );
-  // Without its own .git it would be taken for a part of whatever repository it lies in.
-  if (top !== (await realpath(checkout)))
-    throw gitRefused('not_a_worktree', `${checkout} is not the top of a checkout`);
+  const gitDir = await needCheckout(git, checkout);
   const scratch = await mkdtemp(join(tmpdir(), 'gantry-index-'));
   try {
     await copyIndex(join(gitDir, 'index'), join(scratch, 'index-0'));
@@ -25,6 +20,19 @@ export async function treeOfFiles(git: Git, checkout: string): Promise<string> {
   } finally {
     await rm(scratch, { recursive: true });
   }
+}
+
+/**
+ * The git directory of a checkout. Without its own `.git` it would be taken for a part of whatever repository it lies in.
+ * @throws AppError `git_failed` (`not_a_worktree`)
+ */
+export async function needCheckout(git: Git, checkout: string): Promise<string> {
+  const [gitDir = '', top] = (await git.read(checkout, ['rev-parse', '--absolute-git-dir', '--show-toplevel'])).split(
+    '\n',
+  );
+  if (top !== (await realpath(checkout)))
+    throw gitRefused('not_a_worktree', `${checkout} is not the top of a checkout`);
+  return gitDir;
 }
 
 /** The index tells git which files it need not read again. It is made to look older, so that git trusts it less. */

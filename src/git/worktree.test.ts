@@ -2,9 +2,10 @@ import { access, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeRepository, type TestRepository } from '../../test/support/repository.ts';
+import { runCommand } from '../process/run.ts';
 import { Git } from './git.ts';
-import { snapshot } from './snapshot.ts';
-import { addWorktree, removeWorktree } from './worktree.ts';
+import { commitAll, snapshot } from './snapshot.ts';
+import { addWorktree, removeWorktree, restoreWorktree } from './worktree.ts';
 
 const isThere = (path: string): Promise<boolean> =>
   access(path).then(
@@ -220,4 +221,94 @@ test('a worktree that is gone, or locked, or known by a linked path, is removed;
   await symlink(repo.beside(''), repo.beside('link'));
   await removeWorktree(repo.gantry, { ...spec, path: join(repo.beside('link'), 'tree') });
   expect(await isThere(repo.path)).toBe(false);
+});
+
+const restore = (repo: TestRepository & { readonly path: string; readonly gantry: Git }): Promise<void> =>
+  restoreWorktree(repo.gantry, { repoRoot: repo.root, path: repo.path, branch: 'gantry/a' });
+
+test('a complete worktree keeps every file when it is restored, and stale locks of a killed git go', async () => {
+  await using repo = await withWorktree();
+  await repo.write('work', 'x', repo.path);
+  await repo.git(['add', 'work'], repo.path);
+  const gitDir = await repo.git(['rev-parse', '--absolute-git-dir'], repo.path);
+  await repo.write('index.lock', '', gitDir);
+  await repo.write('HEAD.lock', '', gitDir);
+  await repo.write('.git/refs/heads/gantry/a.lock', '');
+  await restore(repo);
+  expect(await readFile(join(repo.path, 'work'), 'utf8')).toBe('x');
+  const spec = { path: repo.path, branch: 'gantry/a', message: 'm', author: { name: 'A' } };
+  expect(await commitAll(repo.gantry, spec)).toBe(await repo.git(['rev-parse', 'gantry/a']));
+});
+
+test('a worktree that a killed git left unfinished is made anew', async () => {
+  await using repo = await withWorktree();
+  const gitDir = await repo.git(['rev-parse', '--absolute-git-dir'], repo.path);
+  await repo.write('locked', 'initializing', gitDir);
+  await rm(join(repo.path, 'README.md'));
+  await rm(join(gitDir, 'index'));
+  await restore(repo);
+  expect(await repo.git(['status', '--porcelain'], repo.path)).toBe('');
+  expect(await readFile(join(repo.path, 'README.md'), 'utf8')).toBe('A project.\n');
+});
+
+test.runIf(process.platform === 'linux')(
+  'a git killed at any moment of making a worktree is recovered from',
+  async () => {
+    await using repo = await makeRepository();
+    for (let i = 0; i < 12; i += 1) await repo.write(`file-${i}`, 'x');
+    await repo.commit('files');
+    const path = repo.beside('tree');
+    // A git that kills the whole group of the real one at its n-th call of the checkout filter.
+    await repo.write('.gitattributes', 'file-* filter=deadly\n');
+    await repo.commit('attributes');
+    await repo.git(['config', 'filter.deadly.clean', 'cat']);
+    for (const last of [1, 6, 12]) {
+      const count = repo.beside('count');
+      const kill = `n=$(cat ${count}); echo $((n + 1)) > ${count}; test $n -ge ${last} && kill -KILL 0; cat`;
+      await repo.write('count', '1', repo.beside(''));
+      await repo.git(['config', 'filter.deadly.smudge', kill]);
+      const spec = ['worktree', 'add', '-b', `gantry/${last}`, path];
+      await expect(
+        runCommand({ command: ['git', ...spec], cwd: repo.root, env: repo.env, marker: null, limitMs: 60_000 }),
+      ).resolves.toMatchObject({ signal: 'SIGKILL' });
+      await repo.git(['config', 'filter.deadly.smudge', 'cat']);
+      const gantry = new Git(repo.env);
+      await restoreWorktree(gantry, { repoRoot: repo.root, path, branch: `gantry/${last}` });
+      expect(await repo.git(['status', '--porcelain'], path)).toBe('');
+      await removeWorktree(gantry, { repoRoot: repo.root, path, snapshotName: 'a' });
+    }
+  },
+);
+
+test('a worktree that is gone, or of which there is only an empty directory, is made anew', async () => {
+  await using repo = await withWorktree();
+  await repo.write('work', 'x', repo.path);
+  await repo.commit('work', repo.path);
+  await rm(repo.path, { recursive: true });
+  await restore(repo);
+  expect(await readFile(join(repo.path, 'work'), 'utf8')).toBe('x');
+  await removeWorktree(repo.gantry, { repoRoot: repo.root, path: repo.path, snapshotName: 'a' });
+  await mkdir(repo.path);
+  await restore(repo);
+  expect(await readFile(join(repo.path, 'work'), 'utf8')).toBe('x');
+});
+
+test('what is not that worktree is never restored over', async () => {
+  await using repo = await withWorktree();
+  const spec = { repoRoot: repo.root, path: repo.path, branch: 'gantry/a' };
+  await mkdir(repo.beside('occupied'));
+  await repo.write('file', 'x', repo.beside('occupied'));
+  await repo.git(['branch', 'gantry/b']);
+  const refusals = [
+    [{ path: repo.beside('occupied'), branch: 'gantry/b' }, 'path_taken'],
+    [{ path: join(repo.beside('occupied'), 'file'), branch: 'gantry/b' }, 'path_taken'],
+    [{ path: repo.beside('elsewhere') }, 'branch_checked_out'],
+    [{ branch: 'gantry/b' }, 'path_taken'],
+    [{ path: repo.root, branch: 'main' }, 'path_taken'],
+    [{ branch: 'gantry/gone' }, 'base_missing'],
+  ] as const;
+  for (const [change, cause] of refusals) {
+    await expect(restoreWorktree(repo.gantry, { ...spec, ...change })).rejects.toMatchObject({ details: { cause } });
+  }
+  expect(await readFile(join(repo.beside('occupied'), 'file'), 'utf8')).toBe('x');
 });

@@ -1,9 +1,9 @@
-import { lstat, realpath, rm } from 'node:fs/promises';
+import { lstat, realpath, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Git, gitRefused } from './git.ts';
 import { status } from './inspect.ts';
 import { branchOf, branchRef, checkNewBranch, commitOf, type Worktree, worktrees } from './refs.ts';
-import { keepCommit, snapshot } from './snapshot.ts';
+import { keepCommit, snapshot, syncIndex } from './snapshot.ts';
 
 export type WorktreeSpec = {
   readonly repoRoot: string;
@@ -38,7 +38,7 @@ export function addWorktree(git: Git, spec: WorktreeSpec): Promise<string> {
   });
 }
 
-async function verifyNew(git: Git, { path, branch }: WorktreeSpec, commit: string): Promise<void> {
+async function verifyNew(git: Git, { path, branch }: Omit<WorktreeSpec, 'base'>, commit: string): Promise<void> {
   const head = await commitOf(git, path, 'HEAD');
   if (head !== commit || (await branchOf(git, path)) !== branch) {
     throw gitRefused('refused', `git made ${path} at ${head} instead of "${branch}" at ${commit}`);
@@ -53,11 +53,55 @@ async function verifyNew(git: Git, { path, branch }: WorktreeSpec, commit: strin
   }
 }
 
-async function undoAdd(git: Git, { repoRoot, path, branch }: WorktreeSpec, commit: string): Promise<void> {
+async function undoAdd(git: Git, spec: WorktreeSpec, commit: string): Promise<void> {
+  await undoCheckout(git, spec);
+  const ref = branchRef(spec.branch);
+  if ((await commitOf(git, spec.repoRoot, ref)) === commit)
+    await git.run(spec.repoRoot, ['update-ref', '-d', ref, commit]);
+}
+
+async function undoCheckout(git: Git, { repoRoot, path }: Pick<WorktreeSpec, 'repoRoot' | 'path'>): Promise<void> {
   if (await registered(git, repoRoot, path)) await git.run(repoRoot, removal(path));
   if (await isThere(path)) await rm(path, { recursive: true });
-  const ref = branchRef(branch);
-  if ((await commitOf(git, repoRoot, ref)) === commit) await git.run(repoRoot, ['update-ref', '-d', ref, commit]);
+}
+
+/**
+ * Makes sure that `path` is a worktree with this existing branch: as after a kill in the middle of `addWorktree`, or for one
+ * that is gone. One that is complete keeps its files; one that git had not finished is made anew.
+ * @throws AppError `git_failed`: `path_taken`, `branch_checked_out`, `base_missing` for a branch that is not there, `not_clean`
+ */
+export function restoreWorktree(git: Git, spec: Omit<WorktreeSpec, 'base'>): Promise<void> {
+  const { repoRoot, path, branch } = spec;
+  return git.exclusive(repoRoot, async () => {
+    const commit = await commitOf(git, repoRoot, branchRef(branch));
+    if (commit === null) throw gitRefused('base_missing', `there is no branch "${branch}" in ${repoRoot}`);
+    const known = await registered(git, repoRoot, path);
+    await checkFree(git, spec, known);
+    const exists = await isThere(path);
+    if (known && exists && !known.isUnfinished) return await syncIndex(git, path);
+    // What lies in an unfinished worktree came from git: nobody was given it to work in.
+    if (known) await git.run(repoRoot, removal(path));
+    else if (exists && !(await removeIfEmpty(path))) throw gitRefused('path_taken', `${path} exists already`);
+    try {
+      await git.run(repoRoot, ['worktree', 'add', '--quiet', '--', path, branch]);
+      await verifyNew(git, spec, commit);
+    } catch (error) {
+      await undoCheckout(git, spec);
+      throw error;
+    }
+  });
+}
+
+async function checkFree(git: Git, spec: Omit<WorktreeSpec, 'base'>, known: Worktree | null): Promise<void> {
+  const { repoRoot, path, branch } = spec;
+  const holder = (await worktrees(git, repoRoot)).find((worktree) => worktree.branch === branch);
+  if (holder && holder.path !== known?.path) {
+    throw gitRefused('branch_checked_out', `"${branch}" is checked out in ${holder.path}`);
+  }
+  if (known && known.branch !== branch) {
+    throw gitRefused('path_taken', `${path} has ${known.branch ?? 'no branch'} checked out, not "${branch}"`);
+  }
+  if (known?.isMain) throw gitRefused('path_taken', `${path} is the main checkout of ${repoRoot}`);
 }
 
 type RemovalSpec = { readonly repoRoot: string; readonly path: string; readonly snapshotName: string };
@@ -127,32 +171,20 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
+/** Git makes the directory just before it registers it. */
+async function removeIfEmpty(path: string): Promise<boolean> {
+  try {
+    await rmdir(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
 /** Nothing is there, or a file is where a directory should be. */
 function isMissing(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-/**
- * Checks an existing branch out into a worktree at `path`, as after a kill between the two halves of `addWorktree`, or for
- * a workspace that was removed. What lies at `path` unregistered is not touched.
- * @throws AppError `git_failed`: `path_taken`, `branch_checked_out`, `base_missing`
- */
-export function restoreWorktree(git: Git, spec: Omit<WorktreeSpec, 'base'>): Promise<void> {
-  const { repoRoot, path, branch } = spec;
-  return git.exclusive(repoRoot, async () => {
-    const known = await registered(git, repoRoot, path);
-    if (known?.branch === branch && (await isThere(path))) {
-      // Made, and perhaps cut off in the checkout: its index tells what is missing, what was written stays.
-      await git.run(path, ['reset', '--mixed', '--quiet']);
-      return;
-    }
-    if (known)
-      throw gitRefused('path_taken', `${path} has ${known.branch ?? 'no branch'} checked out, not "${branch}"`);
-    if (await isThere(path)) throw gitRefused('path_taken', `${path} exists already`);
-    const holder = (await worktrees(git, repoRoot)).find((worktree) => worktree.branch === branch);
-    if (holder && holder.path !== path)
-      throw gitRefused('branch_checked_out', `"${branch}" is checked out in ${holder.path}`);
-    await git.run(repoRoot, ['worktree', 'add', '--quiet', '--force', '--', path, branch]);
-  });
 }
