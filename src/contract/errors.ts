@@ -66,9 +66,11 @@ export class AppError extends Error {
   }
 }
 
-/** Any thrown thing as an AppError; what Gantry did not foresee becomes `internal`. */
+/** Any thrown thing as an AppError; a file system that is full is told, what Gantry did not foresee becomes `internal`. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new AppError('internal', message, { cause: thrown });
+  const cause = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
+  const isFull = cause === 'ENOSPC' || cause === 'EDQUOT';
+  return new AppError(isFull ? 'disk_full' : 'internal', message, { cause: thrown });
 }
