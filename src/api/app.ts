@@ -7,7 +7,8 @@ import { authenticate, authorize } from './auth.ts';
 import { type ApiEnv, addOperations, type OperationParts, refuseMethod } from './operations.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { checkSite } from './site.ts';
-import { parseStreamQuery, STREAM_PATH, type Streams } from './streams.ts';
+import { parseStreamQuery } from './stream-query.ts';
+import { STREAM_PATH, type Streams } from './streams.ts';
 
 export type AppParts = OperationParts & {
   readonly access: Access;

@@ -1,17 +1,24 @@
-import type { Fact, FactKind, StreamMessage } from '../contract/fact.ts';
-import type { RequestId } from '../contract/ids.ts';
+import type { Fact, FactClass, FactKind, FactSubject, StreamMessage } from '../contract/fact.ts';
 
-export type FactFilter = { readonly kinds?: readonly FactKind[]; readonly requestId?: RequestId };
+/** Which facts: all that is named must hold. */
+export type FactFilter = { readonly kinds?: readonly FactKind[]; readonly classes?: readonly FactClass[] } & {
+  readonly [K in keyof FactSubject]?: NonNullable<FactSubject[K]>;
+};
 
 /** The journal as the stream reads it. */
 export type JournalReader = {
   /** The position of the newest fact; 0 before the first. */
   readonly head: () => number;
-  /** Facts after `cursor`, oldest first; `next` is the cursor of the next page; up to `prunedTo` facts are missing. */
+  /**
+   * Facts after `cursor`, oldest first. `next` is the cursor of the next page: a page may be short before the head.
+   * Up to `prunedTo` facts are missing.
+   */
   readonly since: (
     cursor: number,
     options: FactFilter & { readonly limit: number },
   ) => { readonly facts: readonly Fact[]; readonly next: number; readonly prunedTo: number };
+  /** The newest `n`, oldest of them first. */
+  readonly recent: (n: number, filter: FactFilter) => readonly Fact[];
 };
 
 /** A message ready to be sent, encoded once for all of its readers. */
@@ -60,7 +67,7 @@ export class FactPages {
       this.#shared.clear();
       this.#sharedHead = head;
     }
-    const key = `${cursor} ${filter.requestId ?? ''} ${filter.kinds?.join() ?? ''}`;
+    const key = `${cursor} ${JSON.stringify(filter)}`;
     const shared = this.#shared.get(key);
     if (shared) return shared;
     const { facts, next, prunedTo } = this.#journal.since(cursor, { ...filter, limit });

@@ -1,16 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { AppError } from '../contract/errors.ts';
-import { FACT_KINDS, type FactKind } from '../contract/fact.ts';
-import { RequestId } from '../contract/ids.ts';
 import { FactPages, type JournalReader } from './fact-pages.ts';
 import { FactReader, type Sink, type StreamLimits } from './fact-reader.ts';
-import { parse, queryOf } from './operations.ts';
 import { eventSink, webSocketSink } from './sinks.ts';
+import type { StreamQuery } from './stream-query.ts';
 
 export const STREAM_PATH = '/api/v1/stream';
 
@@ -29,28 +26,6 @@ type StreamsParts = {
   readonly log: Log;
   readonly limits: StreamLimits;
 };
-
-const Position = z
-  .string()
-  .regex(/^\d{1,15}$/, 'a position: a whole number from 0 on')
-  .transform(Number);
-const StreamQuery = z.strictObject({
-  since: Position.optional(),
-  kinds: z
-    .string()
-    .transform((list) => list.split(',').filter((kind) => kind !== ''))
-    .pipe(z.array(z.enum(FACT_KINDS as [FactKind, ...FactKind[]])))
-    .optional(),
-  requestId: RequestId.optional(),
-});
-export type StreamQuery = z.infer<typeof StreamQuery>;
-
-/** What a reader asks for. A `Last-Event-ID` is where it stands: it wins. @throws AppError bad_request */
-export function parseStreamQuery(incoming: IncomingMessage): StreamQuery {
-  const query = queryOf(new URL(incoming.url ?? '/', 'http://localhost').searchParams);
-  const last = incoming.headers['last-event-id'];
-  return parse(StreamQuery, last === undefined ? query : { ...query, since: last });
-}
 
 type Reading = { readonly sink: Sink; readonly reader: FactReader; readonly isStillValid: () => boolean };
 
@@ -129,10 +104,8 @@ export class Streams {
 
   #open(sink: Sink, query: StreamQuery, isStillValid: () => boolean): { reader: FactReader; close: () => void } {
     const { clock, limits } = this.#parts;
-    const { since = null, kinds, requestId } = query;
-    const filter = { ...(kinds && { kinds }), ...(requestId && { requestId }) };
     const onFailure = (error: unknown): void => this.#parts.log.error({ err: error }, 'a stream could not be read');
-    const reader = new FactReader(sink, { pages: this.#pages, clock, limits, filter, since, onFailure });
+    const reader = new FactReader(sink, { pages: this.#pages, clock, limits, ...query, onFailure });
     const reading = { sink, reader, isStillValid };
     this.#readings.add(reading);
     if (this.#cancelHeartbeat === null) this.#armHeartbeat();

@@ -5,7 +5,8 @@ import type { Access } from './access.ts';
 import { authenticate, authorize } from './auth.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { checkSite } from './site.ts';
-import { parseStreamQuery, STREAM_PATH, type Streams } from './streams.ts';
+import { parseStreamQuery } from './stream-query.ts';
+import { STREAM_PATH, type Streams } from './streams.ts';
 
 export type UpgradeParts = {
   readonly access: Access;

@@ -1,0 +1,110 @@
+import type { Clock } from '../base/clock.ts';
+import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import type { Caller } from '../contract/caller.ts';
+import { AppError } from '../contract/errors.ts';
+import { FACT_KINDS, type FactKind } from '../contract/fact.ts';
+import type { DaemonStatus } from '../contract/shapes.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Access } from './access.ts';
+import type { JournalReader } from './fact-pages.ts';
+import type { Handlers } from './handlers.ts';
+import { present } from './stream-query.ts';
+
+/** What only the daemon itself knows or does. */
+export type DaemonControl = {
+  /** Where this daemon is reached. */
+  readonly url: () => string;
+  readonly status: () => DaemonStatus;
+  /** Begins to stop, once the answer has gone out. */
+  readonly shutdown: (cause: string, caller: Caller) => void;
+  readonly explainConfig: (input: ParsedInputOf<'config.explain'>) => OutputOf<'config.explain'>;
+  readonly doctor: (input: ParsedInputOf<'doctor'>) => Promise<OutputOf<'doctor'>>;
+};
+
+export type HandlerParts = {
+  readonly engine: Engine;
+  readonly access: Access;
+  readonly daemon: DaemonControl;
+  readonly journal: JournalReader;
+  readonly clock: Clock;
+};
+
+/** The operations: each is a call of the engine, the tokens, the journal or the daemon. */
+export function createHandlers({ engine, access, daemon, journal, clock }: HandlerParts): Handlers {
+  const { queries } = engine;
+  return {
+    status: () => daemon.status(),
+    shutdown: ({ cause }, caller) => {
+      daemon.shutdown(cause, caller);
+      return { isStopping: true };
+    },
+    view: ({ requestId }) => queries.view(requestId),
+    'backends.list': async () => ({ items: await queries.backends() }),
+    'projects.list': () => ({ items: queries.projects() }),
+    'projects.add': (input, caller) => engine.addProject(input, caller),
+    'projects.remove': ({ project }, caller) => engine.removeProject(project, caller),
+    'requests.submit': (input, caller) => engine.submit(input, caller),
+    'requests.list': (input) => queries.requests(input),
+    'requests.get': ({ id }) => queries.request(id),
+    'requests.execute': ({ id }, caller) => engine.execute(id, caller),
+    'requests.diff': ({ id, maxBytes }) => engine.diff(id, maxBytes),
+    'tasks.list': (input) => queries.tasks(input),
+    'tasks.get': ({ id }) => queries.task(id),
+    'things.explain': ({ id }) => engine.explain(id),
+    'things.cancel': ({ id, reason }, caller) => engine.cancel(id, reason, caller),
+    'things.pause': ({ id, reason }, caller) => engine.pause(id, reason, caller),
+    'things.resume': ({ id, reason }, caller) => engine.resume(id, reason, caller),
+    'things.retry': ({ id, reason }, caller) => engine.retry(id, reason, caller),
+    'sessions.list': (input) => queries.sessions(input),
+    'sessions.transcript': ({ id }) => ({ items: queries.transcript(id) }),
+    'agents.list': async (input) => ({ items: await queries.agents(input) }),
+    'approvals.list': (input) => queries.approvals(input),
+    'approvals.allow': ({ id, scope, ttlMs }, caller) => {
+      const expiresAt = ttlMs === undefined ? null : clock.now() + ttlMs;
+      return engine.decide(id, { type: 'allow', scope, expiresAt }, caller);
+    },
+    'approvals.deny': ({ id, reason }, caller) => engine.decide(id, { type: 'deny', reason }, caller),
+    'approvals.answer': ({ id, answers }, caller) => engine.decide(id, { type: 'answer', answers }, caller),
+    'grants.list': () => queries.grants(),
+    'grants.revoke': ({ id }, caller) => engine.revokeGrant(id, caller),
+    'policy.test': (input) => engine.testPolicy(input),
+    'messages.send': (input, caller) => engine.send(input, caller),
+    'messages.list': (input) => queries.messages(input),
+    'facts.list': (input) => listFacts(journal, input),
+    'exec.start': (input) => engine.exec(input),
+    'exec.wait': ({ id, waitMs }) => engine.execResult(id, waitMs),
+    'config.explain': (input) => daemon.explainConfig(input),
+    doctor: (input) => daemon.doctor(input),
+    'tokens.create': (input) => access.create(input),
+    'tokens.list': () => ({ items: access.list() }),
+    'tokens.revoke': ({ id }) => access.revoke(id),
+    'login.create': () => {
+      const { code, expiresAt } = access.createLogin();
+      return { url: `${daemon.url()}/login?code=${code}`, expiresAt };
+    },
+  };
+}
+
+/** Without `since` the most recent; from 0 what is still kept; from another position only if nothing is missing. */
+function listFacts(journal: JournalReader, input: ParsedInputOf<'facts.list'>): OutputOf<'facts.list'> {
+  const { since, recent, limit, kind, class: classes, ...subject } = input;
+  if (since !== undefined && recent !== undefined) {
+    throw new AppError('bad_request', 'either `since` or `recent`, not both');
+  }
+  const filter = present({ ...subject, classes, kinds: kind?.map(requireKind) });
+  if (since === undefined) return { items: [...journal.recent(recent ?? limit, filter)], next: journal.head() };
+  const page = journal.since(since, { ...filter, limit });
+  if (since > 0 && since < page.prunedTo) {
+    const details = { prunedTo: page.prunedTo };
+    throw new AppError('gone', `facts after ${since} are no longer kept; go on from ${page.prunedTo}`, { details });
+  }
+  return { items: [...page.facts], next: page.next };
+}
+
+function requireKind(kind: string): FactKind {
+  const known = FACT_KINDS.find((one) => one === kind);
+  if (known === undefined) {
+    throw new AppError('bad_request', `there is no kind of fact ${JSON.stringify(kind)}: ${FACT_KINDS.join(', ')}`);
+  }
+  return known;
+}
