@@ -43,8 +43,8 @@ export class Connection {
 
   /** Makes the connection ready to write. */
   prepareToWrite(): void {
-    // Counts only for a database that is still empty.
-    this.exec('PRAGMA auto_vacuum = INCREMENTAL');
+    // The layout of an empty database; on another one this would want a lock and change nothing.
+    if (this.number('PRAGMA page_count') === 0) this.exec('PRAGMA auto_vacuum = INCREMENTAL');
     this.exec(PRAGMAS);
     this.#faults.onOpen?.((sql) => this.exec(sql));
   }
