@@ -70,7 +70,7 @@ export function ruleSteps<S>(
 }
 
 /** The text from the bracket at `from` to the one that closes it; brackets in JSON strings do not count. */
-function balanced(text: string, from: number): string | null {
+export function balanced(text: string, from: number): string | null {
   let depth = 0;
   for (let i = from; i < text.length; i += 1) {
     const char = text.charAt(i);

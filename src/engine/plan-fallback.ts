@@ -29,10 +29,16 @@ const MAX_DETAIL = 500;
 
 /** The first line of a text, short enough for a table. */
 export function titleOf(text: string): string {
-  const line = /\S[^\r\n]*/.exec(text)?.[0].replaceAll(/\s+/g, ' ').trim() ?? '';
-  const characters = [...line];
-  if (characters.length <= MAX_TITLE) return line || 'Request';
-  return `${characters.slice(0, MAX_TITLE - 1).join('')}…`;
+  const line =
+    /\S[^\r\n]*/
+      .exec(text)?.[0]
+      .replaceAll(/[\s\p{Cc}]+/gu, ' ')
+      .trim() ?? '';
+  if (line.length <= MAX_TITLE) return line || 'Request';
+  return `${line
+    .slice(0, MAX_TITLE - 1)
+    .toWellFormed()
+    .replace(/\uFFFD$/, '')}…`;
 }
 
 /** One actionable task in place of a plan, with the cause and what can be done about it. */
@@ -41,7 +47,10 @@ export function fallbackPlan(
   context: ProjectContext,
   why: { readonly reason: FallbackReason; readonly detail: string; readonly usage?: Usage },
 ): Plan {
-  const detail = redact(why.detail).replaceAll(/\s+/g, ' ').trim().slice(0, MAX_DETAIL);
+  const detail = redact(why.detail.slice(0, 10 * MAX_DETAIL))
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+    .slice(0, MAX_DETAIL);
   const sentence = detail === '' || /[.!?…]$/.test(detail) ? detail : `${detail}.`;
   return {
     source: 'fallback',
@@ -54,23 +63,8 @@ export function fallbackPlan(
   };
 }
 
-/**
- * One task that is the request itself, because the user asked for that. Its source is `model`, not `fallback`:
- * nothing went wrong, and nobody is to be warned.
- */
-export function singleTaskPlan(request: string, context: ProjectContext): Plan {
-  return {
-    source: 'model',
-    fallbackReason: null,
-    fallbackDetail: null,
-    notices: ['one task, as asked: no planner was called'],
-    tasks: [oneTask(request, request, context, 'model')],
-    reply: null,
-    usage: NO_USAGE,
-  };
-}
-
-const oneTask = (
+/** A task that is a whole request. */
+export const oneTask = (
   description: string,
   request: string,
   context: ProjectContext,
