@@ -4,6 +4,8 @@ import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
 import type { Planning } from './planning.ts';
 
+const COMMAND_GRACE_MS = 2_000;
+
 /** What a start found and did, in words: for the journal and the log. */
 export type Recovered = { readonly lines: string[] };
 
@@ -23,6 +25,7 @@ export async function recover(parts: Parts, planning: Planning, dispatcher: Disp
       parts.store.commit((tx) => tx.record('swept', { what, pids: [...pids] }, {}, 'gantry'));
     }
   }
+  lines.push(...(await endCommands(parts)));
   for (const session of orphans(parts, inUse)) {
     const cause = 'its owner ended with an earlier daemon';
     const from = session.state;
@@ -53,6 +56,25 @@ function liveSessions(parts: Parts): Session[] {
   }
   const open = read.sessions.list({ state: ['starting', 'running', 'paused', 'lost', 'stopping'] });
   return open.filter((s) => kept.has(s.id) || s.purpose === 'planner');
+}
+
+/** Setup and check commands that an earlier daemon left running: their attempts run them again. */
+async function endCommands(parts: Parts): Promise<string[]> {
+  const { host, store } = parts;
+  const left = [...(await host.find('sess_')), ...(await host.find('att_'))].filter(({ marker }) => {
+    const [id = '', what] = marker.split('.');
+    const isOurs = store.read.sessions.get(id) !== null || store.read.attempts.get(id) !== null;
+    return isOurs && (what === 'check' || what === 'setup');
+  });
+  const ended: string[] = [];
+  for (const marker of new Set(left.map((record) => record.marker))) {
+    const records = left.filter((record) => record.marker === marker);
+    for (const record of records) await host.stop(record, { graceMs: COMMAND_GRACE_MS });
+    const what = `command ${marker}`;
+    store.commit((tx) => tx.record('swept', { what, pids: records.map((r) => r.pid) }, {}, 'gantry'));
+    ended.push(`ended ${what}`);
+  }
+  return ended;
 }
 
 function orphans(parts: Parts, inUse: ReadonlySet<string>): Session[] {
