@@ -1,0 +1,50 @@
+import { AppError } from '../../contract/errors.ts';
+import { FACT_KINDS, type Fact, type FactKind } from '../../contract/fact.ts';
+import { didYouMean } from '../../daemon/nearest.ts';
+import { defineCommand, flag, integer, list, option } from '../command.ts';
+import { eventLine } from '../facts.ts';
+import { type FactQuery, followFacts, listQuery } from '../follow-facts.ts';
+import { idOf } from '../ids.ts';
+
+export const events = defineCommand({
+  options: {
+    recent: option('-n, --recent <n>', 'so many of the newest; default 50', integer(1, 1000)),
+    follow: flag('-f, --follow', 'go on with what happens, until Ctrl-C; with --json a document per line'),
+    type: option('--type <a,b>', 'only these kinds: task.changed, tool.started, …', list),
+    session: option('--session <id>', 'only of this session'),
+    source: option('--source <who>', 'only what this one caused: gantry, person, agent:…, policy:…'),
+  },
+  run: async (context, args) => {
+    const { output } = context;
+    const kinds = args.type?.map(kindOf);
+    const client = await context.client();
+    const query: FactQuery = {
+      ...(kinds !== undefined && { kinds }),
+      ...(args.session !== undefined && { sessionId: idOf(args.session, ['sess']) }),
+    };
+    const { items, next } = await client.call('facts.list', {
+      ...listQuery(query),
+      recent: args.recent ?? 50,
+      limit: args.recent ?? 50,
+    });
+    const isWanted = (fact: Fact): boolean => args.source === undefined || fact.actor === args.source;
+    const line = (fact: Fact): string => eventLine(fact, output.columns, output.paint);
+    const found = items.filter(isWanted);
+    if (!args.follow) {
+      output.result(found, () => (found.length === 0 ? ['Nothing has happened yet.'] : found.map(line)));
+      return 0;
+    }
+    const print = (fact: Fact): void => (output.isJson ? output.jsonLine(fact) : output.raw(line(fact)));
+    found.forEach(print);
+    return followFacts(client, { ...query, since: next }, (fact) => {
+      if (isWanted(fact)) print(fact);
+    });
+  },
+});
+
+function kindOf(kind: string): FactKind {
+  const found = FACT_KINDS.find((known) => known === kind);
+  if (found !== undefined) return found;
+  const message = `there is no kind of event "${kind}"${didYouMean(kind, FACT_KINDS)}`;
+  throw new AppError('usage', message, { details: { accepted: FACT_KINDS } });
+}

@@ -1,0 +1,48 @@
+import { RequestState } from '../../contract/request.ts';
+import { defineCommand, integer, list, option } from '../command.ts';
+import { projectFrom } from '../context.ts';
+import { stateStyle } from '../lists.ts';
+import { table } from '../output.ts';
+import { duration, oneLine } from '../text.ts';
+
+export const requests = defineCommand({
+  options: {
+    state: option('--state <a,b>', `only these states: ${RequestState.options.join(', ')}`, list),
+    project: option('--project <dir|name>', 'only of this project'),
+    limit: option('-n, --limit <n>', 'at most so many; default 20', integer(1, 1000)),
+  },
+  run: async (context, args) => {
+    const client = await context.client();
+    const { items } = await client.call('requests.list', {
+      limit: args.limit ?? 20,
+      ...(args.state !== undefined && { state: [...args.state] }),
+      ...(args.project !== undefined && { project: projectFrom(context, args.project) }),
+    });
+    const { items: projects } = await client.call('projects.list', {});
+    const names = new Map<string, string>(projects.map(({ id, name }) => [id, name]));
+    const now = context.clock.now();
+    context.output.result(items, () => {
+      if (items.length === 0) return ['No requests. Make one: gantry run "<request>"'];
+      const rows = items.map((request) => [
+        request.id,
+        request.state,
+        names.get(request.projectId) ?? '-',
+        duration(now - request.createdAt),
+        oneLine(request.text),
+      ]);
+      const { columns, paint } = context.output;
+      return table(
+        [
+          { title: 'ID' },
+          { title: 'STATE', style: stateStyle },
+          { title: 'PROJECT', min: 6 },
+          { title: 'AGE', align: 'right' },
+          { title: 'REQUEST', min: 16 },
+        ],
+        rows,
+        columns,
+        paint,
+      );
+    });
+  },
+});

@@ -1,0 +1,51 @@
+import { TaskState } from '../../contract/task.ts';
+import { defineCommand, integer, list, option } from '../command.ts';
+import { projectFrom } from '../context.ts';
+import { idOf } from '../ids.ts';
+import { orDash, stateStyle } from '../lists.ts';
+import { table } from '../output.ts';
+import { duration, oneLine } from '../text.ts';
+
+export const tasks = defineCommand({
+  options: {
+    state: option('--state <a,b>', `only these states: ${TaskState.options.join(', ')}`, list),
+    request: option('--request <id>', 'only of this request'),
+    project: option('--project <dir|name>', 'only of this project'),
+    limit: option('-n, --limit <n>', 'at most so many; default 20', integer(1, 1000)),
+  },
+  run: async (context, args) => {
+    const client = await context.client();
+    const { items } = await client.call('tasks.list', {
+      limit: args.limit ?? 20,
+      ...(args.state !== undefined && { state: [...args.state] }),
+      ...(args.request !== undefined && { requestId: idOf(args.request, ['req']) }),
+      ...(args.project !== undefined && { project: projectFrom(context, args.project) }),
+    });
+    const now = context.clock.now();
+    context.output.result(items, () => {
+      if (items.length === 0) return ['No tasks.'];
+      const rows = items.map((task) => [
+        task.id,
+        task.label,
+        task.state,
+        orDash(task.agent ?? task.backend),
+        duration(now - task.createdAt),
+        oneLine(task.title),
+      ]);
+      const { columns, paint } = context.output;
+      return table(
+        [
+          { title: 'ID' },
+          { title: 'TASK' },
+          { title: 'STATE', style: stateStyle },
+          { title: 'AGENT', min: 8 },
+          { title: 'AGE', align: 'right' },
+          { title: 'TITLE', min: 16 },
+        ],
+        rows,
+        columns,
+        paint,
+      );
+    });
+  },
+});

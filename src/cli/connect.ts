@@ -1,0 +1,35 @@
+import { type Client, createClient } from '../client/client.ts';
+import { AppError } from '../contract/errors.ts';
+import { connectionFrom, type Environment } from '../daemon/environment.ts';
+import { ensureDaemon } from '../daemon/spawn-daemon.ts';
+import { readAdminToken } from '../daemon/tokens-file.ts';
+import type { Globals } from './globals.ts';
+
+/**
+ * The client of the daemon that was named, or of this home's, which is started if need be.
+ * @throws AppError daemon_unreachable, unauthorized, or what kept the daemon from starting
+ */
+export async function connect({
+  globals,
+  environment,
+  home,
+}: {
+  readonly globals: Globals;
+  readonly environment: Environment;
+  readonly home: string;
+}): Promise<Client> {
+  const named = connectionFrom(environment);
+  const url = globals.url ?? named.url;
+  const token = globals.token ?? named.token;
+  if (url === undefined) {
+    const daemon = await ensureDaemon({ home, environment, isStartAllowed: !globals.mustRun });
+    return createClient({ url: daemon.url, token: token ?? daemon.token });
+  }
+  const known = token ?? readAdminToken(home);
+  if (known === null) {
+    throw new AppError('unauthorized', `no token for ${url}`, {
+      details: { remedy: 'Give one by --token or GANTRY_TOKEN.' },
+    });
+  }
+  return createClient({ url, token: known });
+}

@@ -1,0 +1,49 @@
+import type { Client } from '../client/client.ts';
+import type { InputOf } from '../contract/api.ts';
+import type { Fact, FactKind } from '../contract/fact.ts';
+import { onInterrupt } from './keys.ts';
+
+/** Which part of the journal: what is named must hold. */
+export type FactQuery = Pick<StreamOptions, 'requestId' | 'taskId' | 'sessionId'> & {
+  readonly kinds?: readonly FactKind[] | undefined;
+};
+type StreamOptions = NonNullable<Parameters<Client['facts']>[0]>;
+
+const PAGE = 1_000;
+
+/** The query as the list operation has it. */
+export const listQuery = ({ kinds, ...subject }: FactQuery): InputOf<'facts.list'> => ({
+  ...subject,
+  ...(kinds !== undefined && { kind: [...kinds] }),
+});
+
+/** Everything of the journal that the query asks for, oldest first, and the position to go on from. */
+export async function factsUntilNow(
+  client: Client,
+  query: FactQuery,
+): Promise<{ readonly facts: Fact[]; readonly next: number }> {
+  const facts: Fact[] = [];
+  let next = 0;
+  for (;;) {
+    const page = await client.call('facts.list', { ...listQuery(query), since: next, limit: PAGE });
+    facts.push(...page.items);
+    if (page.items.length < PAGE) return { facts, next: page.next };
+    next = page.next;
+  }
+}
+
+/** Hands over what comes after a position, until Ctrl-C. */
+export async function followFacts(
+  client: Client,
+  query: FactQuery & { readonly since: number },
+  print: (fact: Fact) => void,
+): Promise<number> {
+  const abort = new AbortController();
+  const stop = onInterrupt(() => abort.abort());
+  try {
+    for await (const fact of client.facts({ ...query, signal: abort.signal })) print(fact);
+  } finally {
+    stop();
+  }
+  return 0;
+}

@@ -1,0 +1,60 @@
+import type { Client } from '../client/client.ts';
+import { AppError } from '../contract/errors.ts';
+import type { Context } from './command.ts';
+import { fieldLines } from './fields.ts';
+import { oneLine } from './text.ts';
+
+export const REPL_HELP: readonly string[] = [
+  'Type what is to be done. It is planned; you see the plan and say yes or no.',
+  '',
+  '  /plan <text>            only plan it',
+  '  /requests, /tasks       what there is',
+  '  /show <id>, /logs <id>, /explain <id>, /diff <id>',
+  '  /approvals              what waits for your answer',
+  '  /approve <id>, /deny <id>, /answer <id> <text>',
+  '  /agents                 who works on what',
+  '  /send <agent> <text>    a message to an agent',
+  '  /cancel, /pause, /resume, /retry <id>',
+  '  /status                 the daemon',
+  '  /help                   this',
+  '  /quit                   leave (also: exit, quit, q)',
+  '',
+  'Ctrl-C interrupts what runs; twice at the prompt leaves.',
+];
+
+/** Commands of the table that make no sense inside the prompt. */
+export const NOT_IN_REPL: ReadonlySet<string> = new Set(['repl', 'demo', 'up', 'down', 'completion', 'model serve']);
+
+/** Who plans, where, and with which daemon. */
+export async function banner(
+  { output }: Context,
+  client: Client,
+  project: string,
+  model: string | undefined,
+): Promise<string[]> {
+  const { url } = await client.call('status', {});
+  const settings = new Map<string, unknown>();
+  try {
+    for (const item of (await client.call('config.explain', { project })).items) settings.set(item.key, item.value);
+  } catch (error) {
+    // A directory that is no project yet: said again when something is to be done there.
+    if (!(error instanceof AppError)) throw error;
+    output.note(output.paintNote('yellow', oneLine(error.message)));
+  }
+  const text = (key: string): string | null =>
+    typeof settings.get(key) === 'string' ? String(settings.get(key)) : null;
+  const backend = text('defaultBackend') ?? 'the default backend';
+  const agents = model ?? text(`backends.${backend}.model`) ?? 'its own model';
+  return [
+    ...fieldLines(
+      [
+        ['planner', text('planner.model') ?? `${backend}, ${agents}`],
+        ['agents', `${backend}, ${agents}`],
+        ['project', project],
+        ['daemon', url],
+      ],
+      output,
+    ),
+    output.paint('dim', 'Type what is to be done, or help.'),
+  ];
+}

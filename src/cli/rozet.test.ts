@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { Config } from '../contract/config.ts';
+import { AppError } from '../contract/errors.ts';
+import { readRozet } from './rozet.ts';
+
+const read = (yaml: string, exists = true) => readRozet(yaml, '/project/providers.yaml', () => exists);
+const fault = (yaml: string): string => {
+  try {
+    read(yaml);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'bad_config') return error.message;
+    throw error;
+  }
+  return 'no fault';
+};
+const ORCHESTRATOR = 'orchestrator:\n  provider: openai\n  model: gpt-5-nano\n';
+
+describe('import of a providers.yaml', () => {
+  it('takes over every key that Gantry has a word for', () => {
+    const { config, notices } = read(`orchestrator:
+  provider: openai
+  model: openai/gpt-5-nano
+  temperature: 0.0
+  endpoint: https://openrouter.ai/api/v1
+  system_prompt_path: prompts/planner.md
+  budget_usd: 2
+workers:
+  coder: { provider: gemini, model: gemini-3, temperature: 0.2 }
+credentials:
+  openai: OPENROUTER_API_KEY
+  anthropic: ANTHROPIC_API_KEY
+budget:
+  max_session_usd: 5.0
+  max_task_usd: 0.75
+opencode:
+  disabled_models: [openai/o1]
+  allowed_models_only: true
+  allowed_models: [google/gemini-3]
+  provider_priority: [openai, gemini]
+`);
+    expect(config).toEqual({
+      planner: {
+        model: 'openrouter/openai/gpt-5-nano',
+        temperature: 0,
+        endpoint: 'https://openrouter.ai/api/v1',
+        promptFile: '/project/prompts/planner.md',
+        budgetUsd: 2,
+        credential: 'OPENROUTER_API_KEY',
+      },
+      roles: { coder: { backend: 'opencode', model: 'google/gemini-3' } },
+      limits: { requestUsd: 5, taskUsd: 0.75 },
+      models: { deny: ['openai/o1'], allowOnly: ['google/gemini-3'] },
+    });
+    expect(Config.safeParse(config).success).toBe(true);
+    expect(notices).toEqual([
+      'credentials.anthropic has no effect: agent programs have a login of their own',
+      'workers.coder.temperature has no effect: the agent program decides this',
+      'opencode.provider_priority has no effect: a model is never changed silently',
+    ]);
+  });
+
+  it('reads sections that hold only comments as empty', () => {
+    expect(read(`${ORCHESTRATOR}workers:\n  # none\nbudget:\nopencode:\n  allowed_models:\n`).config).toEqual({
+      planner: { model: 'openai/gpt-5-nano' },
+    });
+  });
+
+  it('never doubles the label of a provider', () => {
+    expect(read('orchestrator: {provider: openai, model: openai/gpt-5}').config.planner?.model).toBe('openai/gpt-5');
+  });
+
+  it('says that OpenRouter cannot know a bare model name, and that a prompt file is missing', () => {
+    const yaml = `${ORCHESTRATOR}  endpoint: https://openrouter.ai/api/v1\n  system_prompt_path: gone.md\n`;
+    expect(read(yaml, false).notices).toEqual([
+      'orchestrator.system_prompt_path: /project/gone.md is not there; left out',
+      'orchestrator.model: OpenRouter does not know "gpt-5-nano"; it wants a name such as openai/gpt-5-nano',
+    ]);
+  });
+
+  it.each([
+    [
+      'an unknown key, with the nearest name',
+      `${ORCHESTRATOR}  temprature: 1\n`,
+      '/project/providers.yaml:4: orchestrator.temprature: unknown key (did you mean "temperature"?)',
+    ],
+    [
+      'a wrong type',
+      `${ORCHESTRATOR}budget:\n  max_task_usd: much\n`,
+      '/project/providers.yaml:5: budget.max_task_usd: ',
+    ],
+    ['a bad address', `${ORCHESTRATOR}  endpoint: nowhere\n`, '/project/providers.yaml:4: orchestrator.endpoint: '],
+    ['what is not YAML', 'orchestrator: [', '/project/providers.yaml:1: not valid YAML'],
+  ])('refuses %s, with its line', (_what, yaml, message) => {
+    expect(fault(yaml)).toContain(message);
+  });
+
+  it('refuses a key in place of a name without showing it', () => {
+    const message = fault(`${ORCHESTRATOR}credentials:\n  openai: sk-proj-abcdef0123456789\n`);
+    expect(message).toBe(
+      '/project/providers.yaml:5: credentials.openai: the NAME of a variable belongs here, not a key',
+    );
+  });
+});

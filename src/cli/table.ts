@@ -1,0 +1,125 @@
+import type { Row } from './command.ts';
+
+export const GROUPS = ['Work', 'Look', 'Control', 'Permissions', 'Agents', 'Setup', 'Daemon'] as const;
+
+const row = (group: (typeof GROUPS)[number] | null, name: string, summary: string, load: Row['load']): Row => ({
+  name,
+  summary,
+  group,
+  load,
+});
+
+/** Every command. Help, completion and the tests come from this table. */
+export const COMMANDS: readonly Row[] = [
+  row('Work', 'run', 'plan a request and carry it out', async () => (await import('./commands/run.ts')).run),
+  row('Work', 'plan', 'make the plan only; nothing is run', async () => (await import('./commands/plan.ts')).plan),
+  row('Work', 'exec', 'one prompt to one agent, one answer', async () => (await import('./commands/exec.ts')).exec),
+
+  row('Look', 'requests', 'list requests', async () => (await import('./commands/requests.ts')).requests),
+  row('Look', 'tasks', 'list tasks', async () => (await import('./commands/tasks.ts')).tasks),
+  row(
+    'Look',
+    'show',
+    'show a request, task, session or approval',
+    async () => (await import('./commands/show.ts')).show,
+  ),
+  row('Look', 'logs', 'what agents said and did', async () => (await import('./commands/logs.ts')).logs),
+  row('Look', 'explain', 'why a thing is in its state', async () => (await import('./commands/explain.ts')).explain),
+  row('Look', 'diff', 'the collected work of a request', async () => (await import('./commands/diff.ts')).diff),
+  row('Look', 'events', 'the journal', async () => (await import('./commands/events.ts')).events),
+
+  row('Control', 'cancel', 'cancel a request or task', async () => (await import('./commands/control.ts')).cancel),
+  row('Control', 'pause', 'pause a request', async () => (await import('./commands/control.ts')).pause),
+  row(
+    'Control',
+    'resume',
+    'let a paused or planned request go on',
+    async () => (await import('./commands/control.ts')).resume,
+  ),
+  row('Control', 'retry', 'try a request or task again', async () => (await import('./commands/control.ts')).retry),
+
+  row(
+    'Permissions',
+    'approvals',
+    'what waits for your answer',
+    async () => (await import('./commands/approvals.ts')).approvals,
+  ),
+  row(
+    'Permissions',
+    'approve',
+    'allow what an agent asked for',
+    async () => (await import('./commands/approve.ts')).approve,
+  ),
+  row('Permissions', 'deny', 'deny what an agent asked for', async () => (await import('./commands/deny.ts')).deny),
+  row('Permissions', 'answer', "answer an agent's question", async () => (await import('./commands/answer.ts')).answer),
+  row(
+    'Permissions',
+    'grants',
+    'standing permissions; take one back',
+    async () => (await import('./commands/grants.ts')).grants,
+  ),
+  row(
+    'Permissions',
+    'policy test',
+    'what the policy would do, and by which rule',
+    async () => (await import('./commands/policy.ts')).policyTest,
+  ),
+
+  row('Agents', 'agents', 'list agents', async () => (await import('./commands/agents.ts')).agents),
+  row('Agents', 'send', 'send a message to an agent', async () => (await import('./commands/send.ts')).send),
+  row('Agents', 'inbox', 'messages to and from an agent', async () => (await import('./commands/inbox.ts')).inbox),
+
+  row('Setup', 'project add', 'register a git repository', async () => (await import('./commands/project.ts')).add),
+  row('Setup', 'project ls', 'list projects', async () => (await import('./commands/project.ts')).ls),
+  row(
+    'Setup',
+    'project rm',
+    'forget a project; its files stay',
+    async () => (await import('./commands/project.ts')).rm,
+  ),
+  row(
+    'Setup',
+    'config explain',
+    'every setting and where it comes from',
+    async () => (await import('./commands/config.ts')).explain,
+  ),
+  row(
+    'Setup',
+    'config schema',
+    'the JSON Schema of the configuration',
+    async () => (await import('./commands/config.ts')).schema,
+  ),
+  row(
+    'Setup',
+    'import rozet',
+    'take over a providers.yaml of Rozet',
+    async () => (await import('./commands/import.ts')).rozet,
+  ),
+  row(
+    'Setup',
+    'completion',
+    'a completion script for your shell',
+    async () => (await import('./commands/completion.ts')).completion,
+  ),
+
+  row('Daemon', 'up', 'start the daemon', async () => (await import('./commands/up.ts')).up),
+  row(
+    'Daemon',
+    'down',
+    'stop the daemon; work goes on at the next start',
+    async () => (await import('./commands/down.ts')).down,
+  ),
+  row('Daemon', 'status', 'is the daemon running?', async () => (await import('./commands/status.ts')).status),
+  row('Daemon', 'open', 'open the dashboard', async () => (await import('./commands/open.ts')).open),
+  row('Daemon', 'token', 'make an access token', async () => (await import('./commands/token.ts')).token),
+  row('Daemon', 'doctor', 'check that everything works', async () => (await import('./commands/doctor.ts')).doctor),
+  row(
+    'Daemon',
+    'model serve',
+    'the scripted model on its own',
+    async () => (await import('./commands/model.ts')).serve,
+  ),
+
+  row(null, 'repl', 'the interactive prompt', async () => (await import('./commands/repl.ts')).repl),
+  row(null, 'demo', 'the main job on the scripted model', async () => (await import('./commands/demo.ts')).demo),
+];

@@ -1,0 +1,139 @@
+import { deferred } from '../base/wait.ts';
+import type { Approval } from '../contract/approval.ts';
+import { AppError } from '../contract/errors.ts';
+import type { View } from '../contract/fold.ts';
+import type { Context } from './command.ts';
+import { listenToKeys, onInterrupt } from './keys.ts';
+import { Live } from './live.ts';
+import { columnsOf } from './output.ts';
+import {
+  FRAME_MS,
+  NOTHING_TOLD,
+  newLines,
+  progressLines,
+  type RequestView,
+  requestView,
+  silenceLine,
+} from './progress.ts';
+
+/** A line after so much silence, where no terminal shows the time passing. */
+const SILENCE_MS = 10_000;
+const DEFAULT_ROWS = 24;
+
+export type Watching = {
+  readonly requestId: string;
+  /** Until this holds the watching goes on. */
+  readonly isOver: (view: RequestView) => boolean;
+  /** The first Ctrl-C; the second leaves at once. */
+  readonly onInterrupt: () => void;
+  /** What a person decided on an open question; null: the terminal cannot answer. */
+  readonly answer: ((approval: Approval, key: string) => Promise<void>) | null;
+};
+
+/**
+ * Shows a request until `isOver`: as a tree that is redrawn in place on a terminal, else as lines.
+ * `views` brings every change; it is left when the watching ends.
+ * @throws AppError cancelled when the person leaves, daemon_unreachable when the views end
+ */
+export async function watch(context: Context, views: AsyncIterable<View>, watching: Watching): Promise<RequestView> {
+  const { stderr, isQuiet } = context.output;
+  const show = isQuiet ? silent : stderr.isTTY ? drawing(context, watching) : telling(context);
+  const left = deferred<never>();
+  let interrupts = 0;
+  const interrupt = (): void => {
+    interrupts += 1;
+    if (interrupts === 1) watching.onInterrupt();
+    else left.reject(new AppError('cancelled', `left; ${watching.requestId} may still be running`));
+  };
+  const stopListening = [onInterrupt(interrupt), show.open(interrupt)];
+  const iterator = views[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), left.promise]);
+      if (next.done === true) throw new AppError('daemon_unreachable', 'the daemon has gone away');
+      const view = requestView(next.value, watching.requestId);
+      if (view === null) continue;
+      show.view(view);
+      if (watching.isOver(view)) return view;
+    }
+  } finally {
+    for (const stop of stopListening) stop();
+    // Not awaited: a stream that hangs must not keep the person here.
+    Promise.resolve(iterator.return?.()).catch(() => undefined);
+  }
+}
+
+/** A way to show a request. `open` begins it; its answer ends it. */
+type Show = { readonly open: (interrupt: () => void) => () => void; readonly view: (view: RequestView) => void };
+
+const silent: Show = { open: () => () => undefined, view: () => undefined };
+
+function telling({ output, clock }: Context): Show {
+  let told = NOTHING_TOLD;
+  let latest: RequestView | null = null;
+  let spokeAt = clock.now();
+  return {
+    open: () => {
+      const timer = setInterval(() => {
+        const now = clock.now();
+        if (latest === null || now - spokeAt < SILENCE_MS) return;
+        output.note(silenceLine(latest, now));
+        spokeAt = now;
+      }, 1_000);
+      return () => clearInterval(timer);
+    },
+    view: (view) => {
+      latest = view;
+      const news = newLines(view, told, clock.now());
+      told = news.told;
+      if (news.lines.length === 0) return;
+      output.note(...news.lines);
+      spokeAt = clock.now();
+    },
+  };
+}
+
+function drawing(context: Context, { answer }: Watching): Show {
+  const { clock, output, stdin, isInteractive } = context;
+  const live = new Live(output.stderr);
+  let latest: RequestView | null = null;
+  let isAnswering = false;
+  const draw = (): void => {
+    if (latest === null || isAnswering) return;
+    const rows = process.stderr.rows ?? DEFAULT_ROWS;
+    const canvas = { columns: columnsOf(output.stderr), rows: rows - 1, paint: output.paintNote };
+    live.draw(progressLines(latest, clock.now(), canvas));
+  };
+  const open = (interrupt: () => void): (() => void) => {
+    const timer = setInterval(draw, FRAME_MS);
+    let closeKeys: (() => void) | null = null;
+    const listen = (): void => {
+      if (isInteractive && answer !== null) closeKeys = listenToKeys(stdin, (key) => void decide(key), interrupt);
+    };
+    const decide = async (key: string): Promise<void> => {
+      const approval = latest?.approvals[0];
+      if (approval === undefined || answer === null || isAnswering) return;
+      isAnswering = true;
+      live.clear();
+      closeKeys?.();
+      try {
+        await answer(approval, key);
+      } finally {
+        isAnswering = false;
+        listen();
+      }
+    };
+    listen();
+    return () => {
+      clearInterval(timer);
+      closeKeys?.();
+      live.clear();
+    };
+  };
+  return {
+    open,
+    view: (view) => {
+      latest = view;
+    },
+  };
+}

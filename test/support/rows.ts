@@ -1,0 +1,163 @@
+import type { Approval } from '../../src/contract/approval.ts';
+import type { Attempt } from '../../src/contract/attempt.ts';
+import type { Plan, Request } from '../../src/contract/request.ts';
+import type { Task } from '../../src/contract/task.ts';
+import { NO_USAGE } from '../../src/contract/usage.ts';
+
+/** When every sample begins, ms. */
+export const START = 1_700_000_000_000;
+
+const usage = (inputTokens: number, outputTokens: number) => ({ ...NO_USAGE, inputTokens, outputTokens });
+
+export const samplePlan = (over: Partial<Plan> = {}): Plan => ({
+  source: 'model',
+  fallbackReason: null,
+  fallbackDetail: null,
+  notices: [],
+  tasks: [
+    {
+      id: 'T1',
+      title: 'Write hello.py',
+      description: 'Write a script that prints hello.',
+      files: ['hello.py'],
+      successCriteria: [{ text: 'It prints hello', command: 'python3 hello.py' }],
+      budget: 'small',
+      dependsOn: [],
+      role: null,
+      source: 'model',
+    },
+    {
+      id: 'T2',
+      title: 'Describe it in the README',
+      description: 'Say how to run it.',
+      files: ['README.md'],
+      successCriteria: [{ text: 'The README names the script', command: null }],
+      budget: 'medium',
+      dependsOn: ['T1'],
+      role: null,
+      source: 'model',
+    },
+  ],
+  reply: null,
+  usage: usage(900, 100),
+  ...over,
+});
+
+export const sampleRequest = (over: Partial<Request> = {}): Request => ({
+  id: 'req_000000001',
+  projectId: 'prj_000000001',
+  text: 'Create a Python script that prints hello',
+  state: 'running',
+  cause: null,
+  options: {
+    backend: null,
+    model: null,
+    role: null,
+    maxParallel: 3,
+    timeoutMs: 1_800_000,
+    budgetUsd: null,
+    maxTasks: 6,
+    isPlanOnly: false,
+    isSingleTask: false,
+  },
+  plan: samplePlan(),
+  baseCommit: 'a'.repeat(40),
+  branch: 'gantry/req_000000001',
+  failure: null,
+  result: null,
+  usage: usage(3200, 410),
+  createdBy: 'person',
+  createdAt: START,
+  updatedAt: START,
+  endedAt: null,
+  ...over,
+});
+
+/** The task `T<n>`; its position, ids and label follow from `n`. */
+export const sampleTask = (n: number, over: Partial<Task> = {}): Task => ({
+  id: `tsk_00000000${n}`,
+  requestId: 'req_000000001',
+  projectId: 'prj_000000001',
+  label: `T${n}`,
+  title: n === 1 ? 'Write hello.py' : 'Describe it in the README',
+  description: 'Do it.',
+  files: [],
+  successCriteria: [],
+  budget: 'small',
+  dependsOn: [],
+  role: 'worker',
+  backend: 'opencode',
+  model: null,
+  source: 'model',
+  priority: 2,
+  position: n,
+  state: 'ready',
+  cause: null,
+  attemptId: null,
+  attempts: 0,
+  attemptsBase: 0,
+  notBefore: null,
+  agent: null,
+  failure: null,
+  result: null,
+  usage: NO_USAGE,
+  createdAt: START,
+  updatedAt: START,
+  endedAt: null,
+  ...over,
+});
+
+export const sampleAttempt = (n: number, over: Partial<Attempt> = {}): Attempt => ({
+  id: `att_00000000${n}`,
+  taskId: `tsk_00000000${n}`,
+  requestId: 'req_000000001',
+  number: 1,
+  fence: n,
+  state: 'working',
+  cause: null,
+  agent: `demo/worker/w${n}`,
+  backend: 'opencode',
+  model: null,
+  sessionId: `sess_00000000${n}`,
+  workspace: '/workspaces/w',
+  branch: `gantry/req_000000001/T${n}`,
+  baseCommit: 'a'.repeat(40),
+  prompts: [],
+  verifyRounds: 0,
+  resumes: 0,
+  commit: null,
+  failure: null,
+  usage: NO_USAGE,
+  leaseUntil: START + 60_000,
+  deadlineAt: START + 1_800_000,
+  createdAt: START + 2_000,
+  updatedAt: START + 2_000,
+  endedAt: null,
+  ...over,
+});
+
+export const sampleApproval = (over: Partial<Approval> = {}): Approval => ({
+  id: 'apr_000000001',
+  subject: {
+    type: 'permission',
+    call: { tool: 'bash', patterns: ['python3 hello.py'], command: 'python3 hello.py', diff: null },
+  },
+  sessionId: 'sess_000000001',
+  attemptId: 'att_000000001',
+  taskId: 'tsk_000000001',
+  requestId: 'req_000000001',
+  agent: 'demo/worker/w1',
+  backend: 'opencode',
+  project: 'demo',
+  nativeId: 'per_1',
+  isFromChild: false,
+  state: 'pending',
+  decision: null,
+  decidedBy: null,
+  cause: null,
+  isDelivered: false,
+  expiresAt: START + 900_000,
+  createdAt: START + 5_000,
+  updatedAt: START + 5_000,
+  ...over,
+});
