@@ -4,9 +4,7 @@ import type { Backend, BackendContext } from './backend.ts';
 import { createFakeBackend } from './fake/backend.ts';
 
 /** Every kind of agent program that Gantry drives. A new one is one line here. */
-const KINDS: Readonly<Record<string, (context: BackendContext) => Backend>> = {
-  fake: createFakeBackend,
-};
+const KINDS = new Map<string, (context: BackendContext) => Backend>([['fake', createFakeBackend]]);
 
 /**
  * The backends of a configuration, in its order. An id is its kind (`fake`) or begins with it (`fake-slow`), so that one
@@ -19,9 +17,9 @@ export function createBackends(
 ): ReadonlyMap<BackendId, Backend> {
   return new Map(
     ids.map((id) => {
-      const create = KINDS[id] ?? KINDS[id.split('-')[0] ?? ''];
+      const create = KINDS.get(id) ?? KINDS.get(id.split('-')[0] ?? '');
       if (!create)
-        throw new AppError('backend_unknown', `there is no backend "${id}"; known: ${Object.keys(KINDS).join(', ')}`);
+        throw new AppError('backend_unknown', `there is no backend "${id}"; known: ${[...KINDS.keys()].join(', ')}`);
       return [id, create(makeContext(id))];
     }),
   );

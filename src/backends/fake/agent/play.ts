@@ -40,7 +40,13 @@ export type Stage = Surroundings & {
   readonly log: (kind: string, fields: Readonly<Record<string, unknown>>) => void;
 };
 
-type Call = { readonly tool: string; readonly title: string; readonly input: unknown };
+type Call = {
+  readonly tool: string;
+  readonly title: string;
+  readonly input: unknown;
+  /** Not done again after a crash has cut it. Default true; a question may be put again. */
+  readonly isOnce?: boolean;
+};
 
 const LATE_TEXT = 'a word after the end';
 
@@ -121,7 +127,7 @@ export class Player {
     },
     ask: ({ tool, patterns, command, diff }) => {
       const call = { tool, patterns, command: command ?? null, diff: diff ?? null };
-      return this.#tool({ tool, title: command ?? tool, input: call }, [], async () => {
+      return this.#tool({ tool, title: command ?? tool, input: call, isOnce: false }, [], async () => {
         const decision = await this.#ask({ type: 'permission', call });
         return decision === null
           ? { output: 'The request was withdrawn.', isError: true }
@@ -236,13 +242,17 @@ export class Player {
   }
 
   async #question(question: Question): Promise<void> {
-    await this.#tool({ tool: 'question', title: question.question, input: { questions: [question] } }, [], async () => {
-      if (this.#stage.off.has('questions')) return { output: 'There is no tool "question".', isError: true };
-      const decision = await this.#ask({ type: 'question', questions: [question] });
-      return decision === null
-        ? { output: 'The question was withdrawn.', isError: true }
-        : resultOf(decision, [question], '');
-    });
+    await this.#tool(
+      { tool: 'question', title: question.question, input: { questions: [question] }, isOnce: false },
+      [],
+      async () => {
+        if (this.#stage.off.has('questions')) return { output: 'There is no tool "question".', isError: true };
+        const decision = await this.#ask({ type: 'question', questions: [question] });
+        return decision === null
+          ? { output: 'The question was withdrawn.', isError: true }
+          : resultOf(decision, [question], '');
+      },
+    );
   }
 
   /** A call of a tool: told, permitted, written down before it is done, done once, told again. */
@@ -254,7 +264,8 @@ export class Player {
     const callId = `${this.#key}:call${this.#calls}`;
     this.#calls += 1;
     if (this.#stage.journal.hasOutput(callId)) return;
-    const { input, ...named } = call;
+    const { input, tool, title } = call;
+    const named = { tool, title };
     this.#stage.emit({ type: 'tool-started', callId, ...named, input });
     const end = (status: 'completed' | 'error' | 'interrupted', output: string): void => {
       const item = { type: 'tool', id: callId, at: Date.now(), tool: call.tool, input, output, status } as const;
@@ -265,7 +276,7 @@ export class Player {
     try {
       const denied = await this.#denial(permissions);
       if (denied !== null) return end('error', denied);
-      this.#isFirstTime(callId);
+      if (call.isOnce !== false) this.#isFirstTime(callId);
       const { output, isError } = await work();
       if (this.#signal.aborted) throw new Interrupted();
       end(isError ? 'error' : 'completed', output);
