@@ -1,52 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pause } from '../../../base/wait.ts';
-import type { ApprovalSubject, Decision, Question, ToolCall } from '../../../contract/approval.ts';
+import type { Question, ToolCall } from '../../../contract/approval.ts';
 import type { TurnOutcome } from '../../../contract/fact.ts';
 import { NO_USAGE, type Usage } from '../../../contract/usage.ts';
-import type { AgentEvent, WireFailure } from '../wire.ts';
-import { type Control, Interrupted } from './control.ts';
-import { type Journal, type Turn, usageOfTurn } from './journal.ts';
+import type { WireFailure } from '../wire.ts';
+import { Calls, resultOf, type Stage } from './calls.ts';
+import { Interrupted } from './control.ts';
+import { type Turn, usageOfTurn } from './journal.ts';
 import type { Step } from './steps.ts';
-import {
-  changeFile,
-  commandCall,
-  editCalls,
-  runCommand,
-  type Surroundings,
-  startChild,
-  type ToolResult,
-} from './tools.ts';
+import { changeFile, commandCall, editCalls, runCommand, startChild } from './tools.ts';
 
 export type Ending = { readonly outcome: TurnOutcome; readonly failure: WireFailure | null };
-
-/** What a step can reach. */
-export type Stage = Surroundings & {
-  readonly journal: Journal;
-  readonly control: Control;
-  readonly tools: Readonly<Record<string, 'allow' | 'ask' | 'deny'>>;
-  readonly off: ReadonlySet<string>;
-  readonly emit: (event: AgentEvent) => void;
-  /** A line as it is, past the protocol. */
-  readonly emitRaw: (line: string) => void;
-  readonly repeatLast: () => void;
-  readonly disconnect: () => void;
-  readonly setHeartbeat: (isOn: boolean) => void;
-  /** Null: it was taken back. */
-  readonly ask: (
-    subject: ApprovalSubject,
-    options: { readonly isFromChild: boolean; readonly withdrawn: Promise<void> | null; readonly signal: AbortSignal },
-  ) => Promise<Decision | null>;
-  readonly log: (kind: string, fields: Readonly<Record<string, unknown>>) => void;
-};
-
-type Call = {
-  readonly tool: string;
-  readonly title: string;
-  readonly input: unknown;
-  /** Not done again after a crash has cut it. Default true; a question may be put again. */
-  readonly isOnce?: boolean;
-};
 
 const LATE_TEXT = 'a word after the end';
 
@@ -57,8 +22,7 @@ export class Player {
   readonly #signal: AbortSignal;
   #step: Step = {};
   #key = '';
-  #calls = 0;
-  #isChild = false;
+  readonly #calls: Calls;
   /** To be said when the turn is over. */
   lateText: string | null = null;
 
@@ -66,6 +30,7 @@ export class Player {
     this.#stage = stage;
     this.#turn = turn;
     this.#signal = signal;
+    this.#calls = new Calls(stage, turn.id, signal);
   }
 
   /** @returns how the turn ends, null if it goes on. @throws Interrupted */
@@ -73,8 +38,7 @@ export class Player {
     this.#step = step;
     const { source, step: number } = this.#stage.journal;
     this.#key = `${source?.id}:${number}`;
-    this.#calls = 0;
-    this.#isChild = false;
+    this.#calls.enterStep(this.#key, step);
     if (step.once !== undefined && !this.#stage.control.isFirst(step.once)) return null;
     for (const key of KEYS) {
       const ending = await this.#do(key);
@@ -97,7 +61,7 @@ export class Player {
     child: () => {
       const { off, emit, journal } = this.#stage;
       if (off.has('children')) return failed('tool', 'this agent has no sub-agents');
-      this.#isChild = true;
+      this.#calls.isChild = true;
       emit({ type: 'child-started', nativeId: `${journal.nativeId}.${this.#key}`, title: 'a child session' });
       return undefined;
     },
@@ -112,7 +76,7 @@ export class Player {
         true,
       ),
     report: (path) =>
-      this.#tool({ tool: 'read', title: path, input: { path } }, [permission('read', path)], () => {
+      this.#calls.tool({ tool: 'read', title: path, input: { path } }, [permission('read', path)], () => {
         this.#say('text', readFileSync(resolve(this.#stage.directory, path), 'utf8'), true);
         return { output: `Read ${path}`, isError: false };
       }),
@@ -127,8 +91,8 @@ export class Player {
     },
     ask: ({ tool, patterns, command, diff }) => {
       const call = { tool, patterns, command: command ?? null, diff: diff ?? null };
-      return this.#tool({ tool, title: command ?? tool, input: call, isOnce: false }, [], async () => {
-        const decision = await this.#ask({ type: 'permission', call });
+      return this.#calls.tool({ tool, title: command ?? tool, input: call, isOnce: false }, [], async () => {
+        const decision = await this.#calls.ask({ type: 'permission', call });
         return decision === null
           ? { output: 'The request was withdrawn.', isError: true }
           : resultOf(decision, [], 'Allowed.');
@@ -136,12 +100,12 @@ export class Player {
     },
     question: (question) => this.#question(question),
     env: () =>
-      this.#tool({ tool: 'env', title: 'environment', input: {} }, [], () => ({
+      this.#calls.tool({ tool: 'env', title: 'environment', input: {} }, [], () => ({
         output: JSON.stringify(this.#stage.env),
         isError: false,
       })),
     spawn: (kind) =>
-      this.#tool({ tool: 'spawn', title: kind, input: { kind } }, [], () => startChild(kind, this.#stage)),
+      this.#calls.tool({ tool: 'spawn', title: kind, input: { kind } }, [], () => startChild(kind, this.#stage)),
     todo: (items) => this.#stage.emit({ type: 'todo', items }),
     compact: () => {
       this.#stage.emit({ type: 'compaction', phase: 'started' });
@@ -169,10 +133,10 @@ export class Player {
     },
     disconnect: () => this.#stage.disconnect(),
     exit: (code) => {
-      if (this.#isFirstTime('exit')) process.exit(code);
+      if (this.#calls.isFirstTime('exit')) process.exit(code);
     },
     kill: (signal) => {
-      if (this.#isFirstTime('kill')) process.kill(process.pid, signal as NodeJS.Signals);
+      if (this.#calls.isFirstTime('kill')) process.kill(process.pid, signal as NodeJS.Signals);
     },
     fail: ({ class: kind, message, resetAt }) => failed(kind, message, resetAt ?? null),
     emptyError: () => failed('model', ''),
@@ -209,7 +173,7 @@ export class Player {
   }
 
   async #edit({ path, content }: { path: string; content: string }, mode: 'write' | 'append'): Promise<void> {
-    await this.#tool(
+    await this.#calls.tool(
       { tool: mode, title: path, input: { path, content } },
       editCalls(path, content, this.#stage),
       () => {
@@ -221,7 +185,7 @@ export class Player {
   }
 
   async #run(command: string, limitMs?: number): Promise<void> {
-    await this.#tool({ tool: 'bash', title: command, input: { command } }, [commandCall(command)], () =>
+    await this.#calls.tool({ tool: 'bash', title: command, input: { command } }, [commandCall(command)], () =>
       runCommand(command, limitMs, this.#stage, this.#signal),
     );
   }
@@ -234,7 +198,7 @@ export class Player {
       await this.#edit({ path, content: String(input.content ?? '') }, 'write');
     } else {
       const pattern = typeof path === 'string' ? path : '*';
-      await this.#tool({ tool: name, title: name, input }, [permission(name, pattern)], () => ({
+      await this.#calls.tool({ tool: name, title: name, input }, [permission(name, pattern)], () => ({
         output,
         isError: false,
       }));
@@ -242,82 +206,17 @@ export class Player {
   }
 
   async #question(question: Question): Promise<void> {
-    await this.#tool(
+    await this.#calls.tool(
       { tool: 'question', title: question.question, input: { questions: [question] }, isOnce: false },
       [],
       async () => {
         if (this.#stage.off.has('questions')) return { output: 'There is no tool "question".', isError: true };
-        const decision = await this.#ask({ type: 'question', questions: [question] });
+        const decision = await this.#calls.ask({ type: 'question', questions: [question] });
         return decision === null
           ? { output: 'The question was withdrawn.', isError: true }
           : resultOf(decision, [question], '');
       },
     );
-  }
-
-  /** A call of a tool: told, permitted, written down before it is done, done once, told again. */
-  async #tool(
-    call: Call,
-    permissions: readonly ToolCall[],
-    work: () => Promise<ToolResult> | ToolResult,
-  ): Promise<void> {
-    const callId = `${this.#key}:call${this.#calls}`;
-    this.#calls += 1;
-    if (this.#stage.journal.hasOutput(callId)) return;
-    const { input, tool, title } = call;
-    const named = { tool, title };
-    this.#stage.emit({ type: 'tool-started', callId, ...named, input });
-    const end = (status: 'completed' | 'error' | 'interrupted', output: string): void => {
-      const item = { type: 'tool', id: callId, at: Date.now(), tool: call.tool, input, output, status } as const;
-      this.#stage.journal.append({ type: 'item', turn: this.#turn.id, item, isAnswer: false });
-      this.#stage.emit({ type: 'tool-ended', callId, ...named, status, output });
-    };
-    if (!this.#isFirstTime(callId, false)) return end('interrupted', '[Tool execution was interrupted]');
-    try {
-      const denied = await this.#denial(permissions);
-      if (denied !== null) return end('error', denied);
-      if (call.isOnce !== false) this.#isFirstTime(callId);
-      const { output, isError } = await work();
-      if (this.#signal.aborted) throw new Interrupted();
-      end(isError ? 'error' : 'completed', output);
-    } catch (error) {
-      if (error instanceof Interrupted) end('interrupted', '[Tool execution was interrupted]');
-      else return end('error', error instanceof Error ? error.message : String(error));
-      throw error;
-    }
-  }
-
-  /** The words of the first refusal; null if everything is permitted. */
-  async #denial(permissions: readonly ToolCall[]): Promise<string | null> {
-    const { tools } = this.#stage;
-    for (const call of permissions) {
-      const rule = tools[call.tool] ?? tools['*'] ?? 'allow';
-      if (rule === 'deny') return `A rule prevents the use of ${call.tool}.`;
-      if (rule === 'allow') continue;
-      const decision = await this.#ask({ type: 'permission', call });
-      if (decision?.type !== 'allow')
-        return decision === null ? 'The request was withdrawn.' : resultOf(decision, [], '').output;
-    }
-    return null;
-  }
-
-  async #ask(subject: ApprovalSubject): Promise<Decision | null> {
-    const { withdraw } = this.#step;
-    const withdrawn =
-      withdraw === undefined
-        ? null
-        : withdraw === true
-          ? Promise.resolve()
-          : this.#stage.control.released(withdraw, this.#signal);
-    return this.#stage.ask(subject, { isFromChild: this.#isChild, withdrawn, signal: this.#signal });
-  }
-
-  /** Whether that was not begun before a crash; from now on it was. */
-  #isFirstTime(what: string, isBeginning = true): boolean {
-    const call = what.startsWith(this.#key) ? what : `${this.#key}:${what}`;
-    if (this.#stage.journal.begun.has(call)) return false;
-    if (isBeginning) this.#stage.journal.append({ type: 'begun', turn: this.#turn.id, call });
-    return true;
   }
 
   #lastOutput(): string {
@@ -348,22 +247,6 @@ const permission = (tool: string, pattern: string): ToolCall => ({
 });
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
-/** The answer as the model reads it: that of a question names the questions, a denial gives its reason. */
-function resultOf(decision: Decision, questions: readonly Question[], allowed: string): ToolResult {
-  switch (decision.type) {
-    case 'allow':
-      return { output: allowed, isError: false };
-    case 'deny':
-      return { output: `Denied: ${decision.reason}`, isError: true };
-    case 'answer': {
-      const answers = questions.map(({ question }, i) => `"${question}"="${(decision.answers[i] ?? []).join(', ')}"`);
-      return { output: `User has answered your questions: ${answers.join(', ')}.`, isError: false };
-    }
-    default:
-      return decision satisfies never;
-  }
-}
 
 /** At most `count` pieces of about equal length, cut between characters. */
 function pieces(text: string, count: number): string[] {

@@ -5,9 +5,10 @@ import type { ApprovalSubject, Decision } from '../../../contract/approval.ts';
 import type { PromptId } from '../../../contract/ids.ts';
 import { NO_USAGE } from '../../../contract/usage.ts';
 import type { AgentEvent, AgentFrame, DriverFrame, WireFailure } from '../wire.ts';
+import type { Stage } from './calls.ts';
 import { Interrupted, unlessAborted } from './control.ts';
 import { type Turn, usageOfTurn } from './journal.ts';
-import { type Ending, Player, type Stage } from './play.ts';
+import { type Ending, Player } from './play.ts';
 import { type FakeScript, type Step, stepSchema } from './steps.ts';
 
 type Frame<T extends DriverFrame['type']> = Extract<DriverFrame, { type: T }>;
