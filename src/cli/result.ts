@@ -158,8 +158,8 @@ function branchLines({ result }: Request, path: string, { paint }: Page): string
   if (result === null || result.branch === null) return [];
   return [
     '',
-    `On branch ${paint('bold', result.branch)}. Your own branch was not touched. To take the work over:`,
-    `  git -C ${quoted(path)} merge ${result.branch}`,
+    `On branch ${paint('bold', result.branch)}; your own branch was not touched.`,
+    `To take the work over: git -C ${quoted(path)} merge ${result.branch}`,
   ];
 }
 

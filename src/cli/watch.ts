@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts';
 import { deferred } from '../base/wait.ts';
 import type { Approval } from '../contract/approval.ts';
 import { AppError } from '../contract/errors.ts';
@@ -63,6 +64,16 @@ export async function watch(context: Context, views: AsyncIterable<View>, watchi
   }
 }
 
+function every(clock: Clock, ms: number, act: () => void): () => void {
+  let cancel = clock.after(ms, again);
+  return () => cancel();
+
+  function again(): void {
+    cancel = clock.after(ms, again);
+    act();
+  }
+}
+
 /** A way to show a request. `open` begins it; its answer ends it. */
 type Show = { readonly open: (interrupt: () => void) => () => void; readonly view: (view: RequestView) => void };
 
@@ -74,13 +85,12 @@ function telling({ output, clock }: Context): Show {
   let spokeAt = clock.now();
   return {
     open: () => {
-      const timer = setInterval(() => {
+      return every(clock, 1_000, () => {
         const now = clock.now();
         if (latest === null || now - spokeAt < SILENCE_MS) return;
         output.note(silenceLine(latest, now));
         spokeAt = now;
-      }, 1_000);
-      return () => clearInterval(timer);
+      });
     },
     view: (view) => {
       latest = view;
@@ -105,7 +115,7 @@ function drawing(context: Context, { answer }: Watching): Show {
     live.draw(progressLines(latest, clock.now(), canvas));
   };
   const open = (interrupt: () => void): (() => void) => {
-    const timer = setInterval(draw, FRAME_MS);
+    const stopDrawing = every(clock, FRAME_MS, draw);
     let closeKeys: (() => void) | null = null;
     const listen = (): void => {
       if (isInteractive && answer !== null) closeKeys = listenToKeys(stdin, (key) => void decide(key), interrupt);
@@ -125,7 +135,7 @@ function drawing(context: Context, { answer }: Watching): Show {
     };
     listen();
     return () => {
-      clearInterval(timer);
+      stopDrawing();
       closeKeys?.();
       live.clear();
     };
