@@ -85,8 +85,8 @@ export class AttemptLedger {
       else tx.attempts.move(attempt.id, attempt.state, 'working', { prompts }, meta);
       if (task.state !== 'working') tx.tasks.move(task.id, task.state, 'working', { cause: null }, meta);
       mailDelivered(tx, attempt.agent, prompt.id);
-      if (prompt.state === 'accepted') return;
       closeAlert(tx, `crash:${task.id}`, 'the work goes on', subject);
+      if (prompt.state === 'accepted') return;
       tx.record('prompt.accepted', { promptId: prompt.id, kind: prompt.kind }, subject, 'gantry');
     });
   }

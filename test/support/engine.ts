@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createBackends } from '../../src/backends/registry.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -13,11 +13,24 @@ import { localHost } from '../../src/hosts/local.ts';
 import { Store } from '../../src/store/store.ts';
 import { environmentFor } from './temp.ts';
 
+export type AgentLogLine = {
+  readonly kind: string;
+  readonly promptId?: string;
+  readonly text?: string;
+  readonly session?: string;
+};
+
 export type TestEngine = AsyncDisposable & {
   readonly engine: Engine;
   readonly store: Store;
   /** Asks `check` after every commit until it answers; fails after 30 s with `what`. */
   readonly until: <T>(what: string, check: () => T | null | undefined | false) => Promise<T>;
+  /** Lets the fake agents pass a `hold` of that name. */
+  readonly release: (name: string) => Promise<void>;
+  /** Closes engine and store in order and opens them again on the same home. */
+  readonly restart: () => Promise<void>;
+  /** What the fake agents wrote down. */
+  readonly agentLog: () => Promise<readonly AgentLogLine[]>;
 };
 
 export type EngineOptions = {
@@ -29,30 +42,63 @@ export type EngineOptions = {
 
 /** A real engine on a real store with the fake backend, in this process. */
 export async function startEngine(options: EngineOptions): Promise<TestEngine> {
-  const { home } = options;
+  const control = join(options.home, 'control');
+  const log = join(options.home, 'agent.log');
+  await mkdir(control, { recursive: true });
+  await mkdir(join(options.home, 'gantry', 'fake'), { recursive: true });
+  const open = (): Promise<{ engine: Engine; store: Store }> =>
+    openEngine(options, { GANTRY_FAKE_CONTROL: control, GANTRY_FAKE_LOG: log });
+  const close = async (): Promise<void> => {
+    await current.engine.close();
+    await current.store.close();
+  };
+  let current = await open();
+  return {
+    get engine() {
+      return current.engine;
+    },
+    get store() {
+      return current.store;
+    },
+    until: (what, check) => untilCommitted(current.store, what, check),
+    release: (name) => writeFile(join(control, name), ''),
+    restart: async () => {
+      await close();
+      current = await open();
+    },
+    agentLog: async () => {
+      const lines = (await readFile(log, 'utf8')).trim().split('\n');
+      return lines.map((line) => JSON.parse(line) as AgentLogLine);
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function openEngine(
+  { home, fake, limits, policy }: EngineOptions,
+  env: Readonly<Record<string, string>>,
+): Promise<{ engine: Engine; store: Store }> {
   const environment = environmentFor(home);
   const store = Store.open({ dir: join(home, 'gantry'), clock: systemClock, log: silentLog });
-  const backendHome = join(home, 'gantry', 'fake');
-  await mkdir(backendHome, { recursive: true });
   const settings: Settings = {
     defaultBackend: 'fake',
     defaultRole: 'worker',
     backends: { fake: { maxSessions: 50, model: null } },
     roles: DEFAULTS.roles,
     planner: { ...DEFAULTS.planner },
-    policy: options.policy ?? { default: 'ask', rules: [] },
-    limits: { ...DEFAULTS.limits, retryBackoff: 10, requestUsd: null, taskUsd: null, ...options.limits },
+    policy: policy ?? { default: 'ask', rules: [] },
+    limits: { ...DEFAULTS.limits, retryBackoff: 10, requestUsd: null, taskUsd: null, ...limits },
     setup: null,
   };
   const backends = createBackends(['fake'], (id) => ({
     id,
-    settings: options.fake ?? {},
+    settings: { ...fake, env: { ...env, ...fake?.env } },
     host: localHost,
     clock: systemClock,
     log: silentLog,
     book: processBook(store, systemClock, localHost.id),
     environment,
-    home: backendHome,
+    home: join(home, 'gantry', 'fake'),
   }));
   const engine = new Engine({
     store,
@@ -68,15 +114,7 @@ export async function startEngine(options: EngineOptions): Promise<TestEngine> {
     random: () => 0,
   });
   await engine.start();
-  return {
-    engine,
-    store,
-    until: (what, check) => untilCommitted(store, what, check),
-    [Symbol.asyncDispose]: async () => {
-      await engine.close();
-      await store.close();
-    },
-  };
+  return { engine, store };
 }
 
 async function untilCommitted<T>(store: Store, what: string, check: () => T | null | undefined | false): Promise<T> {
@@ -90,8 +128,19 @@ async function untilCommitted<T>(store: Store, what: string, check: () => T | nu
     look();
   });
   try {
-    return await within(found, 30_000, () => new Error(`not seen within 30 s: ${what}`));
+    return await within(found, 30_000, () => new Error(`not seen within 30 s: ${what}\n${lastFacts(store)}`));
   } finally {
     forget();
   }
+}
+
+/** The newest facts in a line each: what a failed wait shows. */
+function lastFacts(store: Store): string {
+  return store.journal
+    .recent(25, {})
+    .map((f) => {
+      const data = 'row' in f.data ? `${f.data.from} → ${f.data.to} ${f.data.cause ?? ''}` : JSON.stringify(f.data);
+      return `${f.seq} ${f.kind} ${data.slice(0, 160)}`;
+    })
+    .join('\n');
 }

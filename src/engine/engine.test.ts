@@ -1,0 +1,239 @@
+import { describe, expect, it } from 'vitest';
+import { startEngine, type TestEngine } from '../../test/support/engine.ts';
+import { makeRepository, type TestRepository } from '../../test/support/repository.ts';
+import { tempDir } from '../../test/support/temp.ts';
+import type { Caller } from '../contract/caller.ts';
+import type { RequestId } from '../contract/ids.ts';
+import { isRequestOver, type Request } from '../contract/request.ts';
+
+const person: Caller = { actor: 'person', scope: 'admin', agent: null };
+
+type Work = {
+  readonly id: string;
+  readonly steps: readonly object[];
+  readonly needs?: readonly string[];
+  readonly check?: string;
+  readonly files?: readonly string[];
+};
+
+/** A request whose planner's answer, and whose tasks' steps, are played by the fake agent. */
+const requestFor = (tasks: readonly Work[]): string => {
+  const plan = {
+    tasks: tasks.map((t) => ({
+      task_id: t.id,
+      title: `Task ${t.id}`,
+      description: `Do ${t.id}. @@fake ${JSON.stringify(t.steps)}`,
+      files: t.files ?? [],
+      success_criteria: t.check ? [{ text: `${t.id} is there`, command: t.check }] : [],
+      dependencies: t.needs ?? [],
+    })),
+  };
+  return `Make things. @@fake ${JSON.stringify([{ text: JSON.stringify(plan) }])}`;
+};
+
+const write = (path: string, content = 'x\n'): object => ({ write: { path, content } });
+
+type Bench = TestEngine & { readonly repo: TestRepository };
+
+async function bench(options: Partial<Parameters<typeof startEngine>[0]> = {}): Promise<Bench> {
+  const stack = new AsyncDisposableStack();
+  const home = stack.use(await tempDir());
+  const repo = stack.use(await makeRepository());
+  const test = stack.use(await startEngine({ home: home.path, ...options }));
+  return Object.assign(Object.create(test) as TestEngine, { repo, [Symbol.asyncDispose]: () => stack.disposeAsync() });
+}
+
+const submit = (test: TestEngine, root: string, text: string, options = {}): Promise<Request> =>
+  test.engine.submit({ text, project: root, isDirtyAllowed: false, options }, person);
+
+const over = (test: TestEngine, id: RequestId): Promise<Request> =>
+  test.until('the end of the request', () => {
+    const request = test.store.read.requests.need(id);
+    return isRequestOver(request.state) && request;
+  });
+
+describe('a request', () => {
+  it('is planned, carried out in dependency order, verified and collected on one branch', async () => {
+    await using test = await bench();
+    const text = requestFor([
+      {
+        id: 'T3',
+        steps: [write('c.txt'), { text: 'made c' }],
+        needs: ['T1', 'T2'],
+        check: 'test -f a.txt && test -f b.txt && test -f c.txt',
+      },
+      { id: 'T1', steps: [write('a.txt'), { text: 'made a' }], check: 'test -f a.txt' },
+      { id: 'T2', steps: [write('b.txt')], check: 'test -f b.txt' },
+    ]);
+    const request = await over(test, (await submit(test, test.repo.root, text)).id);
+    expect(request).toMatchObject({ state: 'done', cause: null });
+    expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a.txt', 'b.txt', 'c.txt']);
+    const tasks = test.store.read.tasks.list({ requestId: request.id });
+    expect(tasks.map((t) => [t.label, t.state, t.attempts])).toEqual([
+      ['T3', 'done', 1],
+      ['T1', 'done', 1],
+      ['T2', 'done', 1],
+    ]);
+    expect(tasks.find((t) => t.label === 'T1')?.result).toMatchObject({
+      summary: 'made a',
+      checks: [{ isMet: true, exitCode: 0 }],
+    });
+    expect(await test.repo.git(['show', `${request.branch}:c.txt`])).toBe('x');
+    expect(await test.repo.git(['status', '--porcelain'])).toBe('');
+    expect(await test.repo.git(['worktree', 'list'])).not.toContain('workspaces');
+  });
+
+  it('tells the agent what a check found, and takes the mended work', async () => {
+    await using test = await bench();
+    const text = requestFor([
+      {
+        id: 'T1',
+        steps: [{ once: 'first', text: 'done!' }, write('a.txt'), { text: 'now it is' }],
+        check: 'test -f a.txt',
+        files: ['a.txt'],
+      },
+    ]);
+    const request = await over(test, (await submit(test, test.repo.root, text)).id);
+    expect(request.state).toBe('done');
+  });
+});
+
+const single = (steps: readonly object[]): string => `Do it. @@fake ${JSON.stringify(steps)}`;
+const one = { isSingleTask: true };
+
+const taskOf = (test: TestEngine, id: RequestId) => {
+  const task = test.store.read.tasks.list({ requestId: id })[0];
+  if (!task) throw new Error('the request has no task yet');
+  return task;
+};
+const pending = (test: TestEngine) =>
+  test.until('an approval', () => test.store.read.approvals.list({ state: 'pending' })[0]);
+
+describe('an attempt', () => {
+  it('goes on in the same workspace and conversation when its agent program is killed', async () => {
+    await using test = await bench();
+    const steps = [write('a.txt'), { once: 'boom', kill: 'SIGKILL' }, write('b.txt'), { text: 'both' }];
+    const request = await over(test, (await submit(test, test.repo.root, single(steps), one)).id);
+    expect(request.state).toBe('done');
+    const attempts = test.store.read.attempts.list({ requestId: request.id });
+    expect(attempts.map((a) => [a.state, a.workspace === attempts[0]?.workspace])).toEqual([
+      ['failed', true],
+      ['done', true],
+    ]);
+    expect(attempts[0]?.failure?.class).toBe('crash');
+    expect(test.store.read.sessions.list({}).map((s) => s.nativeId)).toHaveLength(1);
+    expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a.txt', 'b.txt']);
+    const alerts = test.store.journal.since(0, { kinds: ['alert.opened', 'alert.closed'], limit: 10 }).facts;
+    expect(alerts.map((f) => f.kind)).toEqual(['alert.opened', 'alert.closed']);
+  });
+
+  it('waits for a person at the cap, and a retry of the person succeeds', async () => {
+    await using test = await bench({ limits: { maxAttempts: 2 } });
+    const steps = [
+      { once: 'one', fail: { message: 'model broke' } },
+      { once: 'two', fail: { message: 'again' } },
+      write('a.txt'),
+    ];
+    const { id } = await submit(test, test.repo.root, single(steps), one);
+    const failed = await over(test, id);
+    expect(failed.state).toBe('failed');
+    expect(taskOf(test, id)).toMatchObject({ state: 'waiting', attempts: 2 });
+    expect(test.engine.queries.alerts()).toHaveLength(1);
+    await test.engine.retry(id, undefined, person);
+    expect((await over(test, id)).state).toBe('done');
+    expect(test.engine.queries.alerts()).toEqual([]);
+  });
+
+  it('is cancelled in the middle of a turn, and nothing of it goes on', async () => {
+    await using test = await bench();
+    const { id } = await submit(test, test.repo.root, single([write('a.txt'), { hold: 'never' }]), one);
+    await test.until('the file', () => test.store.journal.since(0, { kinds: ['tool.ended'], limit: 1 }).facts[0]);
+    await test.engine.cancel(id, 'no longer wanted', person);
+    const request = test.store.read.requests.need(id);
+    expect(request).toMatchObject({ state: 'cancelled', cause: 'no longer wanted' });
+    expect(taskOf(test, id).state).toBe('cancelled');
+    expect(test.store.read.attempts.list({ requestId: id }).map((a) => a.state)).toEqual(['cancelled']);
+    expect(test.store.read.sessions.list({}).map((s) => s.state)).toEqual(['stopped']);
+  });
+
+  it('is paused and goes on with the same conversation', async () => {
+    await using test = await bench();
+    const steps = [write('a.txt'), { once: 'wait', hold: 'never' }, write('b.txt')];
+    const { id } = await submit(test, test.repo.root, single(steps), one);
+    await test.until('the file', () => test.store.journal.since(0, { kinds: ['tool.ended'], limit: 1 }).facts[0]);
+    await test.engine.pause(id, undefined, person);
+    expect(test.store.read.sessions.list({}).map((s) => s.state)).toEqual(['paused']);
+    await test.engine.resume(id, undefined, person);
+    const request = await over(test, id);
+    expect(request.state).toBe('done');
+    expect(test.store.read.attempts.list({ requestId: id }).map((a) => a.resumes)).toEqual([1]);
+    expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a.txt', 'b.txt']);
+  });
+
+  it('asks a person for what no rule allows: allowed once it runs, denied the agent is told why', async () => {
+    await using test = await bench();
+    const steps = [
+      { run: { command: 'touch yes.txt' } },
+      { run: { command: 'touch no.txt' } },
+      { text: '{{lastToolOutput}}' },
+    ];
+    const { id } = await submit(test, test.repo.root, single(steps), one);
+    const first = await pending(test);
+    expect(first.subject).toMatchObject({ type: 'permission', call: { tool: 'bash', command: 'touch yes.txt' } });
+    test.engine.decide(first.id, { type: 'allow', scope: 'once', expiresAt: null }, person);
+    const second = await pending(test);
+    expect(() => test.engine.decide(second.id, { type: 'deny', reason: 'x' }, { ...person, agent: 'a/b/c' })).toThrow(
+      /agent cannot answer/,
+    );
+    test.engine.decide(second.id, { type: 'deny', reason: 'Not that file.' }, person);
+    expect(() => test.engine.decide(second.id, { type: 'allow', scope: 'once', expiresAt: null }, person)).toThrow(
+      /denied already, by person/,
+    );
+    const request = await over(test, id);
+    expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['yes.txt']);
+    expect(taskOf(test, id).result?.summary).toContain('Not that file.');
+  });
+
+  it('denies what nobody answers in time, with the reason', async () => {
+    await using test = await bench({ limits: { approvalTimeout: 50 } });
+    const { id } = await submit(
+      test,
+      test.repo.root,
+      single([{ run: { command: 'touch x' } }, { text: '{{lastToolOutput}}' }]),
+      one,
+    );
+    await over(test, id);
+    expect(test.store.read.approvals.list({}).map((a) => [a.state, a.decidedBy])).toEqual([['expired', 'deadline']]);
+    expect(taskOf(test, id).result?.summary).toContain('Nobody answered');
+  });
+
+  it('gets a message that was sent to its agent once, and the receipts say so', async () => {
+    await using test = await bench();
+    const { id } = await submit(test, test.repo.root, single([{ hold: 'go', text: 'first' }]), one);
+    const agent = await test.until('the agent', () => test.store.read.agents.list({})[0]);
+    await test.until('the turn', () => test.store.read.tasks.list({ state: 'working' })[0]);
+    const message = test.engine.send({ to: agent.id, text: 'also this', mode: 'next-turn' }, person);
+    await test.release('go');
+    await over(test, id);
+    expect(test.store.read.messages.need(message.id).state).toBe('seen');
+    const prompts = test.store.read.attempts.list({ requestId: id }).flatMap((a) => a.prompts);
+    expect(prompts.filter((p) => p.text.includes('also this')).map((p) => p.kind)).toEqual(['message']);
+  });
+});
+
+describe('a restart', () => {
+  it('brings back what was under way: no prompt is given twice, the approval is still there', async () => {
+    await using test = await bench();
+    const steps = [write('a.txt'), { run: { command: 'touch b.txt' } }, { text: 'end' }];
+    const { id } = await submit(test, test.repo.root, single(steps), one);
+    const asked = await pending(test);
+    await test.restart();
+    expect(test.store.read.approvals.need(asked.id).state).toBe('pending');
+    test.engine.decide(asked.id, { type: 'allow', scope: 'once', expiresAt: null }, person);
+    const request = await over(test, id);
+    expect(request.state).toBe('done');
+    expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a.txt', 'b.txt']);
+    const given = (await test.agentLog()).filter((line) => line.kind === 'prompt' && line.text?.includes('Do it.'));
+    expect(new Set(given.map((line) => line.promptId)).size).toBe(1);
+  });
+});
