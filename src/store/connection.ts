@@ -1,6 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { AppError } from '../contract/errors.ts';
-import { fromSqlite } from './sqlite-error.ts';
+import { fromSqlite } from './failures.ts';
 
 /** For tests: what a full disk or a foreign lock would do. */
 export type StoreFaults = {
@@ -27,14 +27,14 @@ const PRAGMAS = `
 
 /** One connection with its prepared statements. Everything that SQLite throws leaves it as an AppError. */
 export class Connection {
+  readonly file: string;
   readonly #db: DatabaseSync;
-  readonly #file: string;
   readonly #faults: StoreFaults;
   readonly #statements = new Map<string, StatementSync>();
   #isWriting = false;
 
   constructor(file: string, faults: StoreFaults) {
-    this.#file = file;
+    this.file = file;
     this.#faults = faults;
     this.#db = this.#guarded(
       () => new DatabaseSync(file, { timeout: BUSY_LIMIT_MS, enableForeignKeyConstraints: true }),
@@ -59,6 +59,10 @@ export class Connection {
   }
 
   run(sql: string, ...values: SQLInputValue[]): { readonly changes: number; readonly rowid: number } {
+    if (this.#isWriting && !this.#db.isTransaction) {
+      // After a full disk SQLite has rolled back already: what is written now would be on its own.
+      throw new AppError('internal', `${this.file}: the commit has failed, nothing can be added to it`);
+    }
     const done = this.#guarded(() => this.#statement(sql).run(...values));
     return { changes: Number(done.changes), rowid: Number(done.lastInsertRowid) };
   }
@@ -76,7 +80,7 @@ export class Connection {
     try {
       yield* this.#statement(sql).iterate(...values) as Iterable<SqlRow>;
     } catch (error) {
-      throw fromSqlite(error, this.#file);
+      throw fromSqlite(error, this.file);
     }
   }
 
@@ -123,7 +127,7 @@ export class Connection {
     try {
       return fn();
     } catch (error) {
-      throw fromSqlite(error, this.#file);
+      throw fromSqlite(error, this.file);
     }
   }
 

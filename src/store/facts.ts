@@ -1,6 +1,7 @@
+import { z } from 'zod';
 import { redact } from '../base/redact.ts';
 import { AppError } from '../contract/errors.ts';
-import { classOf, FACTS, type FactData, type FactKind, type FactSubject, NO_SUBJECT } from '../contract/fact.ts';
+import { classOf, FACTS, type FactData, type FactKind, FactSubject, NO_SUBJECT } from '../contract/fact.ts';
 import type { Connection } from './connection.ts';
 import type { RowFactKind } from './entities.ts';
 
@@ -26,7 +27,7 @@ export type EncodedFact = {
   readonly json: string;
 };
 
-/** Bytes (UTF-16 units, roughly) of the data of one fact. Whoever reads a page holds some of them in memory. */
+/** UTF-16 units of the data of one fact as JSON: whoever reads a page holds some of them in memory. */
 const MAX_FACT_LENGTH = 4_000_000;
 /** Deeper values cannot be passed on safely by every reader. */
 const MAX_DEPTH = 200;
@@ -41,33 +42,32 @@ export function encodeFact(fact: NewFact, at: number): EncodedFact {
   }
   const parsed = FACTS[fact.kind].safeParse(fact.data);
   if (!parsed.success) {
-    throw new AppError('internal', `a ${fact.kind} was recorded wrongly: ${parsed.error.message}`);
+    throw new AppError('internal', `a ${fact.kind} was recorded wrongly: ${z.prettifyError(parsed.error)}`);
   }
-  return encode(fact.kind, redact(parsed.data), fact.subject, fact.actor, at);
-}
-
-/** Encodes the fact of a changed row; `exact` are the fields of the row that masking must not touch. */
-export function encodeRowFact(
-  kind: FactKind,
-  data: { readonly from: string | null; readonly to: string; readonly cause: string | null; readonly row: object },
-  exact: object,
-  subject: Partial<FactSubject>,
-  actor: string,
-  at: number,
-): EncodedFact {
-  const masked = { from: data.from, to: data.to, cause: redact(data.cause), row: { ...redact(data.row), ...exact } };
-  return encode(kind, masked, subject, actor, at);
-}
-
-function encode(kind: FactKind, data: unknown, subject: Partial<FactSubject>, actor: string, at: number): EncodedFact {
-  const json = JSON.stringify(data);
+  const json = JSON.stringify(redact(parsed.data));
   if (json.length > MAX_FACT_LENGTH) {
-    throw new AppError(
-      'too_large',
-      `the data of ${kind} has ${json.length} characters, allowed are ${MAX_FACT_LENGTH}`,
-    );
+    const size = `${json.length} characters, allowed are ${MAX_FACT_LENGTH}`;
+    throw new AppError('too_large', `the data of ${fact.kind} has ${size}`);
   }
-  return { kind, at, subject: { ...NO_SUBJECT, ...subject }, actor, json };
+  return { kind: fact.kind, at, subject: checkedSubject(fact.subject, fact.kind), actor: fact.actor, json };
+}
+
+/** The fact of a changed row. `exact` are the fields of the row that masking must not touch; the row bounds its size. */
+export function encodeRowFact(
+  kind: RowFactKind,
+  change: { readonly from: string | null; readonly to: string; readonly cause: string | null; readonly row: object },
+  exact: object,
+  about: { readonly subject: Partial<FactSubject>; readonly actor: string; readonly at: number },
+): EncodedFact {
+  const { from, to, cause, row } = change;
+  const json = JSON.stringify({ from, to, cause: redact(cause), row: { ...redact(row), ...exact } });
+  return { kind, at: about.at, subject: checkedSubject(about.subject, kind), actor: about.actor, json };
+}
+
+function checkedSubject(subject: Partial<FactSubject>, kind: FactKind): FactSubject {
+  const parsed = FactSubject.safeParse({ ...NO_SUBJECT, ...subject });
+  if (parsed.success) return parsed.data;
+  throw new AppError('internal', `a ${kind} has a wrong subject: ${z.prettifyError(parsed.error)}`);
 }
 
 function isDeeperThan(value: unknown, levels: number): boolean {

@@ -91,12 +91,18 @@ describe('since', () => {
     expect(seqs(page.facts)).toEqual([1, 2, 3]);
     expect(page.next).toBe(3);
     expect(seqs(store.journal.since(3).facts)).toEqual([4, 5]);
+    expect(seqs(store.journal.recent(5))).toEqual([3, 4, 5]);
   });
 
   it.each([-1, 1.5, Number.NaN, 3])('refuses the cursor %s, which it never gave', async (cursor) => {
     await using home = await temporaryStore();
     await observe(home.store, 2);
     expect(codeOf(() => home.store.journal.since(cursor))).toBe('bad_request');
+  });
+
+  it('refuses a page of nothing', async () => {
+    await using home = await temporaryStore();
+    expect(codeOf(() => home.store.journal.since(0, { limit: 0 }))).toBe('bad_request');
   });
 
   it('puts a notice in the place of a fact that it cannot read', async () => {

@@ -24,7 +24,7 @@ export type Journal = {
    * @throws AppError bad_request for a cursor that this journal never gave
    */
   readonly since: (cursor: number, options?: FactFilter & { readonly limit?: number }) => FactPage;
-  /** The newest `n`, oldest of them first; with a filter that no index serves, of the newest 100,000. */
+  /** The newest `n` or 8 MB of them, oldest first; with a filter that no index serves, of the newest 100,000. */
   readonly recent: (n: number, filter?: FactFilter) => Fact[];
   /** The position of the newest fact; 0 before the first. */
   readonly head: () => number;
@@ -37,7 +37,8 @@ const WINDOW = 100_000;
 const COLUMNS = 'seq, at, kind, projectId, requestId, taskId, attemptId, sessionId, agent, actor, data';
 const SUBJECTS = ['sessionId', 'taskId', 'requestId', 'attemptId', 'projectId', 'agent'] as const;
 
-export const PRUNED_TO = 'prunedTo';
+/** Key in `meta`. */
+export const PRUNED_TO = 'store.prunedTo';
 
 export function openJournal(connection: Connection): Journal {
   const head = (): number => connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'fact'");
@@ -52,27 +53,30 @@ export function openJournal(connection: Connection): Journal {
       }
       const { sql, values, index } = search(filter);
       const end = index === null ? Math.min(newest, cursor + WINDOW) : newest;
-      const query = `SELECT ${COLUMNS} FROM fact ${index ?? ''} WHERE seq > ? AND seq <= ?${sql} ORDER BY seq LIMIT ?`;
-      const facts: Fact[] = [];
-      let length = 0;
-      for (const row of connection.iterate(query, cursor, end, ...values, limit)) {
-        facts.push(toFact(row));
-        length += String(row.data).length;
-        if (length > PAGE_LENGTH) break;
-      }
-      const isFull = facts.length >= limit || length > PAGE_LENGTH;
-      return { facts, next: isFull ? (facts.at(-1)?.seq ?? cursor) : end, prunedTo: prunedTo() };
+      const query = `WHERE seq > ? AND seq <= ?${sql} ORDER BY seq`;
+      const { facts, isCut } = read(connection, `${index ?? ''} ${query}`, [cursor, end, ...values], limit);
+      return { facts, next: isCut ? (facts.at(-1)?.seq ?? cursor) : end, prunedTo: prunedTo() };
     },
     recent(n, filter = {}) {
       const { sql, values, index } = search(filter);
       const start = index === null ? head() - WINDOW : 0;
-      const query = `SELECT ${COLUMNS} FROM fact ${index ?? ''} WHERE seq > ?${sql} ORDER BY seq DESC LIMIT ?`;
-      return connection
-        .all(query, start, ...values, n)
-        .map(toFact)
-        .reverse();
+      const query = `${index ?? ''} WHERE seq > ?${sql} ORDER BY seq DESC`;
+      return read(connection, query, [start, ...values], n).facts.reverse();
     },
   };
+}
+
+/** At most `limit` facts or 8 MB of them; `isCut` if there may be more. */
+function read(connection: Connection, query: string, values: readonly (string | number)[], limit: number) {
+  if (!(limit >= 1)) throw new AppError('bad_request', `a page of ${limit} facts was asked for: 1 is the least`);
+  const facts: Fact[] = [];
+  let length = 0;
+  for (const row of connection.iterate(`SELECT ${COLUMNS} FROM fact ${query} LIMIT ?`, ...values, limit)) {
+    length += String(row.data).length;
+    facts.push(toFact(row));
+    if (length > PAGE_LENGTH) break;
+  }
+  return { facts, isCut: facts.length >= limit || length > PAGE_LENGTH };
 }
 
 type Search = {
@@ -119,7 +123,8 @@ function indexFor(subject: (typeof SUBJECTS)[number] | undefined, isStateKind: b
 
 /** What cannot be read any more stays visible, as a notice in its place: a reader must not stop there for ever. */
 function toFact(row: SqlRow): Fact {
-  const parsed = Fact.safeParse({ ...row, data: parseJson(String(row.data)) });
+  // Copying the row would cost as much as checking it.
+  const parsed = Fact.safeParse(Object.assign(row, { data: parseJson(String(row.data)) }));
   if (parsed.success) return parsed.data;
   const text = `fact ${row.seq} (${row.kind}) cannot be read: ${z.prettifyError(parsed.error)}`;
   return Fact.parse({ ...row, kind: 'notice', data: { level: 'error', text } });

@@ -86,6 +86,16 @@ describe('migrate', () => {
     await expect(shop.backups()).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
+  it('changes nothing when the copy cannot be made', async () => {
+    await using shop = await workshop();
+    await shop.write('0001_initial.sql', FIRST);
+    shop.migrate();
+    await shop.write('0002_size.sql', SECOND);
+    await writeFile(join(shop.dir, 'backups'), 'in the way');
+    expect(codeOf(() => shop.migrate())).toBe('internal');
+    expect(shop.query('SELECT max(number) AS n FROM migration')).toEqual([{ n: 1 }]);
+  });
+
   it('takes a failing migration back whole, and the next start tries again', async () => {
     await using shop = await workshop();
     await shop.write('0001_initial.sql', FIRST);
@@ -163,7 +173,7 @@ describe('open', () => {
   it('says which file it is when the home cannot be made', async () => {
     await using home = await temporaryHome();
     await writeFile(join(home.dir, 'file'), '');
-    expect(() => openStore(join(home.dir, 'file'))).toThrow(/file\/gantry\.db cannot be opened/);
+    expect(() => openStore(join(home.dir, 'file'))).toThrow(/file\/gantry\.db: /);
     expect(codeOf(() => openStore(join(home.dir, 'file')))).toBe('internal');
   });
 });

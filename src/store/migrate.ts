@@ -1,21 +1,15 @@
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../contract/errors.ts';
 import type { Connection } from './connection.ts';
+import { fromFileSystem } from './failures.ts';
 
 type Migration = { readonly number: number; readonly name: string; readonly sql: string; readonly sha256: string };
 
+const TABLE = `CREATE TABLE migration (
+  number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, appliedAt INTEGER NOT NULL
+) STRICT`;
 const KEPT_BACKUPS = 3;
 const BACKUP_NAME = /^gantry-\d+-before-\d{4}\.db$/;
 
@@ -40,7 +34,7 @@ export function pendingMigrations(connection: Connection, migrations: readonly M
   const tables = connection.number("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'");
   if (tables === 0) return [...migrations];
   if (connection.number("SELECT count(*) FROM sqlite_schema WHERE name = 'migration'") === 0) {
-    throw new AppError('store_corrupt', 'the database file is not one of Gantry');
+    throw new AppError('store_corrupt', `${connection.file} is not a database of Gantry`);
   }
   const applied = connection.all('SELECT number, name, sha256 FROM migration ORDER BY number');
   applied.forEach((row, index) => {
@@ -48,11 +42,11 @@ export function pendingMigrations(connection: Connection, migrations: readonly M
     if (!own) {
       throw new AppError(
         'store_newer',
-        `the database has the schema ${row.name}, this Gantry knows ${migrations.length}`,
+        `${connection.file} has the schema ${row.name}, this Gantry knows the first ${migrations.length}`,
       );
     }
     if (own.number !== row.number || own.sha256 !== row.sha256) {
-      throw new AppError('store_corrupt', `the database was made by a ${row.name} that differs from this Gantry's`);
+      throw new AppError('store_corrupt', `${connection.file} was made by a ${row.name} that is not this Gantry's`);
     }
   });
   return migrations.slice(applied.length);
@@ -66,18 +60,15 @@ export function migrate(
 ): void {
   const [first] = pendingMigrations(connection, migrations);
   if (!first) return;
-  if (first.number > 1)
+  if (first.number > 1) {
     backUp(connection, options.backups, `gantry-${options.now}-before-${first.name.slice(0, 4)}.db`);
+  }
   for (;;) {
     const isDone = connection.transaction(() => {
       // Asked inside of the transaction: another opener may have been faster.
       const [next] = pendingMigrations(connection, migrations);
       if (!next) return true;
-      if (next.number === 1) {
-        connection.exec(
-          'CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, appliedAt INTEGER NOT NULL) STRICT',
-        );
-      }
+      if (next.number === 1) connection.exec(TABLE);
       connection.exec(next.sql);
       const { number, name, sha256 } = next;
       connection.run('INSERT INTO migration VALUES (?, ?, ?, ?)', number, name, sha256, options.now);
@@ -88,19 +79,18 @@ export function migrate(
 }
 
 function backUp(connection: Connection, directory: string, name: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, name);
-  // VACUUM INTO takes an empty file: it is private from its first byte.
-  writeFileSync(file, '', { mode: 0o600 });
   try {
-    chmodSync(file, 0o600);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // VACUUM INTO takes an empty file: it is private from its first byte.
+    writeFileSync(file, '', { mode: 0o600 });
     connection.run('VACUUM INTO ?', file);
     const fd = openSync(file, 'r');
     fsyncSync(fd);
     closeSync(fd);
   } catch (error) {
     rmSync(file, { force: true });
-    throw error;
+    throw fromFileSystem(error, file);
   }
   const old = readdirSync(directory)
     .filter((entry) => BACKUP_NAME.test(entry))

@@ -24,6 +24,16 @@ it('hands out fencing numbers that only grow, over restarts and failed commits',
   expect(second.commit((tx) => tx.nextFence())).toBe(3);
 });
 
+it('keeps small values until they are removed', async () => {
+  await using home = await temporaryStore();
+  const { store } = home;
+  store.commit((tx) => tx.meta.set('alerts', '{}'));
+  store.commit((tx) => tx.meta.set('alerts', '{"a":1}'));
+  expect(store.read.meta.get('alerts')).toBe('{"a":1}');
+  store.commit((tx) => tx.meta.remove('alerts'));
+  expect(store.read.meta.get('alerts')).toBeNull();
+});
+
 it('keeps tokens by hash, notes their use and their end', async () => {
   await using home = await temporaryStore();
   const { store, clock } = home;

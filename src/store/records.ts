@@ -43,6 +43,9 @@ export type IdempotencyRecord = {
   readonly createdAt: number;
 };
 
+/** Key in `meta` of the last fencing number. */
+const FENCE = 'store.fence';
+
 /** Reads what the store keeps beside the ledger. */
 export type RecordReader = {
   readonly meta: { readonly get: (key: string) => string | null };
@@ -67,7 +70,12 @@ export type RecordReader = {
 };
 
 export type RecordWriter = {
-  readonly meta: RecordReader['meta'] & { readonly set: (key: string, value: string) => void };
+  /** Small values of whoever writes; keys that begin with `store.` are the store's own. */
+  readonly meta: RecordReader['meta'] & {
+    readonly set: (key: string, value: string) => void;
+    /** Removing what is not there changes nothing. */
+    readonly remove: (key: string) => void;
+  };
   readonly idempotency: RecordReader['idempotency'] & {
     /** Takes the place of what was put under the key before. */
     readonly put: (scope: string, key: string, record: Omit<IdempotencyRecord, 'createdAt'>) => void;
@@ -161,7 +169,7 @@ export function recordWriter(connection: Connection, now: () => number): RecordW
     return token;
   };
   return {
-    meta: { ...reader.meta, set: setMeta },
+    meta: { ...reader.meta, set: setMeta, remove: (key) => write('DELETE FROM meta WHERE key = ?', key) },
     idempotency: {
       ...reader.idempotency,
       put: (scope, key, { inputHash, output }) =>
@@ -208,8 +216,8 @@ export function recordWriter(connection: Connection, now: () => number): RecordW
         write('UPDATE outbox SET tries = tries + 1, notBefore = ?, lastError = ? WHERE id = ?', notBefore, error, id),
     },
     nextFence: () => {
-      const fence = Number(reader.meta.get('fence') ?? 0) + 1;
-      setMeta('fence', String(fence));
+      const fence = Number(reader.meta.get(FENCE) ?? 0) + 1;
+      setMeta(FENCE, String(fence));
       return fence;
     },
   };

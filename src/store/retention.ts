@@ -78,12 +78,11 @@ function giveBack(connection: Connection): boolean {
 
 /** One batch of the oldest facts of a class, up to the first that is younger than `before`. */
 function removeOldest(connection: Connection, name: FactClass, before: number): number {
+  const oldest = connection.all('SELECT seq, at FROM fact WHERE class = ? ORDER BY seq LIMIT ?', name, BATCH);
+  const young = oldest.findIndex((fact) => Number(fact.at) >= before);
+  const last = (young === -1 ? oldest : oldest.slice(0, young)).at(-1)?.seq;
+  if (last === undefined) return 0;
   return connection.transaction(() => {
-    const oldest = connection.all('SELECT seq, at FROM fact WHERE class = ? ORDER BY seq LIMIT ?', name, BATCH);
-    const young = oldest.findIndex((fact) => Number(fact.at) >= before);
-    const last = (young === -1 ? oldest : oldest.slice(0, young)).at(-1)?.seq;
-    if (last === undefined) return 0;
-    const { changes } = connection.run('DELETE FROM fact WHERE class = ? AND seq <= ?', name, last);
     // Text on its way is replaced by the whole text: nobody misses it.
     if (name !== 'stream') {
       connection.run(
@@ -93,7 +92,7 @@ function removeOldest(connection: Connection, name: FactClass, before: number): 
         String(last),
       );
     }
-    return changes;
+    return connection.run('DELETE FROM fact WHERE class = ? AND seq <= ?', name, last).changes;
   });
 }
 

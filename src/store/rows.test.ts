@@ -182,6 +182,28 @@ it('completes the subject of a fact by the parents of the row, and lets meta ove
   expect(store.journal.recent(3)).toMatchObject([whole, whole, { ...whole, agent: 'demo/worker/other' }]);
 });
 
+it('masks the fact of a row but for the fields by which it is found', async () => {
+  await using home = await temporaryStore();
+  const { store } = home;
+  const secret = 'sk-abcdefghijklmnopqrst';
+  store.commit((tx) => tx.agents.insert(sampleAgent(1, { name: secret, model: secret }), GANTRY));
+  const [fact] = store.journal.recent(1);
+  expect(fact).toMatchObject({ kind: 'agent.changed', data: { row: { name: secret, model: '[redacted]' } } });
+});
+
+it('changes no row whose fact cannot be written, even if the error is passed over', async () => {
+  await using home = await temporaryStore();
+  const { store } = home;
+  const wrong = { ...GANTRY, subject: { taskId: 'not an id' as never } };
+  store.commit((tx) => {
+    tx.agents.insert(sampleAgent(1), GANTRY);
+    expect(codeOf(() => tx.agents.insert(sampleAgent(2), wrong))).toBe('internal');
+    expect(codeOf(() => tx.agents.update('demo/worker/w1', { model: 'x' }, wrong))).toBe('internal');
+  });
+  expect(store.read.agents.list()).toEqual([sampleAgent(1)]);
+  expect(store.journal.head()).toBe(1);
+});
+
 describe('list', () => {
   it('filters by one value, several values and by none', async () => {
     await using home = await temporaryStore();

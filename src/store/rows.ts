@@ -140,25 +140,30 @@ export function rowWriter<R extends BaseRow, C extends keyof R & string>(
     if (parsed.success) return parsed.data;
     throw new AppError('internal', `a row of ${table} is not valid: ${z.prettifyError(parsed.error)}`);
   };
-  const append = (from: R['state'] | null, row: R, cause: string | null, meta: Meta): R => {
+  /** Encodes the fact before `write` changes the row: neither happens without the other. */
+  const change = (from: R['state'] | null, row: R, cause: string | null, meta: Meta, write: () => void): R => {
     const exact = Object.fromEntries(entity.columns.map((column) => [column, row[column]]));
-    const subject = { ...entity.subject(row), ...meta.subject };
-    facts.append(encodeRowFact(entity.kind, { from, to: row.state, cause, row }, exact, subject, meta.actor, now()));
+    const about = { subject: { ...entity.subject(row), ...meta.subject }, actor: meta.actor, at: now() };
+    const fact = encodeRowFact(entity.kind, { from, to: row.state, cause, row }, exact, about);
+    write();
+    facts.append(fact);
     return row;
   };
   const replace = (before: R, next: unknown, cause: string | null, meta: Meta): R => {
     const row = checked(next);
-    const sql = `UPDATE ${table} SET doc = ? WHERE id = ? AND state = ?`;
-    const { changes } = connection.run(sql, JSON.stringify(row), before.id, before.state);
-    if (changes !== 1) throw new AppError('internal', `${before.id} changed while it was being changed`);
-    return append(before.state, row, cause, meta);
+    return change(before.state, row, cause, meta, () => {
+      const sql = `UPDATE ${table} SET doc = ? WHERE id = ? AND state = ?`;
+      const { changes } = connection.run(sql, JSON.stringify(row), before.id, before.state);
+      if (changes !== 1) throw new AppError('internal', `${before.id} changed while it was being changed`);
+    });
   };
   return {
     ...reader,
     insert(row, meta) {
       const valid = checked(row);
-      connection.run(`INSERT INTO ${table} (doc) VALUES (?)`, JSON.stringify(valid));
-      return append(null, valid, meta.cause ?? causeOf(valid), meta);
+      return change(null, valid, meta.cause ?? causeOf(valid), meta, () =>
+        connection.run(`INSERT INTO ${table} (doc) VALUES (?)`, JSON.stringify(valid)),
+      );
     },
     move(id, from, to, patch, meta) {
       const before = reader.need(id);

@@ -7,6 +7,7 @@ import type { FactData, FactSubject } from '../contract/fact.ts';
 import { Connection, type StoreFaults } from './connection.ts';
 import { type ColumnOf, ENTITIES, type EntityName, type RowOf } from './entities.ts';
 import { type EncodedFact, encodeFact, FactWriter, type NewFact, type RecordedKind } from './facts.ts';
+import { fromFileSystem } from './failures.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { migrate, pendingMigrations, readMigrations } from './migrate.ts';
 import { Observations } from './observations.ts';
@@ -192,10 +193,7 @@ function prepareFile(dir: string): string {
     closeSync(openSync(file, 'a', 0o600));
     chmodSync(file, 0o600);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new AppError(code === 'ENOSPC' ? 'disk_full' : 'internal', `${file} cannot be opened: ${message}`, {
-      cause: error,
-    });
+    throw fromFileSystem(error, file);
   }
   return file;
 }

@@ -56,6 +56,32 @@ describe('a disk that is full', () => {
     expect(again.read.tasks.count()).toBe(1);
   });
 
+  it('cannot be passed over inside of a commit', async () => {
+    let limit = (_: number): void => undefined;
+    await using home = await temporaryStore({
+      onOpen: (exec) => {
+        limit = (pages) => exec(`PRAGMA max_page_count = ${pages}`);
+      },
+    });
+    const { store } = home;
+    seed(store);
+    limit(1);
+    const head = store.journal.head();
+    const code = codeOf(() =>
+      store.commit((tx) => {
+        tx.meta.set('before', 'x');
+        const big = sampleTask(1, { description: 'x'.repeat(100_000) });
+        expect(codeOf(() => tx.tasks.insert(big, GANTRY))).toBe('disk_full');
+        tx.meta.set('after', 'x');
+      }),
+    );
+    expect(code).toBe('internal');
+    expect(store.read.meta.get('before')).toBeNull();
+    expect(store.read.meta.get('after')).toBeNull();
+    expect(store.journal.head()).toBe(head);
+    store.commit((tx) => tx.meta.set('later', 'x'));
+  });
+
   it('does not stand in the way of pruning', async () => {
     let limit = (_: number): void => undefined;
     await using home = await temporaryStore({

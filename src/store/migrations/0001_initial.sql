@@ -146,7 +146,7 @@ CREATE INDEX fact_requestId ON fact (requestId) WHERE requestId IS NOT NULL;
 CREATE INDEX fact_taskId ON fact (taskId) WHERE taskId IS NOT NULL;
 CREATE INDEX fact_sessionId ON fact (sessionId) WHERE sessionId IS NOT NULL;
 
--- Small values of the store itself: the last fencing number, how far the journal was pruned.
+-- Small values: the last fencing number, how far the journal was pruned, what the engine keeps.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
 -- What is still to be delivered to the outside. Adding a key again replaces what waits under it.

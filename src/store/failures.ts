@@ -45,3 +45,11 @@ export function fromSqlite(thrown: unknown, file: string): unknown {
   const words = WORDS[code] ?? (primary === IOERR ? 'reading or writing failed' : 'SQLite refused');
   return new AppError(code, `${file}: ${words} (SQLite ${thrown.errcode}: ${thrown.message})`, { cause: thrown });
 }
+
+/** What the file system threw over `file` as an AppError. */
+export function fromFileSystem(thrown: unknown, file: string): AppError {
+  if (thrown instanceof AppError) return thrown;
+  const { code, message } = thrown as NodeJS.ErrnoException;
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  return new AppError(isFull ? 'disk_full' : 'internal', `${file}: ${message}`, { cause: thrown });
+}
