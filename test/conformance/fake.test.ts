@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createBackends } from '../../src/backends/registry.ts';
+import { COMPILE_CACHE } from '../support/temp.ts';
 import { backendConformance, type Rig } from './backend-suite.ts';
 
 const play = (...steps: readonly object[]): string => `@@fake ${JSON.stringify(steps)}`;
@@ -27,7 +28,7 @@ backendConformance({
     const control = join(root, 'control');
     const log = join(root, 'agent.log');
     await mkdir(control);
-    const env = { GANTRY_FAKE_CONTROL: control, GANTRY_FAKE_LOG: log };
+    const env = { ...COMPILE_CACHE, GANTRY_FAKE_CONTROL: control, GANTRY_FAKE_LOG: log };
     const start = (words: string): Rig['settings'] => ({ env: { ...env, GANTRY_FAKE_START: words } });
     return {
       id: 'fake',

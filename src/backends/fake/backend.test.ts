@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LiveSession, MemoryBook, openSpec } from '../../../test/support/backend-session.ts';
 import { leftovers } from '../../../test/support/leftovers.ts';
-import { environmentFor, type TempDir, tempDir } from '../../../test/support/temp.ts';
+import { COMPILE_CACHE, environmentFor, type TempDir, tempDir } from '../../../test/support/temp.ts';
 import { systemClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import { localHost } from '../../hosts/local.ts';
@@ -33,7 +33,7 @@ function makeBackend(
 ): Backend {
   const backend = createFakeBackend({
     id: 'fake',
-    settings: { config, env: { GANTRY_FAKE_CONTROL: join(dir.path, 'control'), ...env } },
+    settings: { config, env: { ...COMPILE_CACHE, GANTRY_FAKE_CONTROL: join(dir.path, 'control'), ...env } },
     host: localHost,
     clock: systemClock,
     log: silentLog,
