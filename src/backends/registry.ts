@@ -2,6 +2,7 @@ import { AppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { Backend, BackendContext } from './backend.ts';
 import { createFakeBackend } from './fake/backend.ts';
+import { createOpencodeBackend } from './opencode/opencode.ts';
 
 /** Every kind of agent program that Gantry drives. A new one is one line here. */
 const KINDS = new Map<string, (context: BackendContext) => Backend>([['fake', createFakeBackend]]);

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { BackendContext, OpenSpec, PermissionProfile } from '../backend.ts';
+import { PLUGIN_SOURCE } from './plugin.ts';
+
+/** What decides which server a session runs on: sessions whose plans have the same key share one. */
+export type LaunchPlan = {
+  readonly key: string;
+  readonly command: readonly [string, ...string[]];
+  readonly profile: 'user' | 'private';
+  readonly paths: Paths;
+  /** Without the password and what names the one server's own directory. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The configuration, complete: handed over as OPENCODE_CONFIG_CONTENT. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Variables that must not be seen by what the agent starts. */
+  readonly blank: readonly string[];
+};
+
+export type Paths = {
+  /** Of the project: database, and with the private profile everything that is a home's. */
+  readonly base: string;
+  readonly database: string;
+  /** A file per session for the plugin: variables and instructions. */
+  readonly sessions: string;
+  readonly plugin: string;
+  readonly models: string;
+};
+
+/** Of the variables that the settings give to the program, those with such names are the program's alone. */
+const SECRET_NAME = /(key|token|secret|password|passwd|credentials?)$/i;
+const SECRET_VARIABLES = ['OPENCODE_SERVER_PASSWORD', 'OPENCODE_CONFIG_CONTENT', 'OPENCODE_DB', 'OPENCODE_TEST_HOME'];
+/** The switches of a server that reaches nothing and reads nothing of the user's (opencode-ai 1.18.33). */
+const PRIVATE_SWITCHES = [
+  'OPENCODE_DISABLE_MODELS_FETCH',
+  'OPENCODE_DISABLE_DEFAULT_PLUGINS',
+  'OPENCODE_DISABLE_CLAUDE_CODE',
+  'OPENCODE_DISABLE_EXTERNAL_SKILLS',
+];
+const SWITCHES = ['OPENCODE_DISABLE_AUTOUPDATE', 'OPENCODE_DISABLE_LSP_DOWNLOAD'];
+
+/** The server that a session needs. Pure. */
+export function planOf(
+  { project, profile }: Pick<OpenSpec, 'project' | 'profile'>,
+  context: BackendContext,
+): LaunchPlan {
+  const { settings, environment, home } = context;
+  const kind = settings.profile ?? 'user';
+  const paths = pathsOf(home, project.id);
+  const [program = 'opencode', ...args] = settings.command ?? [];
+  const command = [program, ...args, 'serve', '--port', '0', '--hostname', '127.0.0.1'] as const;
+  const own = settings.env ?? {};
+  const isOwnModels = kind === 'private' && settings.config?.provider !== undefined;
+  const switches = [
+    ...SWITCHES,
+    ...(kind === 'private' ? PRIVATE_SWITCHES : []),
+    ...(project.isTrusted ? [] : ['OPENCODE_DISABLE_PROJECT_CONFIG']),
+  ];
+  const env = {
+    ...environment,
+    ...own,
+    ...(kind === 'private' ? privateHome(paths.base) : {}),
+    ...Object.fromEntries(switches.map((name) => [name, '1'])),
+    // With it every built-in model is unknown: only for a configuration that brings its own.
+    ...(isOwnModels ? { OPENCODE_MODELS_PATH: paths.models } : {}),
+    OPENCODE_DB: paths.database,
+  };
+  const blank = [...SECRET_VARIABLES, ...Object.keys(own).filter((name) => SECRET_NAME.test(name))];
+  const config = configOf(profile, context, paths, shellOf(env, blank, kind));
+  const key = hash({ command, kind, project: [project.id, project.isTrusted], env, config, plugin: PLUGIN_SOURCE });
+  return { key, command, profile: kind, paths, env, config, blank };
+}
+
+/** The permissions that Gantry wants: every key has a value, and the one for all others comes first (the last match decides). */
+export function permissionsOf({ tools }: PermissionProfile): Readonly<Record<string, string>> {
+  const { '*': rest, ...named } = tools;
+  return { '*': rest, ...named };
+}
+
+function configOf(
+  profile: PermissionProfile,
+  { settings }: BackendContext,
+  paths: Paths,
+  shell: Readonly<Record<string, string>>,
+): Readonly<Record<string, unknown>> {
+  const { config = {}, model } = settings;
+  const permission = permissionsOf(profile);
+  const plugins = Array.isArray(config.plugin) ? (config.plugin as unknown[]) : [];
+  const options = { sessions: paths.sessions, shell, permission };
+  return {
+    // Gantry takes its own; OpenCode's double the time of a turn.
+    snapshot: false,
+    ...(model === undefined ? {} : { model }),
+    ...config,
+    autoupdate: false,
+    share: 'disabled',
+    permission,
+    plugin: [...plugins, [pathToFileURL(paths.plugin).href, options]],
+  };
+}
+
+/** What the agent's shell has instead of the server's own values. */
+function shellOf(
+  env: Readonly<Record<string, string>>,
+  blank: readonly string[],
+  kind: 'user' | 'private',
+): Readonly<Record<string, string>> {
+  const blanks = Object.fromEntries(blank.map((name) => [name, '']));
+  return kind === 'private' ? blanks : { ...blanks, XDG_CONFIG_HOME: userConfigHome(env) };
+}
+
+/** Where the user's programs look for their configuration. */
+export const userConfigHome = (env: Readonly<Record<string, string>>): string =>
+  env.XDG_CONFIG_HOME || join(env.HOME ?? '/', '.config');
+
+/** Everything that a program takes for its user's home, below `base`. */
+export function privateHome(base: string): Readonly<Record<string, string>> {
+  return {
+    HOME: join(base, 'home'),
+    XDG_CONFIG_HOME: join(base, 'config'),
+    XDG_DATA_HOME: join(base, 'data'),
+    XDG_CACHE_HOME: join(base, 'cache'),
+    XDG_STATE_HOME: join(base, 'state'),
+    TMPDIR: join(base, 'tmp'),
+  };
+}
+
+function pathsOf(home: string, projectId: string): Paths {
+  const name = /^[\w-]{1,64}$/.test(projectId) ? projectId : hash(projectId).slice(0, 32);
+  const base = join(home, 'projects', name);
+  return {
+    base,
+    database: join(base, 'opencode.db'),
+    sessions: join(base, 'sessions'),
+    plugin: join(home, `plugin-${hash(PLUGIN_SOURCE).slice(0, 12)}.mjs`),
+    models: join(home, 'models.json'),
+  };
+}
+
+const hash = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');

@@ -1,0 +1,248 @@
+import { Channel } from '../../base/channel.ts';
+import { type Deferred, deferred } from '../../base/wait.ts';
+import type { Decision } from '../../contract/approval.ts';
+import { AppError } from '../../contract/errors.ts';
+import type { Failure } from '../../contract/failure.ts';
+import type { MessageMode } from '../../contract/message.ts';
+import type { TranscriptItem } from '../../contract/session.ts';
+import type { BackendEvent, BackendSession, CloseReport, EndReason, Prompt, PromptReceipt } from '../backend.ts';
+import { Asks } from './asks.ts';
+import { type NativeAsk, type NativeEvent, type NativeSession, transcriptOf } from './dialect.ts';
+import { entriesSince } from './history.ts';
+import { HttpFailure } from './http.ts';
+import { type TurnOptions, Turns } from './turns.ts';
+
+type Waiting = { readonly prompt: Prompt; readonly receipt: Deferred<PromptReceipt> };
+
+export type SessionOptions = Pick<TurnOptions, 'dialect' | 'clock' | 'bodyOf' | 'isFresh'> & {
+  readonly nativeId: string;
+  readonly directory: string;
+  readonly origin: BackendSession['origin'];
+  /** A sub-agent's session is part of this one's tree from now on. */
+  readonly onChild: (childId: string) => void;
+  readonly isOfTree: (sessionId: string) => boolean;
+  /** Ends what the session has left running. @returns pids that are still alive. */
+  readonly onClose: (graceMs: number) => Promise<readonly number[]>;
+  /** Its last event was told. */
+  readonly onEnd: () => void;
+};
+
+/** Events that wait for the reader; beyond the first bound deltas and heartbeats are left out, beyond the second it ends. */
+const MAX_EVENTS = 20_000;
+const MAX_SMALL_EVENTS = 10_000;
+/** For the program to confirm that it stopped a turn; killing a running command takes it a moment. */
+const INTERRUPT_LIMIT_MS = 30_000;
+
+/** One live conversation on an OpenCode server. */
+export class OpencodeSession implements BackendSession {
+  readonly nativeId: string;
+  readonly directory: string;
+  readonly origin: BackendSession['origin'];
+  readonly events = new Channel<BackendEvent>(MAX_EVENTS);
+  readonly #options: SessionOptions;
+  readonly #turns: Turns;
+  readonly #asks: Asks;
+  readonly #children = new Set<string>();
+  #line: Waiting[] = [];
+  #isSending = false;
+  #closing: Promise<CloseReport> | null = null;
+  #lastRetry = '';
+
+  constructor(options: SessionOptions) {
+    const { nativeId, directory, dialect } = options;
+    this.nativeId = nativeId;
+    this.directory = directory;
+    this.origin = options.origin;
+    this.#options = options;
+    this.#asks = new Asks(nativeId, directory, dialect, this.#emit);
+    this.#turns = new Turns({
+      ...options,
+      rootId: nativeId,
+      emit: this.#emit,
+      onChild: (child) => this.#child(child),
+      onOver: () => this.#turnOver(),
+    });
+  }
+
+  prompt(prompt: Prompt, mode: MessageMode): Promise<PromptReceipt> {
+    const known = this.#line.find((waiting) => waiting.prompt.id === prompt.id);
+    if (known) return known.receipt.promise;
+    const waiting = { prompt, receipt: deferred<PromptReceipt>() };
+    if (this.events.isEnded || this.#closing !== null) waiting.receipt.resolve(overReceipt());
+    else if (mode === 'steer' && this.#turns.isRunning) void this.#send(waiting);
+    else if (mode === 'interrupt' && this.#turns.isRunning && !this.#turns.has(prompt.id)) {
+      this.#line.unshift(waiting);
+      // If the interruption fails, the turn's own end is waited for.
+      this.interrupt().catch((error: unknown) => this.notice('warning', String(error)));
+    } else this.#line.push(waiting);
+    this.#pump();
+    return waiting.receipt.promise;
+  }
+
+  async interrupt(): Promise<void> {
+    const isConfirmed = await this.#turns.interrupt(INTERRUPT_LIMIT_MS).catch(toAppFailure);
+    await this.#asks.sweep('the turn was interrupted');
+    if (!isConfirmed) throw new AppError('timeout', 'OpenCode did not confirm the interruption');
+  }
+
+  answer(nativeId: string, decision: Decision): Promise<'taken' | 'gone'> {
+    return this.#asks.answer(nativeId, decision);
+  }
+
+  async transcript(): Promise<readonly TranscriptItem[]> {
+    const { dialect } = this.#options;
+    return transcriptOf(await entriesSince(dialect, this.nativeId, () => false).catch(toAppFailure));
+  }
+
+  close(graceMs: number): Promise<CloseReport> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  /** The server is gone, or lets go of the session: no word of it comes any more. */
+  end(reason: EndReason): void {
+    if (this.events.isEnded) return;
+    this.#turns.abandon();
+    this.#refuseLine();
+    this.events.pushLast({ type: 'ended', reason });
+    this.#options.onEnd();
+  }
+
+  /** An event of this session or of one of its sub-agents. */
+  take(event: NativeEvent): void {
+    switch (event.type) {
+      case 'session':
+        this.#child(event.session);
+        break;
+      case 'asked':
+        this.#asks.asked(event.ask);
+        break;
+      case 'answered':
+        this.#asks.answered(event.askId);
+        break;
+      case 'idle':
+        if (event.sessionId !== this.nativeId) void this.#asks.sweep('the sub-agent ended', event.sessionId);
+        break;
+      case 'retry':
+        this.#retry(event);
+        break;
+      case 'compacted':
+        this.#emit({ type: 'compaction', phase: 'ended' });
+        break;
+      case 'alive':
+        this.#emit({ type: 'heartbeat' });
+        break;
+      default:
+    }
+    this.#turns.take(event);
+  }
+
+  gap(): void {
+    this.#turns.gap();
+  }
+
+  /** After a gap: what the program says now. */
+  async reconcile(): Promise<void> {
+    const isOfTree = (id: string): boolean => id === this.nativeId || this.#options.isOfTree(id);
+    await this.#asks.reconcile(isOfTree, (ask) => this.#isWaiting(ask));
+    await this.#turns.look();
+  }
+
+  notice(level: 'info' | 'warning' | 'error', text: string): void {
+    this.#emit({ type: 'notice', level, text });
+  }
+
+  readonly #emit = (event: BackendEvent): void => {
+    const isSmall = event.type === 'text-delta' || event.type === 'reasoning-delta' || event.type === 'heartbeat';
+    if (isSmall && this.events.size >= MAX_SMALL_EVENTS) {
+      this.#turns.gap();
+      return;
+    }
+    if (this.events.push(event) || this.events.isEnded) return;
+    const message = `the reader of the session's events is ${MAX_EVENTS} events behind`;
+    this.end({ type: 'died', failure: { class: 'internal', message, resetAt: null }, exitCode: null, signal: null });
+  };
+
+  #pump(): void {
+    if (this.#isSending || this.#turns.isRunning) return;
+    const next = this.#line.shift();
+    if (!next) return;
+    this.#isSending = true;
+    void this.#send(next).finally(() => {
+      this.#isSending = false;
+      this.#pump();
+    });
+  }
+
+  async #send({ prompt, receipt }: Waiting): Promise<void> {
+    try {
+      receipt.resolve(await this.#turns.send(prompt));
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      receipt.resolve({ type: 'refused', failure: { class: 'protocol', message, resetAt: null } });
+    }
+  }
+
+  #turnOver(): void {
+    this.#lastRetry = '';
+    void this.#asks.sweep('the turn is over');
+    this.#pump();
+  }
+
+  #child(child: NativeSession): void {
+    if (child.id === this.nativeId || this.#children.has(child.id)) return;
+    this.#children.add(child.id);
+    this.#options.onChild(child.id);
+    this.#emit({ type: 'child-started', nativeId: child.id, title: child.title });
+  }
+
+  #retry({ sessionId, try: count, message, nextAt }: Extract<NativeEvent, { type: 'retry' }>): void {
+    const key = `${sessionId} ${count} ${nextAt}`;
+    if (key === this.#lastRetry) return;
+    this.#lastRetry = key;
+    this.#emit({ type: 'retrying', try: count, message, nextAt });
+  }
+
+  /** The program lists ghosts for ever; a question is real only while its call runs. */
+  async #isWaiting(ask: NativeAsk): Promise<boolean> {
+    if (!ask.call) return true;
+    const { messageId, callId } = ask.call;
+    const entry = await this.#options.dialect.message(ask.sessionId, messageId);
+    const part = entry?.parts.find((p) => p.type === 'tool' && p.callId === callId);
+    return part?.type === 'tool' && (part.status === 'running' || part.status === 'pending');
+  }
+
+  async #close(graceMs: number): Promise<CloseReport> {
+    this.#refuseLine();
+    if (!this.events.isEnded) {
+      // A server that does not obey is ended by whoever watches it; what the session started is ended below.
+      await this.#turns.interrupt(graceMs).catch(orUnheard);
+      await this.#asks.sweep('the session was closed');
+    }
+    const survivors = await this.#options.onClose(graceMs);
+    if (!this.events.isEnded) {
+      this.#turns.cut();
+      this.end({ type: 'closed' });
+    }
+    return { exitCode: null, signal: null, survivors };
+  }
+
+  #refuseLine(): void {
+    for (const { receipt } of this.#line) receipt.resolve(overReceipt());
+    this.#line = [];
+  }
+}
+
+function overReceipt(): PromptReceipt {
+  const failure: Failure = { class: 'crash', message: 'the session is over', resetAt: null };
+  return { type: 'refused', failure };
+}
+
+function toAppFailure(error: unknown): never {
+  if (!(error instanceof HttpFailure)) throw error;
+  throw new AppError('backend_failed', `OpenCode did not answer: ${error.message}`, { cause: error });
+}
+
+function orUnheard(error: unknown): void {
+  if (!(error instanceof HttpFailure)) throw error;
+}
