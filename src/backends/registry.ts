@@ -5,7 +5,10 @@ import { createFakeBackend } from './fake/backend.ts';
 import { createOpencodeBackend } from './opencode/opencode.ts';
 
 /** Every kind of agent program that Gantry drives. A new one is one line here. */
-const KINDS = new Map<string, (context: BackendContext) => Backend>([['fake', createFakeBackend]]);
+const KINDS = new Map<string, (context: BackendContext) => Backend>([
+  ['fake', createFakeBackend],
+  ['opencode', createOpencodeBackend],
+]);
 
 /**
  * The backends of a configuration, in its order. An id is its kind (`fake`) or begins with it (`fake-slow`), so that one
