@@ -149,6 +149,7 @@ export type BackendEvent =
       readonly isFromChild: boolean;
     }
   | { readonly type: 'withdrawn'; readonly nativeId: string; readonly cause: string }
+  /** A running sum, to be shown; what counts is what `turn-ended` tells. */
   | { readonly type: 'usage'; readonly usage: Usage }
   | { readonly type: 'compaction'; readonly phase: 'started' | 'ended' }
   | { readonly type: 'retrying'; readonly try: number; readonly message: string; readonly nextAt: number | null }
@@ -216,9 +217,15 @@ export type Backend = {
   readonly probe: (signal: AbortSignal) => Promise<Probe>;
   /** Fresh native ids for one prompt, chosen before it is sent (empty where the program's protocol has none). */
   readonly promptIds: () => Readonly<Record<string, string>>;
-  /** @throws AppError `backend_missing`, `backend_version`, `backend_failed`, `timeout`, `cancelled`. */
+  /**
+   * @throws AppError `backend_missing`, `backend_version`, `backend_failed`, `timeout`, `cancelled`; `conflict` if the native
+   * session is open already; `unsupported`, naming the capability that the spec needs and the backend has not.
+   */
   readonly open: (spec: OpenSpec) => Promise<BackendSession>;
-  /** Ends what an earlier daemon of this home started and nothing uses any more. @returns what was ended, in words. */
+  /**
+   * Ends what an earlier daemon of this home started and nothing uses any more. `inUse`: Gantry's ids of the sessions that
+   * will be opened again. @returns what was ended, in words.
+   */
   readonly sweep: (
     inUse: ReadonlySet<string>,
   ) => Promise<readonly { readonly what: string; readonly pids: readonly number[] }[]>;

@@ -53,7 +53,10 @@ export function backendConformance(options: {
     questionLaws(law);
     resumingLaws(law);
     endingLaws(law);
-    law("nothing is written to the user's or the repository's agent configuration", async ({ place }) => {
+    law("nothing is written to the user's or the repository's agent configuration", async ({ place, rig, open }) => {
+      await using live = await open();
+      await live.turn(rig.scenes.write('made/last.txt', 'last'));
+      await live.close();
       expect(await hashOfTree(place.userHome)).toBe(userFiles);
       const env = environmentFor(place.userHome);
       const { stdout } = await promisify(execFile)('git', ['status', '--porcelain', '--ignored'], {

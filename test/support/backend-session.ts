@@ -129,7 +129,7 @@ export function openSpec(directory: string, more: Partial<OpenSpec> = {}): OpenS
     attemptId: null,
     title: 'A session of a test',
     directory,
-    project: { id: `prj_${directory.length}`, path: directory, isTrusted: false },
+    project: { id: 'prj_test01', path: directory, isTrusted: false },
     profile: profileWith({}),
     model: null,
     env: {},
