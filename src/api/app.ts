@@ -3,7 +3,10 @@ import { type Context, Hono } from 'hono';
 import type { Log } from '../base/log.ts';
 import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
+import { ASSETS } from './assets.ts';
 import { authenticate, authorize } from './auth.ts';
+import { docsPage, loginPage } from './html.ts';
+import { openApi } from './openapi.ts';
 import { type ApiEnv, addOperations, type OperationParts, refuseMethod } from './operations.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { checkSite } from './site.ts';
@@ -52,14 +55,51 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
     return context.json({ ok: reason === null, reason }, reason === null ? 200 : 503);
   });
   get(app, STREAM_PATH, (context) => openEvents(context, parts.streams));
+  addPages(app, parts);
   addOperations(app, parts);
   app.notFound((context) => answerProblem(context, new AppError('not_found', `there is no path ${context.req.path}`)));
   app.onError((thrown, context) => {
     const error = toAppError(thrown);
     if (ERRORS[error.code].status >= 500) parts.log.error({ err: thrown, path: context.req.path }, 'a call failed');
-    return answerProblem(context, error);
+    return isPerson(context) && error.code === 'unauthorized'
+      ? page(context, loginPage(error.message), 401)
+      : answerProblem(context, error);
   });
   return app;
+}
+
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
+  "frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+function page(context: Context<ApiEnv>, body: string | Promise<string>, status: 200 | 401 = 200) {
+  context.header('Content-Security-Policy', PAGE_POLICY);
+  return context.html(body, status);
+}
+
+/** A browser that shows a page, not a program. */
+const isPerson = (context: Context): boolean => /\btext\/html\b/.test(context.req.header('Accept') ?? '');
+
+function addPages(app: Hono<ApiEnv>, { version }: AppParts): void {
+  const document = once(() => openApi(version));
+  get(app, '/openapi.json', (context) => context.json(document()));
+  get(app, '/docs', (context) => page(context, docsPage(document())));
+  for (const { path, type, read } of ASSETS) {
+    const content = once(read);
+    get(app, path, (context) => {
+      context.header('Content-Security-Policy', PAGE_POLICY);
+      return context.body(content(), 200, { 'Content-Type': type });
+    });
+  }
+}
+
+/** Made when it is first asked for: most daemons are never looked at by browser. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 type Answer = (context: Context<ApiEnv>) => Response | Promise<Response>;

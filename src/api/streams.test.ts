@@ -124,7 +124,7 @@ describe('a reader', () => {
 describe('a slow reader', () => {
   const limits = { maxBufferBytes: 65_536, maxLagFacts: 50 };
   /** More than the kernel's buffers of a loopback connection hold. */
-  const FLOOD = 400;
+  const FLOOD = 300;
   const flood = { length: 60_000 };
 
   const check = async (messages: AsyncGenerator<StreamMessage>): Promise<void> => {
