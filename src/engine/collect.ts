@@ -67,40 +67,24 @@ export class Collector {
 
   async #merge(project: Project, request: Request, task: Task, theirs: string, agent: string): Promise<string> {
     const repoRoot = project.path;
+    const { branch, baseCommit } = request;
+    const message = `Merge ${task.label}: ${task.title}\n\nGantry-Task: ${task.id}\n`;
     for (;;) {
-      const expected = await commitOf(this.#git, repoRoot, `refs/heads/${request.branch}`);
+      const expected = await commitOf(this.#git, repoRoot, `refs/heads/${branch}`);
       if (expected === null) {
-        await createBranch(this.#git, repoRoot, request.branch, request.baseCommit);
+        await unlessOvertaken(createBranch(this.#git, repoRoot, branch, baseCommit));
         continue;
       }
-      const message = `Merge ${task.label}: ${task.title}\n\nGantry-Task: ${task.id}\n`;
-      const result = await this.#tryMerge({
-        repoRoot,
-        branch: request.branch,
-        expected,
-        theirs,
-        message,
-        author: { name: agent },
-      });
-      if (result === 'moved') continue;
+      const spec = { repoRoot, branch, expected, theirs, message, author: { name: agent } };
+      const result = await unlessOvertaken(mergeOnto(this.#git, spec));
+      if (result === 'overtaken') continue;
       if (result.kind !== 'conflict') return result.commit;
       const files = result.conflicts.join(', ');
       throw new AttemptFailure({
         class: 'conflict',
-        message: `its changes conflict with work that is on ${request.branch} already: ${files}`,
+        message: `its changes conflict with work that is on ${branch} already: ${files}`,
         resetAt: null,
       });
-    }
-  }
-
-  /** Another task of the request may have been collected in between. */
-  async #tryMerge(spec: Parameters<typeof mergeOnto>[1]): Promise<'moved' | Awaited<ReturnType<typeof mergeOnto>>> {
-    try {
-      return await mergeOnto(this.#git, spec);
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'git_failed' && error.details?.cause === 'branch_moved')
-        return 'moved';
-      throw error;
     }
   }
 
@@ -143,5 +127,16 @@ export class Collector {
     if (commit === null) return { diff: '', isTruncated: false };
     const { text, isTruncated } = await diff(this.#git, project.path, request.baseCommit, commit, maxBytes);
     return { diff: text, isTruncated };
+  }
+}
+
+/** Another task of the request may have been collected in between: then the step is done again. */
+async function unlessOvertaken<T>(step: Promise<T>): Promise<T | 'overtaken'> {
+  try {
+    return await step;
+  } catch (error) {
+    const cause = error instanceof AppError && error.code === 'git_failed' ? error.details?.cause : null;
+    if (cause === 'branch_moved' || cause === 'branch_exists') return 'overtaken';
+    throw error;
   }
 }

@@ -69,6 +69,7 @@ describe('a request', () => {
     expect(request).toMatchObject({ state: 'done', cause: null });
     expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a.txt', 'b.txt', 'c.txt']);
     const tasks = test.store.read.tasks.list({ requestId: request.id });
+    expect(test.store.read.attempts.list({ requestId: request.id }).map((a) => a.failure)).toEqual([null, null, null]);
     expect(tasks.map((t) => [t.label, t.state, t.attempts])).toEqual([
       ['T3', 'done', 1],
       ['T1', 'done', 1],
