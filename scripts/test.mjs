@@ -1,0 +1,55 @@
+// Runs all tests and closes with one line: `N passed, N failed[, N skipped]`. Arguments go to vitest (files, -t, …).
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findNode } from './find-node.mjs';
+
+/** Tests that may be skipped, by a part of their full name, with the reason. Any other skip fails the run. */
+const KNOWN_SKIPS = [];
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const node = findNode(root);
+if (node === null) {
+  console.log(`Node.js 24 or newer is needed; this is ${process.versions.node}`);
+  process.exit(1);
+}
+const directory = mkdtempSync(join(tmpdir(), 'gantry-test-report-'));
+const report = join(directory, 'report.json');
+const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+const run = spawnSync(node, [vitest, 'run', ...reporters, ...process.argv.slice(2)], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, PATH: [dirname(node), process.env.PATH ?? ''].join(delimiter) },
+});
+const results = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : null;
+rmSync(directory, { recursive: true });
+process.exitCode = close(results);
+
+function close(results) {
+  if (results === null) {
+    console.log(`the tests did not run: ${run.signal ?? `exit code ${run.status}`}`);
+    console.log('0 passed, 1 failed');
+    return 1;
+  }
+  const skipped = results.testResults
+    .flatMap((file) => file.assertionResults)
+    .filter(({ status }) => status !== 'passed' && status !== 'failed')
+    .map(({ fullName }) => ({ fullName, known: KNOWN_SKIPS.find(({ name }) => fullName.includes(name)) }));
+  const unknown = skipped.filter(({ known }) => !known);
+  for (const { fullName, known } of skipped) {
+    console.log(`skipped: ${fullName}: ${known?.reason ?? 'this skip is not listed in scripts/test.mjs'}`);
+  }
+  // A file that fails as a whole (it does not load, a hook throws) has no failed test of its own.
+  const failedFiles = results.testResults.filter(
+    (file) => file.status === 'failed' && file.assertionResults.every(({ status }) => status !== 'failed'),
+  );
+  const isUnexplained = run.status !== 0 && results.numFailedTests + failedFiles.length + unknown.length === 0;
+  if (isUnexplained) console.log(`vitest failed outside of the tests: ${run.signal ?? `exit code ${run.status}`}`);
+  const failed = results.numFailedTests + failedFiles.length + unknown.length + (isUnexplained ? 1 : 0);
+  const known = skipped.length - unknown.length;
+  console.log(`${results.numPassedTests} passed, ${failed} failed${known > 0 ? `, ${known} skipped` : ''}`);
+  return failed > 0 ? 1 : 0;
+}
