@@ -7,7 +7,7 @@ import { projectFrom } from './context.ts';
 import { keyAnswer } from './decide.ts';
 import { isSettled, type RequestView } from './progress.ts';
 import { exitCodeOf, planLines, replyLines, requestDocument, resultLines } from './result.ts';
-import { watch } from './watch.ts';
+import { newMemory, watch } from './watch.ts';
 
 /** The options of every command that submits a request. */
 export const SUBMIT_OPTIONS = {
@@ -59,21 +59,23 @@ export async function follow(
   client: Client,
   requestId: Request['id'],
   isOver: (view: RequestView) => boolean,
+  memory = newMemory(),
 ): Promise<RequestView> {
   const abort = new AbortController();
-  const cancel = async (): Promise<void> => {
-    context.output.note('', 'Cancelling. Ctrl-C again leaves at once.');
+  const cancel = async (say: (line: string) => void): Promise<void> => {
+    say('Cancelling. Ctrl-C again leaves at once.');
     try {
       await client.call('things.cancel', { id: requestId, reason: 'interrupted at the terminal' });
     } catch (error) {
-      context.output.note(`gantry: ${toAppError(error).message}`);
+      say(`gantry: ${toAppError(error).message}`);
     }
   };
   try {
     return await watch(context, followView(client, { requestId, signal: abort.signal, giveUpMs: PATIENCE_MS }), {
       requestId,
       isOver,
-      onInterrupt: () => void cancel(),
+      memory,
+      onInterrupt: (say) => void cancel(say),
       answer: keyAnswer(context, client),
     });
   } finally {
@@ -98,7 +100,8 @@ export async function runRequest(
 ): Promise<number> {
   const { output } = context;
   const { id } = await submit(context, client, text, { ...args, isPlanOnly: confirm !== null });
-  const { request } = await follow(context, client, id, isPlanned);
+  const memory = newMemory();
+  const { request } = await follow(context, client, id, isPlanned, memory);
   if (request.plan !== null && request.plan.reply === null) output.print(...planLines(request.plan, output), '');
   if (request.state === 'planned' && confirm !== null) {
     if (!(await confirm('Carry out?'))) {
@@ -107,7 +110,7 @@ export async function runRequest(
     }
     await client.call('requests.execute', { id });
   }
-  await follow(context, client, id, isSettled);
+  await follow(context, client, id, isSettled, memory);
   return printResult(context, client, id);
 }
 

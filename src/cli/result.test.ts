@@ -139,7 +139,8 @@ describe('a result', () => {
 
       3,200 tokens in, 410 out · cost unknown · 9.0s
 
-      Why: gantry explain req_000000001    Again: gantry retry req_000000001"
+      Why:    gantry explain req_000000001
+      Again:  gantry retry req_000000001"
     `);
   });
 

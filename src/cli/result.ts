@@ -135,7 +135,7 @@ export function resultLines(detail: RequestDetail, path: string, now: number, pa
   const { result } = request;
   const state = request.state === 'running' ? 'waits for you' : request.state;
   const isDone = request.state === 'done';
-  const head = `${paint(isDone ? 'green' : 'red', isDone ? '✓' : '✗')} ${clip(oneLine(request.text), columns - 20)}  ${state}`;
+  const head = `${paint(isDone ? 'green' : 'red', isDone ? '✓' : '✗')} ${clip(oneLine(request.text), Math.min(columns - 20, 100))}  ${state}`;
   const files = result?.filesChanged ?? [];
   return [
     head,
@@ -174,7 +174,7 @@ function decisionLines(tasks: readonly Task[], request: Request, { paint }: Page
     ]);
   }
   if (request.state === 'failed' || request.state === 'cancelled') {
-    return ['', `Why: gantry explain ${request.id}    Again: gantry retry ${request.id}`];
+    return ['', `Why:    gantry explain ${request.id}`, `Again:  gantry retry ${request.id}`];
   }
   return [];
 }

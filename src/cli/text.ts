@@ -58,6 +58,9 @@ export function clip(text: string, width: number): string {
   return width > 0 ? `${clipped.trimEnd()}…` : '';
 }
 
+/** Foreign words as a cell of a table: enough to know them again. */
+export const brief = (text: string): string => clip(oneLine(text.slice(0, 1_000)), 120);
+
 /** The last words that fit: what was said before is cut at the front. */
 export function clipStart(text: string, width: number): string {
   if (widthOf(text) <= width) return text;

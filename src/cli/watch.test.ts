@@ -6,7 +6,7 @@ import { type Deferred, deferred } from '../base/wait.ts';
 import type { Approval } from '../contract/approval.ts';
 import { emptyView, type View } from '../contract/fold.ts';
 import { isSettled } from './progress.ts';
-import { type Watching, watch } from './watch.ts';
+import { newMemory, type Watching, watch } from './watch.ts';
 
 const REQUEST = 'req_000000001';
 
@@ -34,6 +34,7 @@ const watching = (over: Partial<Watching> = {}): Watching => ({
   requestId: REQUEST,
   isOver: isSettled,
   onInterrupt: () => undefined,
+  memory: newMemory(),
   answer: null,
   ...over,
 });

@@ -15,18 +15,24 @@ import {
   type RequestView,
   requestView,
   silenceLine,
+  type Told,
 } from './progress.ts';
 
 /** A line after so much silence, where no terminal shows the time passing. */
 const SILENCE_MS = 10_000;
 const DEFAULT_ROWS = 24;
 
+export type Memory = { told: Told };
+export const newMemory = (): Memory => ({ told: NOTHING_TOLD });
+
 export type Watching = {
   readonly requestId: string;
   /** Until this holds the watching goes on. */
   readonly isOver: (view: RequestView) => boolean;
   /** The first Ctrl-C; the second leaves at once. */
-  readonly onInterrupt: () => void;
+  readonly onInterrupt: (say: (line: string) => void) => void;
+  /** What plain lines have told so far: the next watching of the same request goes on from there. */
+  readonly memory: Memory;
   /** What a person decided on an open question; null: the terminal cannot answer. */
   readonly answer: ((approval: Approval, key: string) => Promise<void>) | null;
 };
@@ -38,12 +44,12 @@ export type Watching = {
  */
 export async function watch(context: Context, views: AsyncIterable<View>, watching: Watching): Promise<RequestView> {
   const { stderr, isQuiet } = context.output;
-  const show = isQuiet ? silent : stderr.isTTY ? drawing(context, watching) : telling(context);
+  const show = isQuiet ? silent : stderr.isTTY ? drawing(context, watching) : telling(context, watching.memory);
   const left = deferred<never>();
   let interrupts = 0;
   const interrupt = (): void => {
     interrupts += 1;
-    if (interrupts === 1) watching.onInterrupt();
+    if (interrupts === 1) watching.onInterrupt(show.say);
     else left.reject(new AppError('cancelled', `left; ${watching.requestId} may still be running`));
   };
   const stopListening = [onInterrupt(interrupt), show.open(interrupt)];
@@ -75,15 +81,20 @@ function every(clock: Clock, ms: number, act: () => void): () => void {
 }
 
 /** A way to show a request. `open` begins it; its answer ends it. */
-type Show = { readonly open: (interrupt: () => void) => () => void; readonly view: (view: RequestView) => void };
+type Show = {
+  readonly open: (interrupt: () => void) => () => void;
+  readonly view: (view: RequestView) => void;
+  /** A line beside the request. */
+  readonly say: (line: string) => void;
+};
 
-const silent: Show = { open: () => () => undefined, view: () => undefined };
+const silent: Show = { open: () => () => undefined, view: () => undefined, say: () => undefined };
 
-function telling({ output, clock }: Context): Show {
-  let told = NOTHING_TOLD;
+function telling({ output, clock }: Context, memory: Memory): Show {
   let latest: RequestView | null = null;
   let spokeAt = clock.now();
   return {
+    say: (line) => output.note(line),
     open: () => {
       return every(clock, 1_000, () => {
         const now = clock.now();
@@ -94,8 +105,8 @@ function telling({ output, clock }: Context): Show {
     },
     view: (view) => {
       latest = view;
-      const news = newLines(view, told, clock.now());
-      told = news.told;
+      const news = newLines(view, memory.told, clock.now());
+      memory.told = news.told;
       if (news.lines.length === 0) return;
       output.note(...news.lines);
       spokeAt = clock.now();
@@ -144,6 +155,11 @@ function drawing(context: Context, { answer }: Watching): Show {
     open,
     view: (view) => {
       latest = view;
+    },
+    say: (line) => {
+      live.clear();
+      output.note(line);
+      draw();
     },
   };
 }

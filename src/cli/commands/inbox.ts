@@ -1,7 +1,7 @@
 import { argument, defineCommand, integer, option } from '../command.ts';
 import { stateStyle } from '../lists.ts';
 import { table } from '../output.ts';
-import { duration, oneLine } from '../text.ts';
+import { brief, duration } from '../text.ts';
 
 export const inbox = defineCommand({
   arguments: { agent: argument('agent', 'its address: project/role/name') },
@@ -26,7 +26,7 @@ export const inbox = defineCommand({
           item.from,
           item.to,
           duration(now - item.createdAt),
-          oneLine(item.text),
+          brief(item.text),
         ]),
         output.columns,
         output.paint,

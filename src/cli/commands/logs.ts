@@ -53,7 +53,8 @@ async function printer({ output }: Context, client: Client, { requestId }: FactQ
   };
 
   function nameOf(fact: Fact): string {
-    return (fact.taskId === null ? undefined : labels.get(fact.taskId)) ?? (fact.taskId === null ? '--' : fact.taskId);
+    if (fact.taskId !== null) return labels.get(fact.taskId) ?? fact.taskId;
+    return fact.kind === 'request.changed' ? '--' : 'planner';
   }
 }
 

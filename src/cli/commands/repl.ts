@@ -15,7 +15,7 @@ export const repl = defineCommand({
     const project = projectFrom(context, args.project);
     output.print(...(await banner(context, client, project, args.model)));
     const lines = isInteractive
-      ? typedLines(stdin, context.home, () => output.note('Ctrl-C again leaves. A request runs on without you.'))
+      ? typedLines(stdin, context.home, () => output.note('Ctrl-C again leaves.'))
       : pipedLines(stdin);
     const confirm = isInteractive
       ? (question: string) => askYesNo(context, question)

@@ -3,7 +3,7 @@ import { defineCommand, integer, list, option } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { stateStyle } from '../lists.ts';
 import { table } from '../output.ts';
-import { duration, oneLine } from '../text.ts';
+import { brief, duration } from '../text.ts';
 
 export const requests = defineCommand({
   options: {
@@ -28,7 +28,7 @@ export const requests = defineCommand({
         request.state,
         names.get(request.projectId) ?? '-',
         duration(now - request.createdAt),
-        oneLine(request.text),
+        brief(request.text),
       ]);
       const { columns, paint } = context.output;
       return table(

@@ -4,7 +4,7 @@ import { projectFrom } from '../context.ts';
 import { idOf } from '../ids.ts';
 import { orDash, stateStyle } from '../lists.ts';
 import { table } from '../output.ts';
-import { duration, oneLine } from '../text.ts';
+import { brief, duration } from '../text.ts';
 
 export const tasks = defineCommand({
   options: {
@@ -30,7 +30,7 @@ export const tasks = defineCommand({
         task.state,
         orDash(task.agent ?? task.backend),
         duration(now - task.createdAt),
-        oneLine(task.title),
+        brief(task.title),
       ]);
       const { columns, paint } = context.output;
       return table(

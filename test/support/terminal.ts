@@ -1,0 +1,95 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { until } from '../../src/base/wait.ts';
+
+const run = promisify(execFile);
+const LIMIT_MS = 60_000;
+
+/** Why tests in a pseudo-terminal cannot run here; null if they can. */
+export const noTerminal = ((): string | null => {
+  try {
+    execFileSync('tmux', ['-V']);
+    return null;
+  } catch {
+    return 'tmux is not installed';
+  }
+})();
+
+const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
+/** A program in a real pseudo-terminal, which a test types on and reads as a person sees it. */
+export class Terminal implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #tmux: (...args: string[]) => Promise<string>;
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+    this.#tmux = async (...args) => {
+      const { stdout } = await run('tmux', ['-S', join(directory, 'socket'), '-f', '/dev/null', ...args]);
+      return stdout;
+    };
+  }
+
+  /** When the program has ended, the screen says `[exit <code>]`. */
+  static async open(
+    command: readonly string[],
+    options: {
+      readonly cwd: string;
+      readonly env: Readonly<Record<string, string>>;
+      readonly columns?: number;
+      readonly rows?: number;
+    },
+  ): Promise<Terminal> {
+    const directory = mkdtempSync(join(tmpdir(), 'gantry-terminal-'));
+    const terminal = new Terminal(directory);
+    const script = join(directory, 'run.sh');
+    const variables = Object.entries({ TERM: 'screen-256color', ...options.env }).map(([k, v]) => quoted(`${k}=${v}`));
+    const words = command.map(quoted).join(' ');
+    writeFileSync(script, `cd ${quoted(options.cwd)}\nenv -i ${variables.join(' ')} ${words}\necho "[exit $?]"\ncat\n`);
+    const size = ['-x', String(options.columns ?? 100), '-y', String(options.rows ?? 30)];
+    await terminal.#tmux('new-session', '-d', '-s', 'main', ...size, `sh ${quoted(script)}`);
+    return terminal;
+  }
+
+  /** What can be seen, without the blanks at the ends of lines. */
+  async screen(): Promise<string> {
+    return (await this.#tmux('capture-pane', '-p', '-t', 'main')).replace(/[ \n]+$/, '');
+  }
+
+  /** Everything that was shown, also above the screen. */
+  async history(): Promise<string> {
+    return (await this.#tmux('capture-pane', '-p', '-S', '-', '-t', 'main')).replace(/[ \n]+$/, '');
+  }
+
+  async type(text: string): Promise<void> {
+    await this.#tmux('send-keys', '-t', 'main', '-l', text);
+  }
+
+  /** A key by tmux's name: `Enter`, `C-c`, `C-d`, `Up`. */
+  async press(key: string): Promise<void> {
+    await this.#tmux('send-keys', '-t', 'main', key);
+  }
+
+  async resize(columns: number, rows: number): Promise<void> {
+    await this.#tmux('resize-window', '-t', 'main', '-x', String(columns), '-y', String(rows));
+  }
+
+  /** Resolves with the screen as soon as it holds `text`. */
+  async shows(text: string | RegExp): Promise<string> {
+    let last = '';
+    const look = async (): Promise<string | null> => {
+      last = await this.screen();
+      return (typeof text === 'string' ? last.includes(text) : text.test(last)) ? last : null;
+    };
+    const limits = { everyMs: 30, limitMs: LIMIT_MS };
+    return until(look, limits, () => new Error(`the terminal never showed ${text}:\n${last}`));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#tmux('kill-server');
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
