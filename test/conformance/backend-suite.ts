@@ -9,7 +9,7 @@ import { endingLaws } from './backend/ending.ts';
 import { openingLaws } from './backend/opening.ts';
 import { questionLaws } from './backend/questions.ts';
 import { resumingLaws } from './backend/resuming.ts';
-import { type Bench, type Law, makeBackend, makePlace, openIn, type Place, type Rig } from './backend/rig.ts';
+import { type Bench, type Law, makeBackend, makePlace, openIn, type Place, type Rig, SECRET } from './backend/rig.ts';
 import { turnLaws } from './backend/turns.ts';
 
 export type { Rig, Scenes } from './backend/rig.ts';
@@ -29,6 +29,7 @@ export function backendConformance(options: {
     let userFiles: string;
 
     beforeAll(async () => {
+      process.env.GANTRY_CONFORMANCE_SECRET = SECRET;
       dir = await tempDir();
       const rig = await options.setup(dir.path);
       bench = await makeBench(rig, options.capabilities, dir.path);

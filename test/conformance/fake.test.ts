@@ -52,6 +52,7 @@ backendConformance({
           const child = how?.from === 'child' ? { child: true } : {};
           return play({ ...child, run: { command } }, how?.hold === undefined ? heard : { hold: how.hold, ...heard });
         },
+        callMcp: (server, tool, input) => play({ tools: [{ name: `${server}_${tool}`, input }] }, heard),
         question: (question, labels) =>
           play({ question: { question, options: labels.map((label) => ({ label, description: '' })) } }, heard),
         hold: (name, text) => play({ hold: name, text }),

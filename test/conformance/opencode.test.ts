@@ -51,6 +51,7 @@ backendConformance({
           const input = { description: 'part of it', prompt: play(bash(command), heard), subagent_type: 'general' };
           return play({ tools: [{ name: 'task', input }] }, end);
         },
+        callMcp: (server, tool, input) => play({ tools: [{ name: `${server}_${tool}`, input }] }, heard),
         question: (question, labels) => {
           const options = labels.map((label) => ({ label, description: label }));
           return play(

@@ -9,9 +9,10 @@ import { asked, expectNothingLeft, type Law, makeMark, openIn } from './rig.ts';
 const STUBBORN = fileURLToPath(new URL('../../fixtures/process/stubborn.mjs', import.meta.url));
 
 export function endingLaws(law: Law): void {
-  law('close leaves no descendant: not one that ignores TERM, has left the group or listens', async (bench) => {
+  law('close leaves no descendant, neither of a session nor of the backend', async (bench) => {
     const place = await bench.newPlace();
     const backend = bench.newBackend(place);
+    const other = await openIn(place, backend);
     const live = await openIn(place, backend);
     // Its child has a session of its own; both ignore TERM and listen.
     await live.turn(bench.rig.scenes.run(`'${process.execPath}' '${STUBBORN}' > made/out 2>&1 < /dev/null &`));
@@ -29,7 +30,12 @@ export function endingLaws(law: Law): void {
     expect(report.survivors).toEqual([]);
     const left = ((await leftovers(place.root)) ?? []).map((one) => one.pid);
     for (const { pid } of listeners) expect(left).not.toContain(pid);
-    await backend.close(500);
+    expect(await other.turn(bench.rig.scenes.answer('unharmed'))).toMatchObject({
+      outcome: 'done',
+      text: 'unharmed',
+    });
+    await Promise.all([backend.close(500), backend.close(500)]);
+    expect(await other.ended()).toEqual({ type: 'closed' });
     await expectNothingLeft(place);
   });
 
@@ -54,15 +60,6 @@ export function endingLaws(law: Law): void {
     await live.close();
     expect(await live.ended()).toEqual({ type: 'closed' });
     expect((await waiting).receipt.type).toBe('refused');
-  });
-
-  law('a backend that closes ends its sessions', async ({ newPlace, newBackend }) => {
-    const place = await newPlace();
-    const backend = newBackend(place);
-    const live = await openIn(place, backend);
-    await Promise.all([backend.close(500), backend.close(500)]);
-    expect(await live.ended()).toEqual({ type: 'closed' });
-    await expectNothingLeft(place);
   });
 
   law('a sweep ends what an earlier daemon has left', async ({ newPlace, newBackend }) => {

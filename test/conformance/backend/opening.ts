@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { openSpec } from '../../support/backend-session.ts';
-import { expectNothingLeft, type Law, makeMark, openIn, requestsWith } from './rig.ts';
+import { expectNothingLeft, FROM_SETTINGS, type Law, makeMark, requestsWith, SECRET } from './rig.ts';
+
+const ECHO = fileURLToPath(new URL('../../fixtures/mcp/echo.mjs', import.meta.url));
 
 const FAILURES = {
   missing: 'backend_missing',
@@ -82,24 +85,23 @@ export function openingLaws(law: Law): void {
     await Promise.all(sessions.map((live) => live.close()));
   });
 
-  law('the environment is an explicit list', async ({ rig, newPlace, newBackend }) => {
-    const place = await newPlace();
-    const backend = newBackend(place, { ...rig.settings, env: { ...rig.settings.env, FROM_SETTINGS: 'one' } });
-    process.env.GANTRY_CONFORMANCE_SECRET = 'hush';
-    try {
-      await using live = await openIn(place, backend, { env: { FROM_SPEC: 'two' } });
-      const { text } = await live.turn(rig.scenes.run('env'));
-      expect(text).toContain('FROM_SETTINGS=one');
-      expect(text).toContain('FROM_SPEC=two');
-      expect(text).not.toContain('hush');
-      for (const { record } of place.book.all()) {
-        const environment =
-          process.platform === 'linux' ? await readFile(`/proc/${record?.pid}/environ`, 'latin1') : '';
-        expect(environment).not.toContain('hush');
-      }
-    } finally {
-      delete process.env.GANTRY_CONFORMANCE_SECRET;
-      await backend.close(500);
+  law('the environment is an explicit list', async ({ rig, open, place }) => {
+    await using live = await open({ env: { FROM_SPEC: 'two' } });
+    const { text } = await live.turn(rig.scenes.run('env'));
+    expect(text).toContain(Object.entries(FROM_SETTINGS)[0]?.join('='));
+    expect(text).toContain('FROM_SPEC=two');
+    expect(text).not.toContain(SECRET);
+    for (const { record } of place.book.all()) {
+      const environment = process.platform === 'linux' ? await readFile(`/proc/${record?.pid}/environ`, 'latin1') : '';
+      expect(environment).not.toContain(SECRET);
     }
+  });
+
+  law('an MCP server of the spec is offered', async ({ rig, open, capabilities }) => {
+    if (!capabilities.mcp) return;
+    const local = { type: 'local', command: [process.execPath, ECHO], environment: { GANTRY_ECHO: 'heard' } } as const;
+    await using live = await open({ mcp: { repeater: local } });
+    const { text } = await live.turn(rig.scenes.callMcp('repeater', 'echo', { text: 'said and' }));
+    expect(text).toContain('said and heard');
   });
 }

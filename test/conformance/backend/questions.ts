@@ -5,12 +5,12 @@ import { expect } from 'vitest';
 import { profileWith } from '../../support/backend-session.ts';
 import { type Law, makeMark } from './rig.ts';
 
-const ASKS = { profile: profileWith({ bash: 'ask' }) };
+const PROFILE = { profile: profileWith({ bash: 'ask', edit: 'deny' }) };
 const ALLOW = { type: 'allow', scope: 'once', expiresAt: null } as const;
 
 export function questionLaws(law: Law): void {
   law('an allowed command runs once; a second answer is gone', async ({ rig, open, place }) => {
-    await using live = await open(ASKS);
+    await using live = await open(PROFILE);
     const file = `made/${makeMark()}`;
     const command = `echo ran >> ${file}`;
     const { prompt } = await live.send(rig.scenes.run(command));
@@ -27,7 +27,7 @@ export function questionLaws(law: Law): void {
   });
 
   law('an allow is for once: the same command asks again', async ({ rig, open }) => {
-    await using live = await open(ASKS);
+    await using live = await open(PROFILE);
     for (const times of [1, 2]) {
       const { prompt } = await live.send(rig.scenes.run('echo the same'));
       const asked = await live.events.first('asked', (event) => live.events.of('asked').indexOf(event) === times - 1);
@@ -37,7 +37,7 @@ export function questionLaws(law: Law): void {
   });
 
   law('the reason of a denial reaches the agent, and the command does not run', async ({ rig, open, place }) => {
-    await using live = await open(ASKS);
+    await using live = await open(PROFILE);
     const [file, reason] = [`made/${makeMark()}`, `because ${makeMark()}`];
     const { prompt } = await live.send(rig.scenes.run(`echo ran >> ${file}`));
     const { nativeId } = await live.events.first('asked');
@@ -47,16 +47,16 @@ export function questionLaws(law: Law): void {
   });
 
   law('what a profile denies is not asked and not done', async ({ rig, open, place }) => {
-    await using live = await open({ profile: profileWith({ bash: 'deny' }) });
+    await using live = await open(PROFILE);
     const file = `made/${makeMark()}`;
-    await live.turn(rig.scenes.run(`echo ran >> ${file}`));
+    await live.turn(rig.scenes.write(file, 'not allowed'));
     expect(live.events.of('asked')).toEqual([]);
     expect(existsSync(join(place.project, file))).toBe(false);
   });
 
   law('a sub-agent asks like its session', async ({ rig, open, place, capabilities }) => {
     if (!capabilities.children) return;
-    await using live = await open(ASKS);
+    await using live = await open(PROFILE);
     const file = `made/${makeMark()}`;
     const { prompt } = await live.send(rig.scenes.run(`echo ran >> ${file}`, { from: 'child' }));
     const asked = await live.events.first('asked');
@@ -83,7 +83,7 @@ export function questionLaws(law: Law): void {
   });
 
   law('an answer that does not fit the question is refused', async ({ rig, open }) => {
-    await using live = await open(ASKS);
+    await using live = await open(PROFILE);
     const { prompt } = await live.send(rig.scenes.run('echo fits'));
     const { nativeId } = await live.events.first('asked');
     const unfit = live.session.answer(nativeId, { type: 'answer', answers: [['yes']] });
@@ -93,7 +93,7 @@ export function questionLaws(law: Law): void {
   });
 
   law('an interrupted turn takes its open question back', async ({ rig, open }) => {
-    await using live = await open(ASKS);
+    await using live = await open(PROFILE);
     const { prompt } = await live.send(rig.scenes.run('echo never'));
     const { nativeId } = await live.events.first('asked');
     await live.session.interrupt();

@@ -22,6 +22,8 @@ export type Scenes = {
   readonly write: (path: string, content: string) => string;
   /** Runs a shell command; `from` a sub-agent; `hold`: the model's words after it wait for that release. */
   readonly run: (command: string, how?: { readonly from?: 'child'; readonly hold?: string }) => string;
+  /** Calls a tool of an MCP server. */
+  readonly callMcp: (server: string, tool: string, input: Readonly<Record<string, unknown>>) => string;
   readonly question: (question: string, labels: readonly string[]) => string;
   /** The model's answer waits for that release. */
   readonly hold: (name: string, text: string) => string;
@@ -71,6 +73,11 @@ export type Bench = {
 /** One law: its name is what an exception names. */
 export type Law = (name: string, body: (bench: Bench) => Promise<void>) => void;
 
+/** A variable that the settings of every backend here give. */
+export const FROM_SETTINGS = { GANTRY_CONFORMANCE: 'one' } as const;
+/** The value of a variable of this process that nobody passes on. */
+export const SECRET = 'hush-conformance';
+
 export async function makePlace(root: string, rig: Rig): Promise<Place> {
   const place = { root, home: join(root, 'home'), userHome: join(root, 'user'), project: join(root, 'project') };
   for (const directory of [place.home, place.userHome, join(place.project, 'made')]) {
@@ -91,9 +98,10 @@ export async function makePlace(root: string, rig: Rig): Promise<Place> {
 }
 
 export function makeBackend(rig: Rig, place: Place, settings: BackendSettings = {}): Backend {
+  const own = { ...rig.settings, ...settings };
   return rig.create({
     id: rig.id,
-    settings: { ...rig.settings, ...settings },
+    settings: { ...own, env: { ...own.env, ...FROM_SETTINGS } },
     host: localHost,
     clock: systemClock,
     log: silentLog,
