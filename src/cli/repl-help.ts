@@ -1,8 +1,8 @@
 import type { Client } from '../client/client.ts';
 import { AppError } from '../contract/errors.ts';
+import type { ConfigValue } from '../contract/shapes.ts';
 import type { Context } from './command.ts';
 import { fieldLines } from './fields.ts';
-import { oneLine } from './text.ts';
 
 export const REPL_HELP: readonly string[] = [
   'Type what is to be done. It is planned; you see the plan and say yes or no.',
@@ -33,14 +33,7 @@ export async function banner(
   model: string | undefined,
 ): Promise<string[]> {
   const { url } = await client.call('status', {});
-  const settings = new Map<string, unknown>();
-  try {
-    for (const item of (await client.call('config.explain', { project })).items) settings.set(item.key, item.value);
-  } catch (error) {
-    // A directory that is no project yet: said again when something is to be done there.
-    if (!(error instanceof AppError)) throw error;
-    output.note(output.paintNote('yellow', oneLine(error.message)));
-  }
+  const settings = new Map((await settingsOf(client, project)).map((item) => [item.key, item.value]));
   const text = (key: string): string | null =>
     typeof settings.get(key) === 'string' ? String(settings.get(key)) : null;
   const backend = text('defaultBackend') ?? 'the default backend';
@@ -57,4 +50,14 @@ export async function banner(
     ),
     output.paint('dim', 'Type what is to be done, or help.'),
   ];
+}
+
+/** Of the project; of no project in particular if it is not known yet. */
+async function settingsOf(client: Client, project: string): Promise<readonly ConfigValue[]> {
+  try {
+    return (await client.call('config.explain', { project })).items;
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'not_found')) throw error;
+    return (await client.call('config.explain', {})).items;
+  }
 }

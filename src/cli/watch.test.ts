@@ -96,6 +96,8 @@ describe('watching a request', () => {
     clock.advance(100);
     expect(written.stderr).toContain('T1 wants to use bash: python3 hello.py');
     expect(keyboard.isRaw).toBe(true);
+    keyboard.type('d');
+    clock.advance(1_000);
     keyboard.type('o');
     const [approval, key] = await asked.promise;
     expect([approval.id, key]).toEqual(['apr_000000001', 'o']);

@@ -20,6 +20,8 @@ import {
 
 /** A line after so much silence, where no terminal shows the time passing. */
 const SILENCE_MS = 10_000;
+/** A key that comes sooner was meant for something else. */
+const READ_MS = 500;
 const DEFAULT_ROWS = 24;
 
 export type Memory = { told: Told };
@@ -39,7 +41,7 @@ export type Watching = {
 
 /**
  * Shows a request until `isOver`: as a tree that is redrawn in place on a terminal, else as lines.
- * `views` brings every change; it is left when the watching ends.
+ * `views` brings every change. Whoever gave them ends them, also when the person has left.
  * @throws AppError cancelled when the person leaves, daemon_unreachable when the views end
  */
 export async function watch(context: Context, views: AsyncIterable<View>, watching: Watching): Promise<RequestView> {
@@ -53,20 +55,19 @@ export async function watch(context: Context, views: AsyncIterable<View>, watchi
     else left.reject(new AppError('cancelled', `left; ${watching.requestId} may still be running`));
   };
   const stopListening = [onInterrupt(interrupt), show.open(interrupt)];
-  const iterator = views[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const next = await Promise.race([iterator.next(), left.promise]);
-      if (next.done === true) throw new AppError('daemon_unreachable', 'the daemon has gone away');
-      const view = requestView(next.value, watching.requestId);
+  const seeItThrough = async (): Promise<RequestView> => {
+    for await (const whole of views) {
+      const view = requestView(whole, watching.requestId);
       if (view === null) continue;
       show.view(view);
       if (watching.isOver(view)) return view;
     }
+    throw new AppError('daemon_unreachable', 'the daemon has gone away');
+  };
+  try {
+    return await Promise.race([seeItThrough(), left.promise]);
   } finally {
     for (const stop of stopListening) stop();
-    // Not awaited: a stream that hangs must not keep the person here.
-    Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }
 
@@ -119,10 +120,15 @@ function drawing(context: Context, { answer }: Watching): Show {
   const live = new Live(output.stderr);
   let latest: RequestView | null = null;
   let isAnswering = false;
+  let isClosed = false;
+  /** The question that the keys are for, and since when it is on the screen. */
+  let asked: { readonly approval: Approval; readonly since: number } | null = null;
   const draw = (): void => {
-    if (latest === null || isAnswering) return;
-    const rows = process.stderr.rows ?? DEFAULT_ROWS;
-    const canvas = { columns: columnsOf(output.stderr), rows: rows - 1, paint: output.paintNote };
+    if (latest === null || isAnswering || isClosed) return;
+    const [approval] = latest.approvals;
+    if (approval?.id !== asked?.approval.id) asked = approval ? { approval, since: clock.now() } : null;
+    const rows = (output.stderr.rows ?? DEFAULT_ROWS) - 1;
+    const canvas = { columns: columnsOf(output.stderr), rows, paint: output.paintNote };
     live.draw(progressLines(latest, clock.now(), canvas));
   };
   const open = (interrupt: () => void): (() => void) => {
@@ -132,8 +138,8 @@ function drawing(context: Context, { answer }: Watching): Show {
       if (isInteractive && answer !== null) closeKeys = listenToKeys(stdin, (key) => void decide(key), interrupt);
     };
     const decide = async (key: string): Promise<void> => {
-      const approval = latest?.approvals[0];
-      if (approval === undefined || answer === null || isAnswering) return;
+      if (asked === null || answer === null || isAnswering || clock.now() - asked.since < READ_MS) return;
+      const { approval } = asked;
       isAnswering = true;
       live.clear();
       closeKeys?.();
@@ -141,11 +147,13 @@ function drawing(context: Context, { answer }: Watching): Show {
         await answer(approval, key);
       } finally {
         isAnswering = false;
-        listen();
+        asked = null;
+        if (!isClosed) listen();
       }
     };
     listen();
     return () => {
+      isClosed = true;
       stopDrawing();
       closeKeys?.();
       live.clear();
