@@ -228,6 +228,11 @@ export class Queries {
     };
   }
 
+  /** By id, name or path. @throws AppError `not_found` */
+  project(wanted: string): Project {
+    return needProject(this.#parts, wanted);
+  }
+
   #project(wanted: string | undefined): Project | null {
     return wanted === undefined ? null : needProject(this.#parts, wanted);
   }

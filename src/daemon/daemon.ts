@@ -1,0 +1,241 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createHandlers, type DaemonControl } from '../api/create-handlers.ts';
+import { type Api, startApi } from '../api/server.ts';
+import type { Backend } from '../backends/backend.ts';
+import { createBackends } from '../backends/registry.ts';
+import { systemClock } from '../base/clock.ts';
+import { type Log, openLog } from '../base/log.ts';
+import { Scope } from '../base/scope.ts';
+import { deferred } from '../base/wait.ts';
+import { toAppError } from '../contract/errors.ts';
+import type { BackendId } from '../contract/ids.ts';
+import { Engine } from '../engine/engine.ts';
+import { buildEnvironment } from '../hosts/environment.ts';
+import { localHost } from '../hosts/local.ts';
+import { identityOf } from '../process/identity.ts';
+import { Store } from '../store/store.ts';
+import { Tokens } from './access.ts';
+import { Configuration, type DaemonSettings } from './config.ts';
+import { leavesOf } from './config-layers.ts';
+import { explainCredentials } from './credentials.ts';
+import { removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
+import { runDoctor } from './doctor.ts';
+import { type Environment, homeFrom, processEnvironment } from './environment.ts';
+import { idempotencyKeys } from './idempotency-keys.ts';
+import { lockHome } from './lock.ts';
+import { plannerModel } from './planner-model.ts';
+import { portInUse } from './port-holder.ts';
+import { makePrivateDirectory } from './private-file.ts';
+import { processBook } from './process-book.ts';
+import { keepTidy } from './retention.ts';
+import { statusOf } from './status.ts';
+import { readAdminToken, writeAdminToken } from './tokens-file.ts';
+import { VERSION } from './version.ts';
+
+const CLOSE_GRACE_MS = 5_000;
+
+export type DaemonOptions = { readonly home?: string; readonly port?: number };
+
+/** A running daemon; whoever starts it owns its end. */
+export type Daemon = {
+  readonly url: string;
+  /** Resolves with the cause when somebody asks it to stop (by the API). */
+  readonly stopAsked: Promise<string>;
+  /** Lets go of everything; running work is kept for the next start. Concurrent callers share one close. */
+  readonly close: (cause: string) => Promise<void>;
+};
+
+/**
+ * Runs the daemon until it is asked to stop, by the API or by SIGTERM or SIGINT; a second signal hurries.
+ * @returns the exit code. A failed start is told as the last line of stderr, for whoever started it.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const environment = processEnvironment();
+  const stop = deferred<string>();
+  const onSignal = (signal: NodeJS.Signals): void => stop.resolve(signal);
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  try {
+    const daemon = await startDaemon(options, environment);
+    const cause = await Promise.race([stop.promise, daemon.stopAsked]);
+    // A second signal ends the process at once: the store loses nothing by it.
+    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal);
+    await daemon.close(cause);
+    return 0;
+  } catch (error) {
+    const { code, message, details } = toAppError(error);
+    process.stderr.write(`${JSON.stringify({ startFailed: { code, message, ...(details && { details }) } })}\n`);
+    return 1;
+  }
+}
+
+/** @throws AppError `daemon_running`, `port_in_use`, `bad_config`, and what the store throws; then nothing is left */
+export async function startDaemon(options: DaemonOptions, environment: Environment): Promise<Daemon> {
+  const home = options.home ?? homeFrom(environment);
+  const scope = new Scope();
+  try {
+    return await compose({ home, port: options.port, environment, scope });
+  } catch (error) {
+    await scope.close();
+    throw error;
+  }
+}
+
+type Start = {
+  readonly home: string;
+  readonly port: number | undefined;
+  readonly environment: Environment;
+  readonly scope: Scope;
+};
+
+async function compose({ home, port, environment, scope }: Start): Promise<Daemon> {
+  const clock = systemClock;
+  makePrivateDirectory(home);
+  makePrivateDirectory(join(home, 'workspaces'));
+  const lock = lockHome(home);
+  scope.defer(() => lock.release());
+  const log = openLog(null);
+  guardProcess(log);
+  const store = Store.open({ dir: home, clock, log });
+  scope.defer(() => store.close());
+  const tokens = new Tokens(store, clock);
+  if (readAdminToken(home) === null || !tokens.verify(readAdminToken(home) ?? '')) {
+    writeAdminToken(home, tokens.replacePersonToken('cli'));
+  }
+  const flags = port === undefined ? [] : leavesOf({ server: { port } }, 'flag', '--port');
+  const isTrusted = (path: string): boolean =>
+    store.read.projects.list({ state: 'active' }).some((project) => project.path === path && project.isTrusted);
+  const configuration = new Configuration({ home, environment, flags, isTrusted, log });
+  const settings = configuration.settingsFor(null);
+  const backends = makeBackends({ home, environment, store, log, settings });
+  // The address is known only when the port is open; agents start after that.
+  let api: Api | null = null;
+  const urlNow = (): string => api?.url ?? '';
+  const engine = makeEngine({ home, environment, store, log, configuration, backends, tokens, urlNow });
+  const stopAsked = deferred<string>();
+  const startedAt = clock.now();
+  let isReady = false;
+  const control: DaemonControl = {
+    url: urlNow,
+    status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
+    shutdown: (cause) => setImmediate(() => stopAsked.resolve(cause)),
+    explainConfig: ({ key, project }) => {
+      const path = project === undefined ? null : engine.queries.project(project).path;
+      const { planner } = configuration.settingsFor(path);
+      if (key === 'credentials') return { items: explainCredentials(planner, environment, path) };
+      return { items: configuration.explain(key, path) };
+    },
+    doctor: (input) => runDoctor(input, { home, environment, store, engine, configuration, backends }),
+  };
+  const { journal } = store;
+  api = await portInUse(
+    startApi({
+      handlers: createHandlers({ engine, access: tokens, daemon: control, journal, clock }),
+      access: tokens,
+      idempotency: idempotencyKeys(store),
+      journal,
+      onCommit: (listener) => store.onCommit(() => listener()),
+      clock,
+      log,
+      host: '127.0.0.1',
+      port: settings.port,
+      version: VERSION,
+      notReady: () => (isReady ? null : 'the daemon is still bringing back what was under way'),
+    }),
+    settings.port,
+  );
+  const opened = api;
+  scope.defer(() => opened.close(CLOSE_GRACE_MS));
+  const self = identityOf(process.pid);
+  writeDaemonFile(home, { pid: process.pid, startTime: self?.startTime ?? '', url: api.url, version: VERSION });
+  scope.defer(() => removeDaemonFile(home));
+  const { lines } = await engine.start();
+  scope.defer(() => engine.close());
+  scope.defer(keepTidy(store, () => configuration.settingsFor(null).retention, clock, log));
+  store.commit((tx) =>
+    tx.record('daemon.started', { version: VERSION, pid: process.pid, recovered: lines }, {}, 'gantry'),
+  );
+  log.info({ url: api.url, pid: process.pid, recovered: lines }, 'started');
+  isReady = true;
+  return {
+    url: api.url,
+    stopAsked: stopAsked.promise,
+    close: (cause) => {
+      if (!scope.isClosed) {
+        log.info({ cause }, 'stops');
+        store.commit((tx) => tx.record('daemon.stopped', { cause }, {}, 'gantry'));
+      }
+      return scope.close();
+    },
+  };
+}
+
+function makeEngine(parts: {
+  readonly home: string;
+  readonly environment: Environment;
+  readonly store: Store;
+  readonly log: Log;
+  readonly configuration: Configuration;
+  readonly backends: ReadonlyMap<BackendId, Backend>;
+  readonly tokens: Tokens;
+  readonly urlNow: () => string;
+}): Engine {
+  const { home, environment, store, log, configuration, backends, tokens, urlNow } = parts;
+  return new Engine({
+    store,
+    clock: systemClock,
+    log,
+    host: localHost,
+    backends,
+    settingsFor: configuration.settingsFor,
+    askPlannerModel: (path) => plannerModel(configuration.settingsFor(path).planner, environment, path),
+    environment: buildEnvironment(environment, {}),
+    agentEnvironment: (agent, names) => ({
+      ...passed(environment, names),
+      GANTRY_URL: urlNow(),
+      GANTRY_TOKEN: tokens.forAgent(agent),
+    }),
+    workspaces: join(home, 'workspaces'),
+    random: Math.random,
+  });
+}
+
+function makeBackends(parts: {
+  readonly home: string;
+  readonly environment: Environment;
+  readonly store: Store;
+  readonly log: Log;
+  readonly settings: DaemonSettings;
+}): ReadonlyMap<BackendId, Backend> {
+  const { home, environment, store, log, settings } = parts;
+  const book = processBook(store, systemClock, localHost.id);
+  return createBackends(Object.keys(settings.backendSettings) as BackendId[], (id) => {
+    const directory = join(home, 'backends', id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return {
+      id,
+      settings: settings.backendSettings[id] ?? {},
+      host: localHost,
+      clock: systemClock,
+      log,
+      book,
+      environment: buildEnvironment(environment, {}),
+      home: directory,
+    };
+  });
+}
+
+const passed = (environment: Environment, names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
+
+/** A mistake in Gantry ends the process, said in the log; the next start goes on from the store. */
+function guardProcess(log: Log): void {
+  const end = (what: string) => (error: unknown) => {
+    log.error({ err: error }, what);
+    process.exit(1);
+  };
+  process.once('uncaughtException', end('an error was not caught'));
+  process.once('unhandledRejection', end('a promise was rejected and nobody looked'));
+}

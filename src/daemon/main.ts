@@ -1,0 +1,9 @@
+import { parseArgs } from 'node:util';
+import { runDaemon } from './daemon.ts';
+
+/** The daemon as a program of its own: `node main.ts --home DIR [--port N]`. Arguments come from `spawn-daemon.ts`. */
+const { values } = parseArgs({ options: { home: { type: 'string' }, port: { type: 'string' } } });
+process.exitCode = await runDaemon({
+  ...(values.home !== undefined && { home: values.home }),
+  ...(values.port !== undefined && { port: Number(values.port) }),
+});
