@@ -1,5 +1,14 @@
+export type SilenceWatch = {
+  readonly signal: AbortSignal;
+  /** Listening goes on from now. */
+  readonly listen: () => void;
+  /** Nobody listens now: silence does not count. */
+  readonly rest: () => void;
+  readonly stop: () => void;
+};
+
 /** Aborts `signal` when nothing was heard for `limitMs`, give or take a third. */
-export function watchSilence(limitMs: number) {
+export function watchSilence(limitMs: number): SilenceWatch {
   const controller = new AbortController();
   let since: number | null = performance.now();
   const timer = setInterval(() => {
@@ -7,11 +16,9 @@ export function watchSilence(limitMs: number) {
   }, limitMs / 3);
   return {
     signal: controller.signal,
-    /** Listening goes on from now. */
     listen: (): void => {
       since = performance.now();
     },
-    /** Nobody listens now: silence does not count. */
     rest: (): void => {
       since = null;
     },
