@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono';
 import type { Log } from '../base/log.ts';
 import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
-import { ASSETS } from './assets.ts';
+import { ASSETS, type Asset, STYLE } from './assets.ts';
 import { authenticate, authorize } from './auth.ts';
 import { docsPage, loginPage } from './html.ts';
 import { openApi } from './openapi.ts';
@@ -44,6 +44,7 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
   });
   get(app, '/healthz', (context) => context.json({ ok: true, version: parts.version }));
   get(app, '/login', (context) => logIn(context, parts));
+  addAsset(app, STYLE);
   app.use(async (context, next) => {
     const { headers, method } = context.env.incoming;
     const isChanging = method !== 'GET' && method !== 'HEAD';
@@ -84,13 +85,15 @@ function addPages(app: Hono<ApiEnv>, { version }: AppParts): void {
   const document = once(() => openApi(version));
   get(app, '/openapi.json', (context) => context.json(document()));
   get(app, '/docs', (context) => page(context, docsPage(document())));
-  for (const { path, type, read } of ASSETS) {
-    const content = once(read);
-    get(app, path, (context) => {
-      context.header('Content-Security-Policy', PAGE_POLICY);
-      return context.body(content(), 200, { 'Content-Type': type });
-    });
-  }
+  for (const asset of ASSETS) addAsset(app, asset);
+}
+
+function addAsset(app: Hono<ApiEnv>, { path, type, read }: Asset): void {
+  const content = once(read);
+  get(app, path, (context) => {
+    context.header('Content-Security-Policy', PAGE_POLICY);
+    return context.body(content(), 200, { 'Content-Type': type });
+  });
 }
 
 /** Made when it is first asked for: most daemons are never looked at by browser. */
@@ -112,6 +115,7 @@ function get(app: Hono<ApiEnv>, path: string, answer: Answer): void {
 function openEvents(context: Context<ApiEnv>, streams: Streams): Response {
   const verified = context.get('verified');
   authorize(verified, 'read');
+  if (context.env.incoming.method !== 'GET') refuseMethod(context, ['GET']);
   if (!/\btext\/event-stream\b/.test(context.req.header('Accept') ?? '')) {
     throw new AppError('bad_request', 'the stream is a WebSocket, or server-sent events by Accept: text/event-stream');
   }

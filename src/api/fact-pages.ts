@@ -47,6 +47,7 @@ export type FramePage = { readonly frames: readonly Frame[]; readonly next: numb
 
 /** Live readers with the same filter stand at the same position: few pages serve all of them. */
 const MAX_SHARED = 16;
+const MAX_SHARED_BYTES = 500_000;
 
 /** Reads the journal in pages; readers that wait at the same position share the reading and the encoding. */
 export class FactPages {
@@ -72,7 +73,10 @@ export class FactPages {
     if (shared) return shared;
     const { facts, next, prunedTo } = this.#journal.since(cursor, { ...filter, limit });
     const page = { frames: facts.map((fact) => new Frame({ type: 'fact', fact }, fact.seq)), next, prunedTo };
-    if (next === head && this.#shared.size < MAX_SHARED) this.#shared.set(key, page);
+    const isShared = next === head && this.#shared.size < MAX_SHARED && bytesOf(page) < MAX_SHARED_BYTES;
+    if (isShared) this.#shared.set(key, page);
     return page;
   }
 }
+
+const bytesOf = ({ frames }: FramePage): number => frames.reduce((sum, { json }) => sum + json.length, 0);

@@ -19,8 +19,8 @@ export type Sink = {
   readonly bufferedBytes: () => number;
   /** `onSent` is called when the operating system took it, or never will. */
   readonly send: (frame: Frame, onSent: () => void) => void;
-  /** `onSent` is called like that of `send`; a peer that can answer makes `markAlive` be called. */
-  readonly ping: (onSent: () => void) => void;
+  /** `onAlive` is called when the peer answers; where it cannot, when the operating system took the ping. */
+  readonly ping: (onAlive: () => void) => void;
   /** What is sent in between goes out together. */
   readonly cork: () => void;
   readonly uncork: () => void;
@@ -59,7 +59,7 @@ export class FactReader {
   #told = -1;
   /** `live` was sent, and no gap since. */
   #isLive = false;
-  /** When the reader was last blocked without having come to the head since. */
+  /** When the reader was first blocked without having come to the head since. */
   #behindSince: number | null = null;
   /** What is read beyond the connection's bound is read again: large facts are read in small pages. */
   #pageSize = MAX_PAGE;
@@ -94,21 +94,17 @@ export class FactReader {
     }
   };
 
-  /** The peer gave a sign of life. */
-  readonly markAlive = (): void => {
-    this.#isAlive = true;
-  };
-
-  /** Ends a connection that showed no sign of life since the last heartbeat. */
+  /** Cuts off a connection that showed no sign of life since the last heartbeat, or was ended and is still there. */
   heartbeat(): void {
-    if (this.#isEnded) return;
-    if (!this.#isAlive) {
+    if (this.#isEnded || !this.#isAlive) {
       this.#isEnded = true;
       this.#sink.terminate();
       return;
     }
     this.#isAlive = false;
-    this.#sink.ping(this.#onSent);
+    this.#sink.ping(() => {
+      this.#isAlive = true;
+    });
     // A reader with a filter learns how far it has come though nothing was for it.
     if (this.#isLive && !this.#isBlocked && this.#cursor > this.#told) this.#sendLive();
   }
@@ -159,8 +155,9 @@ export class FactReader {
   }
 
   #isTooFarBehind(head: number): boolean {
-    if (head <= this.#cursor || !this.#isLive) return false;
-    const lagMs = this.#behindSince === null ? 0 : this.#clock.now() - this.#behindSince;
+    // Much at once is no lag: only a reader that did not take what it was given is slow.
+    if (head <= this.#cursor || !this.#isLive || this.#behindSince === null) return false;
+    const lagMs = this.#clock.now() - this.#behindSince;
     return head - this.#cursor > this.#limits.maxLagFacts || lagMs > this.#limits.maxLagMs;
   }
 

@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
+import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { within } from '../base/wait.ts';
-import { AppError } from '../contract/errors.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
 import { makeApp } from './app.ts';
 import { cookieName } from './auth.ts';
@@ -24,6 +24,9 @@ export type ApiLimits = StreamLimits & {
 };
 
 export const API_LIMITS: ApiLimits = { ...STREAM_LIMITS, maxBodyBytes: 8_000_000, maxDepth: 100 };
+
+/** Beyond it a connection is closed unread: files of the process are few. */
+const MAX_CONNECTIONS = 1_000;
 
 export type ApiParts = {
   readonly handlers: Handlers;
@@ -65,6 +68,7 @@ export async function startApi(parts: ApiParts): Promise<Api> {
     keepAliveTimeout: 30_000,
     shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   });
+  server.maxConnections = MAX_CONNECTIONS;
   const port = await listen(server, parts.host, parts.port);
   const streams = new Streams({ ...parts, limits });
   const shared = { ...parts, streams, hosts: servedHosts(port, parts.names ?? []), cookie: cookieName(port) };
@@ -77,10 +81,15 @@ export async function startApi(parts: ApiParts): Promise<Api> {
   const listener = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,
     errorHandler: (error) => {
-      const problem = problemOf(new AppError('bad_request', `the request is not valid: ${String(error)}`));
-      return new Response(JSON.stringify(problem), { status: 400, headers: { 'Content-Type': PROBLEM_TYPE } });
+      const isBad = error instanceof RequestError;
+      const problem = problemOf(isBad ? new AppError('bad_request', error.message) : toAppError(error));
+      return new Response(JSON.stringify(problem), {
+        status: problem.status,
+        headers: { 'Content-Type': PROBLEM_TYPE },
+      });
     },
   });
+  server.on('error', (error) => parts.log.error({ err: error }, 'a connection could not be accepted'));
   server.on('request', (incoming, outgoing) => {
     // A closing server must not wait for connections that are kept alive after their last answer.
     outgoing.once('close', () => setImmediate(() => !server.listening && server.closeIdleConnections()));
@@ -97,14 +106,18 @@ export async function startApi(parts: ApiParts): Promise<Api> {
 
 async function listen(server: Server, host: string, port: number): Promise<number> {
   return await new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
       const isTaken = error.code === 'EADDRINUSE';
       const message = isTaken
         ? `port ${port} on ${host} is taken by another program`
         : `${host}:${port}: ${error.message}`;
       reject(new AppError(isTaken ? 'port_in_use' : 'internal', message, { cause: error }));
+    };
+    server.once('error', onError);
+    server.listen(port, host, () => {
+      server.off('error', onError);
+      resolve((server.address() as AddressInfo).port);
     });
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
   });
 }
 

@@ -9,7 +9,10 @@ const CLOSE_CODES: Readonly<Record<EndReason, number>> = { stopping: 1001, unaut
 export const webSocketSink = (ws: WebSocket, socket: Duplex): Sink => ({
   bufferedBytes: () => ws.bufferedAmount,
   send: (frame, onSent) => ws.send(frame.json, { binary: false }, onSent),
-  ping: () => ws.ping(),
+  ping: (onAlive) => {
+    ws.once('pong', onAlive);
+    ws.ping();
+  },
   cork: () => socket.cork(),
   uncork: () => socket.uncork(),
   end: (reason) => ws.close(CLOSE_CODES[reason], reason),
@@ -19,7 +22,7 @@ export const webSocketSink = (ws: WebSocket, socket: Duplex): Sink => ({
 export const eventSink = (response: ServerResponse): Sink => ({
   bufferedBytes: () => response.writableLength,
   send: (frame, onSent) => void response.write(frame.event, onSent),
-  ping: (onSent) => void response.write(':\n\n', onSent),
+  ping: (onAlive) => void response.write(':\n\n', onAlive),
   cork: () => response.cork(),
   uncork: () => response.uncork(),
   end: () => void response.end(),

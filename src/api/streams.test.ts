@@ -121,6 +121,15 @@ describe('a reader', () => {
   });
 });
 
+test('much at once is no gap for a reader that takes it', async () => {
+  await using fast = await openTestApi({ limits: { maxLagFacts: 50 } });
+  await using reader = openSocket(fast);
+  await readUntil(reader.messages, isLive);
+  record(fast.store, 400);
+  const read = await readUntil(reader.messages, isSeq(400));
+  expect(brief(read)).toEqual(range(1, 400).map((seq) => `fact ${seq}`));
+});
+
 describe('a slow reader', () => {
   const limits = { maxBufferBytes: 65_536, maxLagFacts: 50 };
   /** More than the kernel's buffers of a loopback connection hold. */
@@ -213,6 +222,30 @@ describe('a position that the journal cannot serve', () => {
 });
 
 describe('ends', () => {
+  test('events that are taken go on, events that are not are cut off', async () => {
+    await using slow = await openTestApi({ clock, limits: { maxBufferBytes: 65_536 } });
+    const stopped = connect(slow.port, '127.0.0.1');
+    stopped.write(
+      `GET /api/v1/stream HTTP/1.1\r\nHost: localhost:${slow.port}\r\nAuthorization: Bearer read\r\n` +
+        'Accept: text/event-stream\r\n\r\n',
+    );
+    await once(stopped, 'data');
+    stopped.pause();
+    await using reader = await openEvents(slow);
+    await readUntil(reader.messages, isLive);
+    for (let i = 0; i < 300; i += 1) {
+      record(slow.store, 1, { length: 60_000 });
+      await readUntil(reader.messages, isSeq(i + 1));
+    }
+    for (let i = 0; i < 4; i += 1) {
+      clock.advance(15_000);
+      record(slow.store, 1);
+      await readUntil(reader.messages, isSeq(301 + i));
+    }
+    stopped.resume();
+    await once(stopped, 'close');
+  });
+
   test('a socket that answers no ping is cut off, one that does is not', async () => {
     await using alive = openSocket(api);
     await readUntil(alive.messages, isLive);
@@ -345,6 +378,8 @@ describe('who may read', () => {
     expect((await get('', 'ingest')).status).toBe(403);
     expect((await get('?since=x', 'read')).status).toBe(400);
     expect((await get('', 'read', 'application/json')).status).toBe(400);
+    const head = await api.send('/api/v1/stream', { method: 'HEAD', headers: { accept: 'text/event-stream' } });
+    expect(head.status).toBe(405);
   });
 
   test('one reader too many is told so', async () => {

@@ -64,8 +64,7 @@ export class Streams {
     response.flushHeaders();
     response.socket?.setKeepAlive(true, this.#parts.limits.heartbeatMs);
     response.on('error', () => response.destroy());
-    const { close } = this.#open(eventSink(response), query, isStillValid);
-    response.once('close', close);
+    response.once('close', this.#open(eventSink(response), query, isStillValid));
   }
 
   /** Completes the handshake of a WebSocket and feeds it until either side ends. */
@@ -77,9 +76,7 @@ export class Streams {
     this.#sockets.handleUpgrade(incoming, socket, head, (ws) => {
       ws.on('error', () => ws.terminate());
       ws.on('message', () => ws.close(1003, 'this stream takes no messages'));
-      const { reader, close } = this.#open(webSocketSink(ws, socket), query, isStillValid);
-      ws.on('pong', reader.markAlive);
-      ws.once('close', close);
+      ws.once('close', this.#open(webSocketSink(ws, socket), query, isStillValid));
     });
   }
 
@@ -102,7 +99,8 @@ export class Streams {
     for (const { sink } of this.#readings) sink.terminate();
   }
 
-  #open(sink: Sink, query: StreamQuery, isStillValid: () => boolean): { reader: FactReader; close: () => void } {
+  /** What is to be called when the connection has ended. */
+  #open(sink: Sink, query: StreamQuery, isStillValid: () => boolean): () => void {
     const { clock, limits } = this.#parts;
     const onFailure = (error: unknown): void => this.#parts.log.error({ err: error }, 'a stream could not be read');
     const reader = new FactReader(sink, { pages: this.#pages, clock, limits, ...query, onFailure });
@@ -110,14 +108,13 @@ export class Streams {
     this.#readings.add(reading);
     if (this.#cancelHeartbeat === null) this.#armHeartbeat();
     reader.pump();
-    const close = (): void => {
+    return () => {
       reader.stop();
       this.#readings.delete(reading);
       if (this.#readings.size > 0) return;
       this.#cancelHeartbeat?.();
       this.#cancelHeartbeat = null;
     };
-    return { reader, close };
   }
 
   /** Not inside of the commit, but right after it: all commits of one turn wake the readers once. */

@@ -95,9 +95,10 @@ function requestRow(request) {
   return { id, text, state, cause, result, project, tasks };
 }
 
-/** What the task's agent does now: the tool it runs, else the end of what it says. */
-function doing({ attemptId, state }) {
+/** What the task's agent does now: it waits for an answer, runs a tool, or says something. */
+function doing({ id, attemptId, state }) {
   if (state !== 'working') return null;
+  if ([...view.approvals.values()].some((row) => row.taskId === id && row.state === 'pending')) return 'waits for you';
   const live = view.live.get(view.attempts.get(attemptId)?.sessionId);
   return live?.tool ?? (live?.text ? `… ${live.text.slice(-100)}` : null);
 }
@@ -164,7 +165,9 @@ function questionField(id, { question, header, options, isMultiple, isFreeText }
       description ? el('span', { className: 'dim' }, ` – ${description}`) : null,
     );
   });
-  const own = isFreeText ? el('input', { type: 'text', ariaLabel: `Your own answer to: ${question}` }) : null;
+  const own = isFreeText
+    ? el('input', { type: 'text', placeholder: 'Your own words', ariaLabel: `Your own answer to: ${question}` })
+    : null;
   const legend = el('legend', {}, header && header !== question ? `${header}: ${question}` : question);
   const read = () => [...boxes.filter((box) => box.checked).map((box) => box.value), own?.value ?? ''].filter(Boolean);
   return { field: el('fieldset', {}, legend, ...choices, own), read };
