@@ -12,7 +12,7 @@ import { resumingLaws } from './backend/resuming.ts';
 import { type Bench, type Law, makeBackend, makePlace, openIn, type Place, type Rig, SECRET } from './backend/rig.ts';
 import { turnLaws } from './backend/turns.ts';
 
-export type { Rig, Scenes } from './backend/rig.ts';
+export type { Rig } from './backend/rig.ts';
 
 /** The laws of `Backend`, for every agent program. An exception names the law that does not hold, and why. */
 export function backendConformance(options: {

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LiveSession, MemoryBook, openSpec } from '../../../test/support/backend-session.ts';
@@ -6,6 +6,7 @@ import { leftovers } from '../../../test/support/leftovers.ts';
 import { COMPILE_CACHE, environmentFor, type TempDir, tempDir } from '../../../test/support/temp.ts';
 import { systemClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
+import { until } from '../../base/wait.ts';
 import { localHost } from '../../hosts/local.ts';
 import { type Backend, type BackendEvent, CAPABILITIES, type Capability } from '../backend.ts';
 import { createFakeBackend } from './backend.ts';
@@ -134,6 +135,36 @@ describe('an agent that ends by itself', () => {
     await using second = await open(backend, { from: { type: 'resume', nativeId: first.session.nativeId } });
     expect(await second.turn(prompt)).toMatchObject({ outcome: 'done', text: 'survived' });
     expect(second.events.of('tool-started')).toEqual([]);
+  });
+
+  test('killed again and again, its turn comes to its end and nothing is done twice', async () => {
+    const backend = makeBackend();
+    const steps = [1, 2, 3, 4].map((number) => ({
+      silent: 40,
+      append: { path: 'lines', content: `${number}\n` },
+      usage: { inputTokens: 1 },
+    }));
+    let live = await open(backend);
+    const { nativeId } = live.session;
+    const prompt = live.makePrompt(play(...steps, { text: 'all done' }));
+    for (;;) {
+      await live.session.prompt(prompt, 'next-turn');
+      // In the silence of the next step, if this process is fast enough; any other moment is as good.
+      await Promise.race([live.events.first('usage'), live.end(prompt)]);
+      for (const { record } of book.all()) if (record) process.kill(record.pid, 'SIGKILL');
+      await live.ended();
+      if (live.events.of('turn-ended').length > 0) break;
+      live = await open(backend, { from: { type: 'resume', nativeId } });
+    }
+    expect(live.events.of('turn-ended')).toMatchObject([
+      { promptId: prompt.id, outcome: 'done', text: 'all done', usage: { inputTokens: 4 } },
+    ]);
+    const lines = (await readFile(join(dir.path, 'work', 'lines'), 'utf8')).split('\n').slice(0, -1);
+    expect(lines).toEqual(['1', '2', '3', '4']);
+    await using last = await open(backend, { from: { type: 'resume', nativeId } });
+    const items = await last.session.transcript();
+    expect(items.filter((item) => item.type === 'user')).toHaveLength(1);
+    expect(items.filter((item) => item.type === 'tool')).toHaveLength(4);
   });
 
   test('asks again what nobody had answered', async () => {
@@ -271,6 +302,28 @@ describe('an agent that does not want to end', () => {
     expect(await live.close(100)).toMatchObject({ exitCode: null, signal: 'SIGKILL', survivors: [] });
     expect(await leftovers(dir.path)).toEqual([]);
   });
+});
+
+test('an agent that was stopped by a signal is ended all the same', async () => {
+  const live = await open(makeBackend({ heartbeatMs: 20 }));
+  const { prompt } = await live.send(play({ write: { path: 'a', content: 'a' } }, { kill: 'SIGSTOP' }));
+  await live.events.first('tool-ended');
+  expect(await live.close(100)).toMatchObject({ exitCode: null, signal: 'SIGKILL', survivors: [] });
+  expect(live.events.of('turn-ended').map((event) => event.promptId)).not.toContain(prompt.id);
+});
+
+test('a session whose events nobody reads ends, and says so', async () => {
+  const backend = makeBackend();
+  const session = await backend.open(openSpec(join(dir.path, 'work')));
+  const tools = Array.from({ length: 10_001 }, () => ({ name: 'glob', input: {} }));
+  await session.prompt({ id: 'prm_000001', native: {}, text: play({ tools }) }, 'next-turn');
+  await until(
+    () => (book.all().length === 0 ? true : null),
+    { everyMs: 50, limitMs: 30_000 },
+    () => new Error('the session goes on'),
+  );
+  const events = await Array.fromAsync(session.events);
+  expect(events.at(-1)).toMatchObject({ type: 'ended', reason: { type: 'died', failure: { class: 'internal' } } });
 });
 
 describe('settings', () => {

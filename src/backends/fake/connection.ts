@@ -69,7 +69,7 @@ export class Connection {
     const reply = deferred<Reply>();
     this.#waiting.set(id, { items: [], reply });
     try {
-      await this.send({ ...request, id });
+      this.send({ ...request, id });
       return await within(reply.promise, REPLY_LIMIT_MS, () => {
         return new AppError('timeout', `the agent program did not answer "${request.type}" in ${REPLY_LIMIT_MS} ms`);
       });
@@ -78,9 +78,9 @@ export class Connection {
     }
   }
 
-  /** A program that no longer reads is noticed by its end. */
-  async send(frame: DriverFrame): Promise<void> {
-    await this.#process.write(`${JSON.stringify(frame)}\n`);
+  /** Not waited for: a program that no longer reads is noticed by its end, or by the reply that does not come. */
+  send(frame: DriverFrame): void {
+    void this.#process.write(`${JSON.stringify(frame)}\n`);
   }
 
   #parse(line: Line, notice: (text: string) => void): AgentFrame | null {

@@ -131,7 +131,7 @@ export class Programs {
         else log.warn({ session: spec.sessionId }, text);
       },
     });
-    await connection.send({
+    connection.send({
       type: 'open',
       directory: spec.directory,
       title: spec.title,
@@ -157,7 +157,9 @@ export class Programs {
       },
     });
     session = opened;
-    void reading.then((fault) => opened.outputEnded(fault));
+    reading
+      .then((fault) => opened.outputEnded(fault))
+      .catch((err: unknown) => log.error({ err, session: spec.sessionId }, 'the end of a fake agent was not seen to'));
     return opened;
   }
 

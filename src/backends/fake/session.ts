@@ -109,7 +109,7 @@ export class FakeSession implements BackendSession {
   }
 
   async #close(graceMs: number): Promise<CloseReport> {
-    await this.#connection.send({ type: 'close' });
+    this.#connection.send({ type: 'close' });
     const { code, signal, survivors } = await this.#process.stop({ graceMs, isStdinEndedFirst: true });
     this.#end({ type: 'closed' }, survivors);
     return { exitCode: code, signal, survivors };
