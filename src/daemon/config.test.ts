@@ -65,7 +65,7 @@ describe('layers', () => {
     const environment = { GANTRY_PLANNER_MODEL: 'a/environment', GANTRY_PORT: '2', GANTRY_PLANNER_ENDPOINT: '' };
     const flag: Leaf = { path: ['server', 'port'], value: 3, layer: 'flag', source: '--port' };
     const settings = open({ environment, flags: [flag] }).settingsFor(project);
-    expect(settings.planner).toEqual({ model: 'a/environment', temperature: 0.5, maxTasks: 4, timeout: 60_000 });
+    expect(settings.planner).toMatchObject({ model: 'a/environment', temperature: 0.5, maxTasks: 4, timeout: 60_000 });
     expect(settings.limits).toMatchObject({ maxAttempts: 2, maxParallel: 3 });
     expect(settings.port).toBe(3);
     expect(open({ environment }).settingsFor(project).port).toBe(2);
@@ -92,9 +92,12 @@ describe('layers', () => {
 
   test("a file's relative prompt file starts at its home or project", async () => {
     await user({ planner: { promptFile: 'plan.md' } });
-    expect(open().settingsFor(project).planner.promptFile).toBe(join(home, 'plan.md'));
+    expect(thrown(() => open().settingsFor(project)).message).toContain(`there is no file ${join(home, 'plan.md')}`);
+    await put(join(home, 'plan.md'), "the user's words");
+    expect(open().settingsFor(project).planner.instructions).toBe("the user's words");
     await shared({ planner: { promptFile: 'plan.md' } });
-    expect(open({ isTrusted: true }).settingsFor(project).planner.promptFile).toBe(join(project, 'plan.md'));
+    await put(join(project, 'plan.md'), "the project's words");
+    expect(open({ isTrusted: true }).settingsFor(project).planner.instructions).toBe("the project's words");
   });
 
   test('a changed file holds at the next reading; an invalid one changes nothing until it is repaired', async () => {
@@ -133,7 +136,7 @@ describe("a project's file", () => {
     });
     expect(settings.roles).toMatchObject({ worker: { prompt: expect.any(String) }, reviewer: { isReadOnly: true } });
     expect(settings.roles.worker).not.toHaveProperty('env');
-    expect(settings.planner).toEqual({ temperature: 0, maxTasks: 6, timeout: 60_000 });
+    expect(settings.planner).toEqual({ temperature: 0, maxTasks: 6, timeout: 60_000, instructions: null });
     expect(settings.policy).toEqual({
       default: 'ask',
       rules: [{ rule: { action: 'ask', tool: 'edit' }, layer: 'project' }],

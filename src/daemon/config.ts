@@ -3,11 +3,11 @@ import { isAbsolute, join, resolve } from 'node:path';
 import type { Log } from '../base/log.ts';
 import { redact } from '../base/redact.ts';
 import type { PolicyRule } from '../contract/approval.ts';
-import { type BackendSettings, Config, DEFAULTS } from '../contract/config.ts';
+import { type BackendSettings, Config, DEFAULTS, type PlannerSettings } from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
 import type { ConfigValue } from '../contract/shapes.ts';
 import type { Settings } from '../engine/settings.ts';
-import { readConfigFile } from './config-file.ts';
+import { readConfigFile, readSmallFile } from './config-file.ts';
 import { configKeys, pathText } from './config-keys.ts';
 import { build, type Leaf, leavesOf, merge } from './config-layers.ts';
 import { type Environment, variable } from './environment.ts';
@@ -149,7 +149,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     defaultRole: built.defaultRole,
     backends: Object.fromEntries(entries),
     roles: built.roles,
-    planner: built.planner,
+    planner: { ...built.planner, instructions: instructionsOf(built.planner, leaves) },
     policy: { default: built.policy.default, rules: rulesOf(leaves) },
     limits: { ...limits, requestUsd: limits.requestUsd ?? null, taskUsd: limits.taskUsd ?? null },
     setup: setup ? { command: setup.command, timeout: setup.timeout ?? SETUP_TIMEOUT_MS } : null,
@@ -158,6 +158,15 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     retention: built.retention,
     port: built.server.port,
   };
+}
+
+/** The words that the prompt file adds to the planner's instructions. @throws AppError bad_config */
+function instructionsOf({ promptFile }: PlannerSettings, leaves: readonly Leaf[]): string | null {
+  if (promptFile === undefined) return null;
+  const text = readSmallFile(promptFile);
+  if (text !== null) return text;
+  const source = leaves.find(({ path }) => pathText(path) === 'planner.promptFile')?.source;
+  throw new AppError('bad_config', `${source}: planner.promptFile: there is no file ${promptFile}`);
 }
 
 const rulesOf = (leaves: readonly Leaf[]): Settings['policy']['rules'] =>

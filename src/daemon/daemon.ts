@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHandlers, type DaemonControl } from '../api/create-handlers.ts';
 import { type Api, startApi } from '../api/server.ts';
@@ -8,7 +7,7 @@ import { systemClock } from '../base/clock.ts';
 import { type Log, openLog } from '../base/log.ts';
 import { Scope } from '../base/scope.ts';
 import { deferred } from '../base/wait.ts';
-import { toAppError } from '../contract/errors.ts';
+import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import { Engine } from '../engine/engine.ts';
 import { buildEnvironment } from '../hosts/environment.ts';
@@ -32,6 +31,7 @@ import { keepTidy } from './retention.ts';
 import { statusOf } from './status.ts';
 import { readAdminToken, writeAdminToken } from './tokens-file.ts';
 import { VERSION } from './version.ts';
+import { whileReady } from './while-ready.ts';
 
 const CLOSE_GRACE_MS = 5_000;
 
@@ -47,36 +47,40 @@ export type Daemon = {
 };
 
 /**
- * Runs the daemon until it is asked to stop, by the API or by SIGTERM or SIGINT; a second signal hurries.
+ * Runs the daemon until it is asked to stop, by the API or by SIGTERM or SIGINT; a second signal ends it at once, and the
+ * store loses nothing by it.
  * @returns the exit code. A failed start is told as the last line of stderr, for whoever started it.
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const environment = processEnvironment();
+  const log = openLog(null);
+  guardProcess(log);
   const stop = deferred<string>();
-  const onSignal = (signal: NodeJS.Signals): void => stop.resolve(signal);
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
+  const signals = ['SIGTERM', 'SIGINT'] as const;
+  for (const signal of signals) process.once(signal, () => stop.resolve(signal));
+  let daemon: Daemon;
   try {
-    const daemon = await startDaemon(options, environment);
-    const cause = await Promise.race([stop.promise, daemon.stopAsked]);
-    // A second signal ends the process at once: the store loses nothing by it.
-    process.off('SIGTERM', onSignal);
-    process.off('SIGINT', onSignal);
-    await daemon.close(cause);
-    return 0;
+    daemon = await startDaemon(options, processEnvironment(), log);
   } catch (error) {
     const { code, message, details } = toAppError(error);
     process.stderr.write(`${JSON.stringify({ startFailed: { code, message, ...(details && { details }) } })}\n`);
-    return 1;
+    return ERRORS[code].exit;
   }
+  const cause = await Promise.race([stop.promise, daemon.stopAsked]);
+  for (const signal of signals) process.removeAllListeners(signal);
+  await daemon.close(cause);
+  return 0;
 }
 
 /** @throws AppError `daemon_running`, `port_in_use`, `bad_config`, and what the store throws; then nothing is left */
-export async function startDaemon(options: DaemonOptions, environment: Environment): Promise<Daemon> {
+export async function startDaemon(
+  options: DaemonOptions,
+  environment: Environment,
+  log: Log = openLog(null),
+): Promise<Daemon> {
   const home = options.home ?? homeFrom(environment);
   const scope = new Scope();
   try {
-    return await compose({ home, port: options.port, environment, scope });
+    return await compose({ home, port: options.port, environment, log, scope });
   } catch (error) {
     await scope.close();
     throw error;
@@ -87,23 +91,20 @@ type Start = {
   readonly home: string;
   readonly port: number | undefined;
   readonly environment: Environment;
+  readonly log: Log;
   readonly scope: Scope;
 };
 
-async function compose({ home, port, environment, scope }: Start): Promise<Daemon> {
+async function compose({ home, port, environment, log, scope }: Start): Promise<Daemon> {
   const clock = systemClock;
-  makePrivateDirectory(home);
-  makePrivateDirectory(join(home, 'workspaces'));
   const lock = lockHome(home);
   scope.defer(() => lock.release());
-  const log = openLog(null);
-  guardProcess(log);
+  makePrivateDirectory(join(home, 'workspaces'));
   const store = Store.open({ dir: home, clock, log });
   scope.defer(() => store.close());
   const tokens = new Tokens(store, clock);
-  if (readAdminToken(home) === null || !tokens.verify(readAdminToken(home) ?? '')) {
-    writeAdminToken(home, tokens.replacePersonToken('cli'));
-  }
+  const known = readAdminToken(home);
+  if (known === null || !tokens.verify(known)) writeAdminToken(home, tokens.replacePersonToken('cli'));
   const flags = port === undefined ? [] : leavesOf({ server: { port } }, 'flag', '--port');
   const isTrusted = (path: string): boolean =>
     store.read.projects.list({ state: 'active' }).some((project) => project.path === path && project.isTrusted);
@@ -116,7 +117,7 @@ async function compose({ home, port, environment, scope }: Start): Promise<Daemo
   const engine = makeEngine({ home, environment, store, log, configuration, backends, tokens, urlNow });
   const stopAsked = deferred<string>();
   const startedAt = clock.now();
-  let isReady = false;
+  let notReady: string | null = 'the daemon is still bringing back what was under way';
   const control: DaemonControl = {
     url: urlNow,
     status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
@@ -132,7 +133,7 @@ async function compose({ home, port, environment, scope }: Start): Promise<Daemo
   const { journal } = store;
   api = await portInUse(
     startApi({
-      handlers: createHandlers({ engine, access: tokens, daemon: control, journal, clock }),
+      handlers: whileReady(createHandlers({ engine, access: tokens, daemon: control, journal, clock }), () => notReady),
       access: tokens,
       idempotency: idempotencyKeys(store),
       journal,
@@ -142,30 +143,33 @@ async function compose({ home, port, environment, scope }: Start): Promise<Daemo
       host: '127.0.0.1',
       port: settings.port,
       version: VERSION,
-      notReady: () => (isReady ? null : 'the daemon is still bringing back what was under way'),
+      notReady: () => notReady,
     }),
     settings.port,
   );
   const opened = api;
   scope.defer(() => opened.close(CLOSE_GRACE_MS));
   const self = identityOf(process.pid);
-  writeDaemonFile(home, { pid: process.pid, startTime: self?.startTime ?? '', url: api.url, version: VERSION });
+  if (self === null) throw new AppError('internal', 'the system does not tell the start time of this process');
+  writeDaemonFile(home, { ...self, url: api.url, version: VERSION });
   scope.defer(() => removeDaemonFile(home));
-  const { lines } = await engine.start();
   scope.defer(() => engine.close());
+  const { lines } = await engine.start();
   scope.defer(keepTidy(store, () => configuration.settingsFor(null).retention, clock, log));
   store.commit((tx) =>
     tx.record('daemon.started', { version: VERSION, pid: process.pid, recovered: lines }, {}, 'gantry'),
   );
   log.info({ url: api.url, pid: process.pid, recovered: lines }, 'started');
-  isReady = true;
+  notReady = null;
   return {
     url: api.url,
     stopAsked: stopAsked.promise,
     close: (cause) => {
       if (!scope.isClosed) {
+        notReady = 'the daemon is stopping';
         log.info({ cause }, 'stops');
-        store.commit((tx) => tx.record('daemon.stopped', { cause }, {}, 'gantry'));
+        // Before the rest is let go: a disk that is full must not keep anything open.
+        scope.defer(() => store.commit((tx) => tx.record('daemon.stopped', { cause }, {}, 'gantry')));
       }
       return scope.close();
     },
@@ -213,7 +217,7 @@ function makeBackends(parts: {
   const book = processBook(store, systemClock, localHost.id);
   return createBackends(Object.keys(settings.backendSettings) as BackendId[], (id) => {
     const directory = join(home, 'backends', id);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makePrivateDirectory(directory);
     return {
       id,
       settings: settings.backendSettings[id] ?? {},

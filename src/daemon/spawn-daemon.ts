@@ -1,3 +1,4 @@
+import { existsSync, renameSync, statSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +28,8 @@ const READY_LIMIT_MS = 30_000;
 const POLL_MS = 50;
 const ANSWER_LIMIT_MS = 5_000;
 const LAST_LINES = 15;
+const MAX_LOG_BYTES = 5_000_000;
+const KEPT_LOGS = 3;
 
 /** What the daemon writes to stderr as its last line when it cannot start. */
 export const StartFailure = z.object({
@@ -68,7 +71,9 @@ export async function ensureDaemon(options: {
 }
 
 async function start({ home, environment, port }: Parameters<typeof ensureDaemon>[0]): Promise<RunningProcess> {
+  makePrivateDirectory(home);
   makePrivateDirectory(join(home, 'logs'));
+  if (readDaemonFile(home) === null) turnLogOver(logFile(home));
   const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url));
   const flags = port === undefined ? [] : ['--port', String(port)];
   return await startProcess({
@@ -79,6 +84,16 @@ async function start({ home, environment, port }: Parameters<typeof ensureDaemon
     stdin: 'ignore',
     output: { file: logFile(home) },
   });
+}
+
+/** `daemon.log` becomes `daemon.log.1`, and so on; the oldest goes. A daemon that runs goes on in the file that it has. */
+function turnLogOver(file: string): void {
+  const { size } = statSync(file, { throwIfNoEntry: false }) ?? { size: 0 };
+  if (size <= MAX_LOG_BYTES) return;
+  for (let n = KEPT_LOGS; n > 0; n -= 1) {
+    const older = n === 1 ? file : `${file}.${n - 1}`;
+    if (existsSync(older)) renameSync(older, `${file}.${n}`);
+  }
 }
 
 export const logFile = (home: string): string => join(home, 'logs', 'daemon.log');
@@ -161,6 +176,12 @@ export async function stopDaemon(
     await stopStranger(record, `gantry-daemon:${home}`, { graceMs: 0 });
     return { pid: record.pid, isKilled: true };
   }
+}
+
+/** Ends the daemon of this home with all that it started, idle agent programs included, which a plain stop may leave. */
+export async function endDaemon(home: string, { graceMs }: { readonly graceMs: number }): Promise<void> {
+  const record = readDaemonFile(home);
+  if (record) await stopStranger(record, `gantry-daemon:${home}`, { graceMs });
 }
 
 const pick = ({ url, pid, version }: DaemonRecord): Pick<RunningDaemon, 'url' | 'pid' | 'version'> => ({

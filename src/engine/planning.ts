@@ -82,6 +82,7 @@ export class Planning {
           openTasks: read.tasks
             .list({ projectId: project.id, state: ['ready', 'working', 'blocked'], limit: 50 })
             .map((t) => t.title),
+          extraInstructions: settings.planner.instructions ?? null,
           ask: settings.planner.isOff ? null : this.#ask(request, project),
           signal,
         });

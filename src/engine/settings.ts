@@ -11,7 +11,12 @@ export type Settings = {
   readonly defaultRole: string;
   readonly backends: Readonly<Record<string, { readonly maxSessions: number; readonly model: string | null }>>;
   readonly roles: Readonly<Record<string, RoleSettings>>;
-  readonly planner: PlannerSettings & { readonly maxTasks: number; readonly timeout: number };
+  readonly planner: PlannerSettings & {
+    readonly maxTasks: number;
+    readonly timeout: number;
+    /** The words of `promptFile`, added to the planner's own. */
+    readonly instructions?: string | null;
+  };
   readonly policy: { readonly default: 'allow' | 'deny' | 'ask'; readonly rules: readonly PlacedRule[] };
   readonly limits: {
     readonly maxParallel: number;
