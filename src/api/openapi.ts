@@ -155,21 +155,22 @@ const inputSchema = (input: z.ZodType): ObjectSchema =>
   z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' }) as ObjectSchema;
 
 /** A fact by its kinds: the contract's own schema checks it in code, which no JSON Schema can show. */
-const FactByKind = z.union(
-  FACT_KINDS.map((kind) =>
-    FactSubject.extend({
-      seq: z.number().int().positive(),
-      at: z.number(),
-      actor: z.string(),
-      kind: z.literal(kind),
-      data: FACTS[kind],
-    }),
-  ),
-);
+const factByKind = () =>
+  z.union(
+    FACT_KINDS.map((kind) =>
+      FactSubject.extend({
+        seq: z.number().int().positive(),
+        at: z.number(),
+        actor: z.string(),
+        kind: z.literal(kind),
+        data: FACTS[kind],
+      }),
+    ),
+  );
 
 function outputSchemas() {
   const registry = z.registry<{ id: string }>();
-  registry.add(FactByKind, { id: 'Fact' });
+  registry.add(factByKind(), { id: 'Fact' });
   for (const [id, schema] of Object.entries(NAMED)) registry.add(schema, { id });
   const nameOf = (output: z.ZodType, operation: string): string => registry.get(output)?.id ?? `${operation}.output`;
   for (const [name, { output }] of Object.entries(OPERATIONS)) {
