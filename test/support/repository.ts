@@ -20,9 +20,11 @@ export type TestRepository = AsyncDisposable & {
   readonly commit: (message: string, directory?: string) => Promise<string>;
 };
 
-/** With one commit on `main`, unless it is to have none. */
-export async function makeRepository(options: { readonly hasCommit?: boolean } = {}): Promise<TestRepository> {
-  const parent = await realpath(await mkdtemp(join(tmpdir(), 'gantry-repository-')));
+/** With one commit on `main`, unless it is to have none; `below` a directory, or in one for temporary files. */
+export async function makeRepository(
+  options: { readonly hasCommit?: boolean; readonly below?: string } = {},
+): Promise<TestRepository> {
+  const parent = await realpath(await mkdtemp(join(options.below ?? tmpdir(), 'gantry-repository-')));
   const root = join(parent, 'project');
   const home = join(parent, 'home');
   await mkdir(root);

@@ -1,0 +1,129 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { isAttemptLive } from '../../src/contract/attempt.ts';
+import type { Fact } from '../../src/contract/fact.ts';
+import { lineOf } from './journal-watch.ts';
+import { hashOfTree, leftovers } from './leftovers.ts';
+import { AGENT_KINDS, type AgentKind } from './scripted-agent.ts';
+import { type Project, World, type WorldConfig } from './world.ts';
+
+export type ScenarioOptions = {
+  readonly config?: WorldConfig;
+  /** How many sessions really died: every further one that is called lost is a false death. */
+  readonly deaths?: number;
+  /** Errors that the daemon's log must hold; any other is a failure. */
+  readonly errors?: readonly RegExp[];
+  /** Backends that this cannot be asked of, with the reason. */
+  readonly not?: Readonly<Record<string, string>>;
+};
+
+/** Registers a test of one scenario for every backend: a world of its own, its daemon up, and the common check at the end. */
+export function scenario(name: string, options: ScenarioOptions, body: (world: World) => Promise<void>): void {
+  for (const kind of AGENT_KINDS) {
+    if (options.not?.[kind.name] !== undefined) continue;
+    it(`${name} (${kind.name})`, () => play(kind, options, body));
+  }
+}
+
+async function play(kind: AgentKind, options: ScenarioOptions, body: (world: World) => Promise<void>): Promise<void> {
+  await using world = await World.make(kind, options.config);
+  const before = await settingsOf(world);
+  await world.up();
+  await body(world);
+  await commonCheck(world, before, options);
+}
+
+/** What is not Gantry's, and must be byte-identical afterwards. */
+type Settings = { readonly user: string; readonly projects: ReadonlyMap<Project, string> };
+
+export async function settingsOf(world: World): Promise<Settings> {
+  const projects = await Promise.all(world.projects.map(async (p) => [p, await projectSettings(p)] as const));
+  return { user: await hashOfTree(world.userHome), projects: new Map(projects) };
+}
+
+/** Configuration, hooks and what is checked out. */
+async function projectSettings({ root, git }: Project): Promise<string> {
+  const trees = await Promise.all(['hooks', 'info'].map((name) => hashOfTree(join(root, '.git', name))));
+  const files = await Promise.all(['config', 'HEAD'].map((name) => readFile(join(root, '.git', name), 'utf8')));
+  const state = [
+    await git(['rev-parse', '--verify', '--quiet', 'HEAD']).catch(() => ''),
+    await git(['status', '--porcelain']),
+  ];
+  return [...trees, ...files, ...state].join('\n');
+}
+
+/** What must hold at the end of every scenario; the daemon is stopped for it. */
+export async function commonCheck(world: World, before: Settings, options: ScenarioOptions = {}): Promise<void> {
+  const { facts, view } = world.journal;
+  const down = await world.down();
+  expect(down, 'gantry down').toMatchObject({ code: 0 });
+  expect((await leftovers(world.root)) ?? [], 'processes and ports that are left').toEqual([]);
+
+  const after = await settingsOf(world);
+  expect(after.user === before.user, 'the user’s own files are as they were').toBe(true);
+  for (const [project, settings] of before.projects) expect(after.projects.get(project), project.root).toBe(settings);
+  expect(await readdir(join(world.root, 'tmp')), 'temporary files').toEqual([]);
+  const known = new Set(['home', 'user', 'tmp', 'projects', 'control', 'agent.log', 'bin', 'scratch']);
+  expect(
+    (await readdir(world.root)).filter((name) => !known.has(name)),
+    'files outside of every directory',
+  ).toEqual([]);
+
+  expect(facts.filter((fact) => isCauseDue(fact) && !hasCause(fact)).map(lineOf), 'facts without a cause').toEqual([]);
+  expect(doubleAttempts(facts), 'tasks with two live attempts').toEqual([]);
+  const lost = facts.filter(
+    (fact) => fact.kind === 'session.changed' && fact.data.from !== 'lost' && fact.data.to === 'lost',
+  );
+  expect(lost.length, `deaths: ${lost.map(lineOf).join('; ')}`).toBeLessThanOrEqual(options.deaths ?? 0);
+  const saved = [...view.attempts.values()]
+    .filter(({ state }) => state === 'done')
+    .map(({ workspace }) => `${workspace}/`);
+  const unsaved = facts.flatMap(({ kind, data }) =>
+    kind === 'file.changed' && !saved.some((w) => data.path.startsWith(w)) ? [data.path] : [],
+  );
+  expect(
+    unsaved.filter((path) => !existsSync(path)),
+    'unsaved work that is gone',
+  ).toEqual([]);
+  const log = await world.log();
+  expect(log, 'secrets in the log').not.toMatch(/gty_\w{8}/);
+  const errors = log
+    .split('\n')
+    .filter(
+      (line) =>
+        (line.startsWith('{"level":50') || line.startsWith('{"level":60')) &&
+        !options.errors?.some((known) => known.test(line)),
+    );
+  expect(errors, 'errors in the log').toEqual([]);
+}
+
+const ENDINGS: Readonly<Record<string, readonly string[]>> = {
+  'request.changed': ['failed', 'cancelled', 'paused'],
+  'task.changed': ['deferred', 'waiting', 'failed', 'cancelled'],
+  'attempt.changed': ['failed', 'cancelled', 'superseded', 'lost'],
+  'session.changed': ['paused', 'stopped', 'failed', 'lost'],
+  'approval.changed': ['denied', 'expired', 'withdrawn'],
+  'message.changed': ['expired', 'refused'],
+};
+
+const isCauseDue = ({ kind, data }: Fact): boolean =>
+  'row' in data && data.from !== data.to && (ENDINGS[kind]?.includes(data.to) ?? false);
+
+const hasCause = ({ data }: Fact): boolean => 'row' in data && (data.cause ?? '').trim() !== '';
+
+function doubleAttempts(facts: readonly Fact[]): string[] {
+  const live = new Map<string, string>();
+  const double: string[] = [];
+  for (const fact of facts) {
+    if (fact.kind !== 'attempt.changed') continue;
+    const { row } = fact.data;
+    const other = live.get(row.taskId);
+    if (!isAttemptLive(row.state)) {
+      if (other === row.id) live.delete(row.taskId);
+    } else if (other === undefined || other === row.id) live.set(row.taskId, row.id);
+    else double.push(lineOf(fact));
+  }
+  return double;
+}
