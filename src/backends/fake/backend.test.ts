@@ -174,6 +174,7 @@ describe('an agent that ends by itself', () => {
     await first.session.prompt(prompt, 'next-turn');
     const before = await first.events.first('asked');
     for (const { record } of book.all()) if (record) process.kill(record.pid, 'SIGKILL');
+    expect(await first.session.answer(before.nativeId, { type: 'deny', reason: 'too late' })).toBe('gone');
     await first.ended();
     await using second = await open(backend, { from: { type: 'resume', nativeId: first.session.nativeId } });
     await second.session.prompt(prompt, 'next-turn');

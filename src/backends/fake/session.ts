@@ -66,10 +66,10 @@ export class FakeSession implements BackendSession {
     this.#onEnd = options.onEnd;
   }
 
-  prompt(prompt: Prompt, mode: MessageMode): Promise<PromptReceipt> {
+  async prompt(prompt: Prompt, mode: MessageMode): Promise<PromptReceipt> {
     if (mode === 'interrupt') this.#need('interrupt');
     const known = this.#line.find((waiting) => waiting.prompt.id === prompt.id);
-    if (known) return known.receipt.promise;
+    if (known) return await known.receipt.promise;
     const waiting = { prompt, mode, receipt: deferred<PromptReceipt>() };
     if (this.events.isEnded) waiting.receipt.resolve(refused(this.#endFailure()));
     else if ((mode === 'steer' && this.#capabilities.steer) || this.#running.has(prompt.id)) void this.#send(waiting);
@@ -80,7 +80,7 @@ export class FakeSession implements BackendSession {
       this.interrupt().catch((error: unknown) => this.#notice(toAppError(error).message));
     }
     this.#pump();
-    return waiting.receipt.promise;
+    return await waiting.receipt.promise;
   }
 
   async interrupt(): Promise<void> {
@@ -94,8 +94,14 @@ export class FakeSession implements BackendSession {
     const isFit = decision.type === 'deny' || (decision.type === 'answer') === (kind === 'question');
     if (!isFit) throw new AppError('bad_request', `a ${kind} cannot be answered with "${decision.type}"`);
     this.#asks.delete(nativeId);
-    const { result } = await this.#connection.request({ type: 'answer', nativeId, decision });
-    return result === 'taken' ? 'taken' : 'gone';
+    try {
+      const { result } = await this.#connection.request({ type: 'answer', nativeId, decision });
+      return result === 'taken' ? 'taken' : 'gone';
+    } catch (error) {
+      // Its question has gone with the program.
+      if (error instanceof AppError && error.code === 'backend_failed') return 'gone';
+      throw error;
+    }
   }
 
   async transcript(): Promise<readonly TranscriptItem[]> {
