@@ -8,7 +8,7 @@ import { AppError } from '../contract/errors.ts';
 import { userConfigFile } from '../daemon/config.ts';
 import type { Environment } from '../daemon/environment.ts';
 import { writePrivateFile } from '../daemon/private-file.ts';
-import { ensureDaemon, stopDaemon } from '../daemon/spawn-daemon.ts';
+import { endDaemon, ensureDaemon } from '../daemon/spawn-daemon.ts';
 import { loadDemoScript } from '../models/scripted/script.ts';
 import { startScriptedModel } from '../models/scripted/server.ts';
 import { DemoProject, installedAgent } from './demo-project.ts';
@@ -40,7 +40,7 @@ export async function openDemo(scope: Scope, environment: Environment, isKept: b
   const model = scope.use(await startScriptedModel({ script: await loadDemoScript() }));
   const home = join(directory, 'home');
   writePrivateFile(userConfigFile(home), `${JSON.stringify(demoConfig(model.url, agent.opencode), null, 2)}\n`);
-  scope.defer(() => stopDaemon(home, { graceMs: STOP_GRACE_MS }));
+  scope.defer(() => endDaemon(home, { graceMs: STOP_GRACE_MS }));
   const { url, token } = await ensureDaemon({
     home,
     environment: { ...withoutSettings(environment), PATH: path },
