@@ -131,8 +131,6 @@ export class FactWriter {
   }
 
   #fill(subject: FactSubject, sql: string, id: string): FactSubject {
-    const parents = this.#connection.get(sql, id) as Partial<FactSubject> | undefined;
-    const known = Object.entries(subject).filter(([, value]) => value !== null);
-    return { ...subject, ...parents, ...Object.fromEntries(known) };
+    return { ...subject, ...(this.#connection.get(sql, id) as Partial<FactSubject> | undefined) };
   }
 }

@@ -38,11 +38,9 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       (tx) =>
         void tx.approvals.insert(sampleApproval({ id: `apr_00000000${i}` }), GANTRY),
   ),
-  fc
-    .tuple(n, fc.constantFrom(...TaskState.options), fc.constantFrom(...TaskState.options), cause)
-    .map(([i, from, to, why]): Change => {
-      return (tx) => void tx.tasks.move(`tsk_00000000${i}`, ['ready', from], to, {}, { ...GANTRY, cause: why });
-    }),
+  fc.tuple(n, fc.constantFrom(...TaskState.options), cause).map(([i, to, why]): Change => {
+    return (tx) => void tx.tasks.move(`tsk_00000000${i}`, TaskState.options, to, {}, { ...GANTRY, cause: why });
+  }),
   fc.tuple(n, fc.constantFrom(...AttemptState.options)).map(([i, to]): Change => {
     return (tx) => void tx.attempts.move(`att_00000000${i}`, AttemptState.options, to, { resumes: i }, GANTRY);
   }),
@@ -62,16 +60,28 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   ),
 );
 
+/** Rows to change, so that most changes happen. */
+const begin: Change = (tx) => {
+  for (let i = 1; i <= 3; i += 1) {
+    tx.tasks.insert(sampleTask(i), GANTRY);
+    tx.attempts.insert(sampleAttempt(i, { state: 'starting' }), GANTRY);
+    tx.sessions.insert(sampleSession(i), GANTRY);
+    tx.approvals.insert(sampleApproval({ id: `apr_00000000${i}` }), GANTRY);
+  }
+};
+
 const EXPECTED = new Set(['illegal_move', 'not_found', 'conflict']);
 
-/** Several changes in one commit; if one is refused, none of them happens. */
-function apply(store: Store, changes: readonly Change[]): void {
+/** Several changes in one commit; if one is refused, none of them happens. Says whether they did. */
+function apply(store: Store, changes: readonly Change[]): boolean {
   try {
     store.commit((tx) => {
       for (const one of changes) one(tx);
     });
+    return true;
   } catch (error) {
     if (!(error instanceof AppError && EXPECTED.has(error.code))) throw error;
+    return false;
   }
 }
 
@@ -86,13 +96,18 @@ function folded(store: Store, limit: number): View {
 }
 
 it('the journal folds to the tables, whatever was committed or refused', async () => {
-  const commits = fc.array(fc.array(change, { minLength: 1, maxLength: 3 }), { maxLength: 40 });
+  const commits = fc.array(fc.array(change, { minLength: 1, maxLength: 2 }), {
+    minLength: 30,
+    maxLength: 40,
+  });
+  const seen = { committed: 0, refused: 0 };
   await fc.assert(
     fc.asyncProperty(commits, fc.integer({ min: 1, max: 50 }), async (all, limit) => {
       await using home = await temporaryStore();
       const { store } = home;
       seed(store);
-      for (const changes of all) apply(store, changes);
+      store.commit(begin);
+      for (const changes of all) seen[apply(store, changes) ? 'committed' : 'refused'] += 1;
       const view = folded(store, limit);
       for (const name of Object.keys(ENTITIES) as EntityName[]) {
         const rows = store.read[name].list().map((row) => [row.id, row] as const);
@@ -101,4 +116,7 @@ it('the journal folds to the tables, whatever was committed or refused', async (
     }),
     { numRuns: 60 },
   );
+  // Measured: about 600 and 1,450. A test of nothing but refusals would prove nothing.
+  expect(seen.committed).toBeGreaterThan(200);
+  expect(seen.refused).toBeGreaterThan(200);
 });

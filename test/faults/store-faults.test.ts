@@ -155,6 +155,20 @@ describe("another program's lock", () => {
   });
 });
 
+it('a commit holds the database from its beginning, before it writes', async () => {
+  await using home = await temporaryStore({ onOpen: (exec) => exec('PRAGMA busy_timeout = 50') });
+  const { store: a } = home;
+  await using b = home.reopen();
+  const code = a.commit((tx) => {
+    tx.projects.list();
+    const refused = codeOf(() => b.commit((other) => other.nextFence()));
+    tx.nextFence();
+    return refused;
+  });
+  expect(code).toBe('store_locked');
+  expect(b.commit((tx) => tx.nextFence())).toBe(2);
+});
+
 it('two stores on one home take turns: no number is given twice, and each sees what the other wrote', async () => {
   await using home = await temporaryStore();
   const { store: a } = home;
