@@ -15,7 +15,12 @@ const given = process.argv.slice(2);
 const command = given.every((argument) => argument.startsWith('-')) ? 'demo' : 'run';
 const child = spawn(node, [join(root, 'src', 'cli', 'main.ts'), command, ...given], {
   stdio: 'inherit',
-  env: { ...process.env, PATH: searchPath(process.env.PATH ?? '') },
+  // Compiled sources are kept: the second start is twice as fast.
+  env: {
+    NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled'),
+    ...process.env,
+    PATH: searchPath(process.env.PATH ?? ''),
+  },
 });
 // A terminal sends Ctrl-C to the whole group: the child has it already, and decides.
 process.on('SIGINT', () => undefined);

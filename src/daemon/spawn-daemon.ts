@@ -28,6 +28,8 @@ const READY_LIMIT_MS = 30_000;
 const POLL_MS = 50;
 const ANSWER_LIMIT_MS = 5_000;
 const LAST_LINES = 15;
+/** Saves 15 MB of an idle daemon's memory (Node 24: its default is 16 MB in three parts) at no cost that was measured. */
+const YOUNG_SPACE = '--max-semi-space-size=2';
 const MAX_LOG_BYTES = 5_000_000;
 const KEPT_LOGS = 3;
 
@@ -77,7 +79,7 @@ async function start({ home, environment, port }: Parameters<typeof ensureDaemon
   const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './main.ts' : './main.js', import.meta.url));
   const flags = port === undefined ? [] : ['--port', String(port)];
   return await startProcess({
-    command: [process.execPath, main, '--home', home, ...flags],
+    command: [process.execPath, YOUNG_SPACE, main, '--home', home, ...flags],
     cwd: home,
     env: daemonEnvironment(environment, home),
     marker: `gantry-daemon:${home}`,
