@@ -214,9 +214,6 @@ const VARIABLES: Readonly<
   GANTRY_PLANNER_PROMPT_FILE: { path: ['planner', 'promptFile'], read: absolute, form: 'an absolute path' },
 };
 
-/** The names of the variables that are settings. */
-export const SETTING_VARIABLES: readonly string[] = Object.keys(VARIABLES);
-
 function environmentLeaves(environment: Environment): Leaf[] {
   return Object.entries(VARIABLES).flatMap(([name, { path, read, form }]) => {
     const given = variable(environment, name);
