@@ -30,7 +30,7 @@ export function systemPrompt(input: PromptInput): string {
 - title (text, optional): at most 80 characters.
 - description (text, required): an imperative sentence, and all that the agent must know. It sees neither this plan nor the other tasks.
 - files (list of texts, required): the paths, relative to the project, that the task is expected to change. Tasks that share a path do not run at the same time. May be empty.
-- success_criteria (list, required): what can be checked when the task is done. Each is an object of text (what must hold) and, where one can be run, command (a shell command that exits 0 if and only if it holds, in the project's directory); or just the text.
+- success_criteria (list, required): what can be checked when the task is done. Each is an object of text (what must hold) and, where one can be run, command (a shell command that exits 0 if and only if it holds, in the project's directory: best its own tests, else a plain command such as grep -q or test -f); or just the text.
 - budget (text, required): small, medium or large.
 - dependencies (list of texts, required): the task_id of each task whose result this one needs. No cycles. May be empty.
 - role (text, optional): one of the roles given.`,

@@ -117,6 +117,12 @@ describe('the rules of the configuration', () => {
     ).toBe('deny');
   });
 
+  test("that deny also see the program's own patterns, which allow nothing", () => {
+    const asked = { ...command('make all'), patterns: ['ls', 'git push x'] };
+    expect(judged(asked, anything).action).toBe('deny');
+    expect(judged({ ...asked, patterns: ['ls'] }).action).toBe('ask');
+  });
+
   test('must allow every command of a line', () => {
     const some = policy(rules('user', allow('docker *')));
     expect(judged('docker ps && ls', some).action).toBe('allow');
@@ -199,6 +205,17 @@ describe('grants', () => {
     expect(granted(call('external_directory', '/etc/*'), grant('external_directory', ['/etc/*'])).action).toBe('allow');
     expect(granted(call('webfetch', 'docker ps'), docker).action).toBe('ask');
     expect(granted(call('doom_loop'), grant('doom_loop', [])).action).toBe('allow');
+  });
+
+  test('know their paths below the working directory', () => {
+    const more = {
+      directory: '/w/task',
+      grants: [grant('bash', ['make -C /w/task/a']), grant('edit', ['/w/task/.env'])],
+    };
+    expect(judged('make -C a', NOTHING, more).action).toBe('allow');
+    expect(judged('make -C /w/task/a', NOTHING, more).action).toBe('allow');
+    expect(judged(call('edit', '.env'), NOTHING, more).action).toBe('allow');
+    expect(judged('make -C b', NOTHING, more).action).toBe('ask');
   });
 
   test('end at their time or when they are revoked', () => {

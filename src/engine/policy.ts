@@ -38,9 +38,12 @@ export function decide(
   grants: readonly Grant[],
   now: number,
 ): PolicyVerdict {
-  const { call } = input;
-  const judge = new Judge(input, policy, grantedTexts(call.tool, grants, now));
-  return worst(subjectsOf(call, input.directory ?? null).map((subject) => judge.judge(subject)));
+  const { call, directory = null } = input;
+  const judge = new Judge(input, policy, grantedTexts(call.tool, grants, { directory, now }));
+  // The program's own patterns of a command may only forbid: what it runs is read from the command.
+  const named = call.command === null ? [] : subjectsOf({ ...call, command: null }, directory);
+  const denial = named.map((subject) => judge.denial(subject)).find((verdict) => verdict !== null);
+  return denial ?? worst(subjectsOf(call, directory).map((subject) => judge.judge(subject)));
 }
 
 /**
@@ -94,16 +97,20 @@ function subjectOf(tool: string, pattern: string, directory: string | null): Sub
 }
 
 /** Texts that a person's standing yes covers: exactly what was shown, never what it might match. */
-function grantedTexts(tool: string, grants: readonly Grant[], now: number): ReadonlyMap<string, Grant> {
-  const valid = grants.filter(
-    (g) => g.state === 'active' && g.tool === tool && (g.expiresAt === null || g.expiresAt > now),
-  );
+function grantedTexts(
+  tool: string,
+  grants: readonly Grant[],
+  at: { readonly directory: string | null; readonly now: number },
+): ReadonlyMap<string, Grant> {
+  const isValid = ({ state, expiresAt }: Grant): boolean =>
+    state === 'active' && (expiresAt === null || expiresAt > at.now);
   return new Map(
-    valid.flatMap((grant) => {
-      const texts = grant.patterns.length > 0 ? grant.patterns : [''];
-      const read = tool === 'bash' ? texts.flatMap((text) => commandPatterns(text)) : [];
-      return [...texts, ...read].map((text) => [text, grant] as const);
-    }),
+    grants
+      .filter((grant) => grant.tool === tool && isValid(grant))
+      .flatMap((grant) => {
+        const shown = subjectsOf({ tool, patterns: grant.patterns, command: null, diff: null }, at.directory);
+        return shown.flatMap(({ texts }) => texts.slice(0, 1)).map((text) => [text, grant] as const);
+      }),
   );
 }
 
@@ -128,11 +135,14 @@ class Judge {
     this.#rules = [...policy.rules.toSorted((a, b) => order(b) - order(a)), ...BUILT_IN];
   }
 
-  judge(subject: Subject): PolicyVerdict {
+  denial(subject: Subject): PolicyVerdict | null {
     const denied = this.#rules.find(({ rule }) => rule.action === 'deny' && this.#holds(rule, subject));
-    if (denied) return verdictOf(denied);
-    const change = this.#changes(subject);
-    if (change) return change;
+    return denied ? verdictOf(denied) : null;
+  }
+
+  judge(subject: Subject): PolicyVerdict {
+    const denied = this.denial(subject) ?? this.#changes(subject);
+    if (denied) return denied;
     const grant = this.#granted.get(subject.texts[0] ?? '');
     if (grant) return { action: 'allow', rule: `grant ${grant.id} (${grant.scope})`, reason: null };
     const placed = this.#rules.find(({ rule }) => rule.action !== 'deny' && this.#holds(rule, subject));
