@@ -184,6 +184,7 @@ describe('the view', () => {
     approvals: [],
     grants: [],
     messages: [],
+    alerts: [],
   });
   const alert = (seq: number, key: string): StreamMessage => ({
     type: 'fact',

@@ -75,5 +75,6 @@ export function viewOf(snapshot: OutputOf<'view'>): View {
     approvals: byId(snapshot.approvals),
     grants: byId(snapshot.grants),
     messages: byId(snapshot.messages),
+    alerts: new Map(snapshot.alerts.map(({ key, text }) => [key, text])),
   };
 }

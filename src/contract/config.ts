@@ -82,7 +82,10 @@ export const Limits = z.strictObject({
   approvalTimeout: Duration.optional(),
   commandTimeout: Duration.optional(),
   retryBackoff: Duration.optional(),
+  /** A turn without a word for so long is reported as stuck, and goes on. */
   stuckAfter: Duration.optional(),
+  /** A program without any sign of life for so long, in a turn, is ended. */
+  hungAfter: Duration.optional(),
   requestUsd: z.number().positive().optional(),
   taskUsd: z.number().positive().optional(),
   maxWorkspacesPerProject: positive.optional(),
@@ -149,6 +152,7 @@ export const DEFAULTS = {
     commandTimeout: 300_000,
     retryBackoff: 2_000,
     stuckAfter: 1_800_000,
+    hungAfter: 180_000,
     maxWorkspacesPerProject: 30,
   },
   retention: { stream: 3_600_000, observation: 30 * 86_400_000, state: 365 * 86_400_000, maxBytes: 4_000_000_000 },

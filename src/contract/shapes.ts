@@ -90,6 +90,7 @@ export const ViewSnapshot = z.object({
   approvals: z.array(Approval),
   grants: z.array(Grant),
   messages: z.array(Message),
+  alerts: z.array(z.object({ key: z.string(), text: z.string() })),
 });
 export type ViewSnapshot = z.infer<typeof ViewSnapshot>;
 

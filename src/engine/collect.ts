@@ -1,4 +1,4 @@
-import { AppError } from '../contract/errors.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
 import type { Project } from '../contract/project.ts';
 import type { FileChange, Request, RequestResult } from '../contract/request.ts';
 import type { Task, TaskResult } from '../contract/task.ts';
@@ -12,6 +12,8 @@ import type { AttemptLedger } from './attempt-ledger.ts';
 import type { Parts } from './parts.ts';
 import { subjectOf } from './subject.ts';
 import type { Saved, Workspaces } from './workspace.ts';
+
+const collectedKey = (id: Request['id']): string => `collected:${id}`;
 
 /** Brings verified work onto the request's one branch, in the order of the dependencies; no checkout is touched. */
 export class Collector {
@@ -27,7 +29,19 @@ export class Collector {
 
   /** Where the next attempt starts from: what is collected so far holds all that it depends on. */
   async head(project: Project, request: Request): Promise<string> {
-    return (await commitOf(this.#git, project.path, `refs/heads/${request.branch}`)) ?? request.baseCommit;
+    return (await this.#tip(project, request)) ?? request.baseCommit;
+  }
+
+  /**
+   * The request's branch; null while nothing was collected.
+   * @throws AppError `git_failed` if it is gone with what was collected: going on from the base would lose that silently
+   */
+  async #tip(project: Project, { id, branch }: Request): Promise<string | null> {
+    const tip = await commitOf(this.#git, project.path, `refs/heads/${branch}`);
+    const collected = this.#parts.store.read.meta.get(collectedKey(id));
+    if (tip !== null || collected === null) return tip;
+    const remedy = `git -C ${project.path} branch ${branch} ${collected}`;
+    throw new AppError('git_failed', `the branch ${branch} with the collected work is gone; bring it back: ${remedy}`);
   }
 
   /**
@@ -42,10 +56,7 @@ export class Collector {
     const { task, attempt } = ledger;
     const request = this.#parts.store.read.requests.need(task.requestId);
     const { commit, changes } = claim;
-    const merged =
-      changes.length > 0
-        ? await this.#merge(project, request, task, commit, attempt.agent)
-        : await this.head(project, request);
+    const merged = changes.length > 0 ? await this.#merge(project, request, task, commit, attempt.agent) : null;
     const now = this.#parts.clock.now();
     ledger.change('done', (tx, current, held) => {
       const subject = subjectOf(current, held);
@@ -59,7 +70,10 @@ export class Collector {
       };
       tx.attempts.move(held.id, held.state, 'done', { commit, endedAt: now }, meta);
       tx.tasks.move(current.id, current.state, 'done', { result, cause: null, failure: null, endedAt: now }, meta);
-      if (changes.length > 0) tx.record('collected', { commit: merged, branch: request.branch }, subject, 'gantry');
+      if (merged !== null) {
+        tx.record('collected', { commit: merged, branch: request.branch }, subject, 'gantry');
+        tx.meta.set(collectedKey(request.id), merged);
+      }
       closeAlert(tx, `task:${current.id}`, 'done', subject);
     });
     await this.#release(project, ledger, request);
@@ -110,7 +124,7 @@ export class Collector {
 
   /** What a request came to: the branch's content against its base, and each task's own words. */
   async result(project: Project, request: Request, tasks: readonly Task[]): Promise<RequestResult> {
-    const commit = await commitOf(this.#git, project.path, `refs/heads/${request.branch}`);
+    const commit = await this.#tip(project, request);
     const summary = tasks.map((t) => `${t.label} ${t.title}: ${t.result?.summary || t.cause || t.state}`).join('\n');
     const files: readonly FileChange[] =
       commit === null ? [] : await changedFiles(this.#git, project.path, request.baseCommit, commit);
@@ -123,7 +137,7 @@ export class Collector {
   }
 
   async diff(project: Project, request: Request, maxBytes: number): Promise<{ diff: string; isTruncated: boolean }> {
-    const commit = await commitOf(this.#git, project.path, `refs/heads/${request.branch}`);
+    const commit = await this.#tip(project, request);
     if (commit === null) return { diff: '', isTruncated: false };
     const { text, isTruncated } = await diff(this.#git, project.path, request.baseCommit, commit, maxBytes);
     return { diff: text, isTruncated };

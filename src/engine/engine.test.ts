@@ -128,6 +128,27 @@ describe('an attempt', () => {
     expect(alerts.map((f) => f.kind)).toEqual(['alert.opened', 'alert.closed']);
   });
 
+  it('is not ended for being slow: its silence is reported once, and taken back when it speaks', async () => {
+    const fake = { config: { heartbeatMs: 50 } };
+    await using test = await bench({ fake, limits: { stuckAfter: 200, hungAfter: 20_000 } });
+    const { id } = await submit(test, test.repo.root, single([{ hold: 'speak' }, write('a.txt')]), one);
+    await test.until('the report', () => test.engine.queries.alerts().find((a) => a.key.startsWith('stuck:')));
+    await test.release('speak');
+    expect((await over(test, id)).state).toBe('done');
+    expect(taskOf(test, id).attempts).toBe(1);
+    expect(test.engine.queries.alerts()).toEqual([]);
+  });
+
+  it('is taken over when its program stops answering, with the evidence', async () => {
+    const fake = { config: { heartbeatMs: 50 } };
+    await using test = await bench({ fake, limits: { hungAfter: 1_000 } });
+    const steps = [write('a.txt'), { once: 'freeze', kill: 'SIGSTOP' }, write('b.txt')];
+    const request = await over(test, (await submit(test, test.repo.root, single(steps), one)).id);
+    expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a.txt', 'b.txt']);
+    const [first] = test.store.read.attempts.list({ requestId: request.id });
+    expect(first?.failure?.message).toMatch(/no sign of life for 1 s/);
+  });
+
   it('waits for a person at the cap, and a retry of the person succeeds', async () => {
     await using test = await bench({ limits: { maxAttempts: 2 } });
     const steps = [

@@ -50,6 +50,7 @@ export class Queries {
       approvals,
       grants: read.grants.list({ state: 'active' }),
       messages: read.messages.list({ order: 'desc', limit: 200 }),
+      alerts: this.alerts(),
     };
   }
 

@@ -12,9 +12,11 @@ import type { FactSubject } from '../contract/fact.ts';
 import type { PromptId } from '../contract/ids.ts';
 import type { MessageMode } from '../contract/message.ts';
 import { type Activity, isSessionOver, type Session } from '../contract/session.ts';
+import { closeAlert, openAlert } from './alerts.ts';
 import type { Approvals } from './approvals.ts';
 import type { Parts } from './parts.ts';
 import { LogWriter } from './session-log.ts';
+import { SessionWatch, type WatchLimits } from './session-watch.ts';
 
 export type TurnEnd = Extract<BackendEvent, { type: 'turn-ended' }>;
 /** What a wait for a turn's end can see. */
@@ -36,7 +38,9 @@ export class LiveSession {
   readonly id: Session['id'];
   readonly nativeId: string;
   readonly origin: BackendSession['origin'];
+  readonly #watch: SessionWatch;
   #end: EndReason | null = null;
+  #lastActivity: Activity | null = null;
   /** Resolves when the last event is in the ledger. */
   readonly ended: Promise<void>;
 
@@ -46,6 +50,7 @@ export class LiveSession {
     session: BackendSession,
     row: Session,
     subject: Partial<FactSubject>,
+    limits: WatchLimits,
   ) {
     this.#parts = parts;
     this.#approvals = approvals;
@@ -55,6 +60,11 @@ export class LiveSession {
     this.origin = session.origin;
     this.#subject = { ...subject, sessionId: row.id };
     this.#log = new LogWriter(parts, this.#subject, row.agent === null ? 'gantry' : `agent:${row.agent}`);
+    this.#watch = new SessionWatch(parts.clock, limits, {
+      onStuck: (ms) => this.#stuck(ms),
+      onUnstuck: () => this.#unstuck(),
+      onHung: (ms) => this.#hung(ms),
+    });
     this.ended = this.#pump();
   }
 
@@ -75,7 +85,7 @@ export class LiveSession {
     try {
       opened = await backend.open({ ...spec, sessionId: row.id });
     } catch (error) {
-      failRow(parts, row.id, error instanceof Error ? error.message : String(error));
+      failRow(parts, row, error instanceof Error ? error.message : String(error));
       throw error;
     }
     parts.store.commit((tx) =>
@@ -91,7 +101,8 @@ export class LiveSession {
         },
       ),
     );
-    const live = new LiveSession(parts, approvals, opened, row, subject);
+    const { limits } = parts.settingsFor(spec.project.path);
+    const live = new LiveSession(parts, approvals, opened, row, subject, limits);
     approvals.attach(live);
     return live;
   }
@@ -106,6 +117,7 @@ export class LiveSession {
 
   prompt(prompt: StoredPrompt, mode: MessageMode): Promise<PromptReceipt> {
     this.#turn(prompt.id);
+    this.#watch.turnBegan();
     return this.#backend.prompt({ id: prompt.id, text: prompt.text, native: prompt.native }, mode);
   }
 
@@ -173,6 +185,8 @@ export class LiveSession {
   }
 
   async #take(event: Exclude<BackendEvent, { type: 'ended' }>): Promise<void> {
+    if (event.type === 'heartbeat') return this.#watch.heartbeat();
+    this.#watch.word();
     if (event.type === 'asked') {
       // Not waited for: the answer may need the events that follow.
       this.#approvals.asked(this, event).catch((error: unknown) => {
@@ -182,6 +196,7 @@ export class LiveSession {
       this.#approvals.withdrawn(this.id, event.nativeId, event.cause);
     } else if (event.type === 'turn-ended') {
       this.#log.commit(event);
+      this.#watch.turnEnded();
       this.#turn(event.promptId).resolve({ type: 'turn', turn: event });
       this.#activity('idle');
       return;
@@ -193,7 +208,8 @@ export class LiveSession {
 
   /** Written only when it changes: an observation a turn, not a row per event. */
   #activity(to: Activity | null): void {
-    if (to === null) return;
+    if (to === null || to === this.#lastActivity) return;
+    this.#lastActivity = to;
     const row = this.#parts.store.read.sessions.need(this.id);
     if (row.activity === to || isSessionOver(row.state)) return;
     this.#parts.store.commit((tx) =>
@@ -205,7 +221,31 @@ export class LiveSession {
     );
   }
 
+  #stuck(silentMs: number): void {
+    const text = `${this.#name}: no word for ${Math.round(silentMs / 60_000)} min, though its program lives`;
+    // Whoever waits for a person is not stuck: the approval has its own deadline.
+    if (this.#parts.store.read.sessions.need(this.id).activity.startsWith('waiting')) return;
+    this.#activity('stuck');
+    this.#parts.store.commit((tx) => openAlert(tx, `stuck:${this.id}`, text, this.#subject));
+  }
+
+  #unstuck(): void {
+    this.#parts.store.commit((tx) => closeAlert(tx, `stuck:${this.id}`, 'it spoke again', this.#subject));
+  }
+
+  get #name(): string {
+    return this.#subject.agent ?? this.id;
+  }
+
+  #hung(silentMs: number): void {
+    const message = `its program has given no sign of life for ${Math.round(silentMs / 1_000)} s`;
+    const failure = { class: 'crash', message, resetAt: null } as const;
+    this.#over({ type: 'died', failure, exitCode: null, signal: null });
+  }
+
   #over(reason: EndReason): void {
+    if (this.#end !== null) return;
+    this.#watch.turnEnded();
     this.#log.release();
     this.#end = reason;
     this.#approvals.detach(this, reason);
@@ -239,15 +279,12 @@ function activityAfter(event: BackendEvent): Activity | null {
   }
 }
 
-function failRow(parts: Parts, id: Session['id'], message: string): void {
+/** A conversation that exists may be brought back by a later try; one that never came to be is over. */
+function failRow(parts: Parts, { id, nativeId }: Session, message: string): void {
   const failure = { class: 'start', message, resetAt: null } as const;
-  parts.store.commit((tx) =>
-    tx.sessions.move(
-      id,
-      'starting',
-      'failed',
-      { failure, cause: message, endedAt: parts.clock.now() },
-      { actor: 'gantry', cause: message },
-    ),
-  );
+  const meta = { actor: 'gantry', cause: message };
+  parts.store.commit((tx) => {
+    if (nativeId !== null) tx.sessions.move(id, 'starting', 'lost', { failure, cause: message }, meta);
+    else tx.sessions.move(id, 'starting', 'failed', { failure, cause: message, endedAt: parts.clock.now() }, meta);
+  });
 }

@@ -27,6 +27,7 @@ export type Settings = {
     readonly commandTimeout: number;
     readonly retryBackoff: number;
     readonly stuckAfter: number;
+    readonly hungAfter: number;
     readonly requestUsd: number | null;
     readonly taskUsd: number | null;
     readonly maxWorkspacesPerProject: number;
