@@ -25,6 +25,11 @@ for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) 
   mkdirSync(dirname(target), { recursive: true });
   cpSync(file, target);
 }
+// Types are published of the client and of what it speaks; nothing else can be imported from the package.
+for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+  const file = join(entry.parentPath, entry.name);
+  if (file.endsWith('.d.ts') && !/^(client|contract)[/\\]/.test(relative(dist, file))) rmSync(file);
+}
 cpSync(join(root, 'docs', 'config.schema.json'), join(dist, 'config.schema.json'));
 const bin = join(dist, 'cli', 'main.js');
 if (existsSync(bin)) chmodSync(bin, 0o755);
