@@ -11,7 +11,7 @@ import { isSessionOver, type Session } from '../contract/session.ts';
 import type { Transaction } from '../store/store.ts';
 import { grantFor } from './grants.ts';
 import type { Parts } from './parts.ts';
-import { decide } from './policy.ts';
+import { commandPatterns, decide } from './policy.ts';
 import type { Settings } from './settings.ts';
 
 /** Whose questions these are, and how an answer gets back. */
@@ -79,7 +79,8 @@ export class Approvals {
   }
 
   /** An agent asks. */
-  async asked(live: Asker, event: Asked): Promise<void> {
+  async asked(live: Asker, said: Asked): Promise<void> {
+    const event = { ...said, subject: inParts(said.subject) };
     const session = this.#parts.store.read.sessions.need(live.id);
     const again = this.#askedBefore(session, event);
     if (again) return this.#rebind(live, again, event.nativeId);
@@ -87,16 +88,19 @@ export class Approvals {
       await live.answer(event.nativeId, { type: 'deny', reason: 'Planning changes nothing: answer with the plan.' });
       return;
     }
-    const verdict = event.subject.type === 'permission' ? this.#judge(session, event.subject.call) : null;
-    if (verdict === null || verdict.action === 'ask') {
-      this.#open(session, event.subject, event.nativeId, event.isFromChild, verdict?.reason ?? null);
+    if (event.subject.type === 'question') {
+      this.#open(session, event.subject, event.nativeId, event.isFromChild, null);
       return;
     }
-    const call = event.subject.type === 'permission' ? event.subject.call : null;
-    this.#parts.store.commit((tx) => {
-      if (call)
-        tx.record('policy.decided', { call, verdict, approvalId: null }, live.subject, `policy:${verdict.rule}`);
-    });
+    const { call } = event.subject;
+    const verdict = this.#judge(session, call, this.#isReadOnly(session));
+    if (verdict.action === 'ask') {
+      this.#open(session, { type: 'permission', call }, event.nativeId, event.isFromChild, verdict.reason);
+      return;
+    }
+    this.#parts.store.commit((tx) =>
+      tx.record('policy.decided', { call, verdict, approvalId: null }, live.subject, `policy:${verdict.rule}`),
+    );
     const decision: Decision =
       verdict.action === 'allow'
         ? { type: 'allow', scope: 'once', expiresAt: null }
@@ -106,7 +110,8 @@ export class Approvals {
 
   /** Gantry's own question about a command it would run for a task: the policy's answer, or a person's. */
   async askOwn(session: Session, call: ToolCall, signal: AbortSignal): Promise<Decision> {
-    const verdict = this.#judge(session, call);
+    // A check of a reviewer's task is Gantry's own doing: the reviewer's limits are not meant.
+    const verdict = this.#judge(session, call, false);
     if (verdict.action === 'allow') return { type: 'allow', scope: 'once', expiresAt: null };
     if (verdict.action === 'deny')
       return { type: 'deny', reason: verdict.reason ?? `the policy denies it (${verdict.rule})` };
@@ -153,14 +158,24 @@ export class Approvals {
     return this.#settle(approval, STATE_OF[decision.type], decision, caller.actor, reasonOf(decision));
   }
 
-  #judge(session: Session, call: ToolCall): ReturnType<typeof decide> {
+  #isReadOnly(session: Session): boolean {
+    const { settings } = this.#context(session);
+    return settings.roles[this.#roleOf(session, settings)]?.isReadOnly ?? false;
+  }
+
+  #roleOf(session: Session, settings: Settings): string {
+    return session.agent?.split('/')[1] ?? settings.defaultRole;
+  }
+
+  #judge(session: Session, call: ToolCall, isReadOnly: boolean): ReturnType<typeof decide> {
     const { store, clock } = this.#parts;
     const { project, settings } = this.#context(session);
-    const role = session.agent?.split('/')[1] ?? settings.defaultRole;
+    const role = this.#roleOf(session, settings);
     const grants = store.read.grants
       .list({ state: 'active' })
       .filter((g) => (g.scope === 'session' ? g.sessionId === session.id : g.projectId === project?.id));
-    const input = { call, role, isReadOnly: settings.roles[role]?.isReadOnly ?? false, backend: session.backend };
+    const { backend, directory } = session;
+    const input = { call, role, isReadOnly, backend, directory };
     return decide(input, settings.policy, grants, clock.now());
   }
 
@@ -323,6 +338,12 @@ export class Approvals {
       },
     );
   }
+}
+
+/** A command in the parts that rules and grants are matched with, the same for every agent program. */
+function inParts(subject: ApprovalSubject): ApprovalSubject {
+  if (subject.type === 'question' || subject.call.command === null) return subject;
+  return { ...subject, call: { ...subject.call, patterns: [...commandPatterns(subject.call.command)] } };
 }
 
 const isSame = (a: ApprovalSubject, b: ApprovalSubject): boolean => JSON.stringify(a) === JSON.stringify(b);
