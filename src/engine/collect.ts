@@ -37,8 +37,9 @@ export class Collector {
    * @throws AppError `git_failed` if it is gone with what was collected: going on from the base would lose that silently
    */
   async #tip(project: Project, { id, branch }: Request): Promise<string | null> {
-    const tip = await commitOf(this.#git, project.path, `refs/heads/${branch}`);
+    // Read first: another task of the request may make the branch in between.
     const collected = this.#parts.store.read.meta.get(collectedKey(id));
+    const tip = await commitOf(this.#git, project.path, `refs/heads/${branch}`);
     if (tip !== null || collected === null) return tip;
     const remedy = `git -C ${project.path} branch ${branch} ${collected}`;
     throw new AppError('git_failed', `the branch ${branch} with the collected work is gone; bring it back: ${remedy}`);
@@ -84,7 +85,9 @@ export class Collector {
     const { branch, baseCommit } = request;
     const message = `Merge ${task.label}: ${task.title}\n\nGantry-Task: ${task.id}\n`;
     for (;;) {
-      const expected = await commitOf(this.#git, repoRoot, `refs/heads/${branch}`);
+      const expected = await this.#tip(project, request).catch((error: unknown) => {
+        throw new AttemptFailure({ class: 'conflict', message: toAppError(error).message, resetAt: null });
+      });
       if (expected === null) {
         await unlessOvertaken(createBranch(this.#git, repoRoot, branch, baseCommit));
         continue;

@@ -104,6 +104,8 @@ export class Dispatcher {
         if (this.#isStopped) return;
         const attemptId = await claimOrStop(this.#parts, this.#tools, taskId);
         if (attemptId) this.#start(attemptId);
+        // Left to a person or closed: what waited for it, and its request, may end by that.
+        else this.wake();
       }
       this.#wakeAt([nextTask, nextMail]);
     } catch (error) {
