@@ -164,11 +164,12 @@ export class Programs {
   }
 
   async #hello(
-    { limitMs, signal }: OpenSpec,
+    { limitMs: longest, signal }: OpenSpec,
     program: HostProcess,
     greeting: Promise<Hello>,
     reading: Promise<unknown>,
   ): Promise<Hello> {
+    const limitMs = Math.min(longest, this.#context.settings.startLimit ?? longest);
     const stop = deferred<never>();
     const onAbort = (): void => stop.reject(new AppError('cancelled', 'the start was cancelled'));
     const signals = AbortSignal.any([signal, this.#closed.signal]);
