@@ -6,13 +6,12 @@ import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import type { FactSubject } from '../contract/fact.ts';
 import type { ApprovalId, SessionId } from '../contract/ids.ts';
-import type { Project } from '../contract/project.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
 import type { Transaction } from '../store/store.ts';
+import { checkKind, inParts, isSame, reasonOf, STATE_OF } from './approval-answers.ts';
 import { grantFor } from './grants.ts';
+import { Judge } from './judge.ts';
 import type { Parts } from './parts.ts';
-import { commandPatterns, decide } from './policy.ts';
-import type { Settings } from './settings.ts';
 
 /** Whose questions these are, and how an answer gets back. */
 export type Asker = Pick<BackendSession, 'answer'> & {
@@ -22,16 +21,13 @@ export type Asker = Pick<BackendSession, 'answer'> & {
 };
 type Asked = Extract<BackendEvent, { type: 'asked' }>;
 
-const STATE_OF: Readonly<Record<Decision['type'], ApprovalState>> = {
-  allow: 'allowed',
-  deny: 'denied',
-  answer: 'answered',
-};
-
 /** The one inbox: the policy answers what it can; the rest waits for a person, at most until its deadline. */
 export class Approvals {
   readonly #parts: Parts;
+  readonly #judge: Judge;
   readonly #live = new Map<SessionId, Asker>();
+  /** What each live session asks by its own ids: equal questions of one conversation are different questions. */
+  readonly #asking = new WeakMap<Asker, Set<string>>();
   /** Gantry's own questions (may this check run?): who waits for them. */
   readonly #own = new Map<ApprovalId, Deferred<Decision>>();
   readonly #timers = new Map<ApprovalId, () => void>();
@@ -39,6 +35,7 @@ export class Approvals {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#judge = new Judge(parts);
   }
 
   /** Arms the deadlines of what was pending when an earlier daemon ended. */
@@ -82,7 +79,7 @@ export class Approvals {
   async asked(live: Asker, said: Asked): Promise<void> {
     const event = { ...said, subject: inParts(said.subject) };
     const session = this.#parts.store.read.sessions.need(live.id);
-    const again = this.#askedBefore(session, event);
+    const again = this.#askedBefore(live, event);
     if (again) return this.#rebind(live, again, event.nativeId);
     if (session.purpose === 'planner') {
       await live.answer(event.nativeId, { type: 'deny', reason: 'Planning changes nothing: answer with the plan.' });
@@ -93,7 +90,7 @@ export class Approvals {
       return;
     }
     const { call } = event.subject;
-    const verdict = this.#judge(session, call, this.#isReadOnly(session));
+    const verdict = this.#judge.ofAgent(session, call);
     if (verdict.action === 'ask') {
       this.#open(session, { type: 'permission', call }, event.nativeId, event.isFromChild, verdict.reason);
       return;
@@ -110,8 +107,7 @@ export class Approvals {
 
   /** Gantry's own question about a command it would run for a task: the policy's answer, or a person's. */
   async askOwn(session: Session, call: ToolCall, signal: AbortSignal): Promise<Decision> {
-    // A check of a reviewer's task is Gantry's own doing: the reviewer's limits are not meant.
-    const verdict = this.#judge(session, call, false);
+    const verdict = this.#judge.ofGantry(session, call);
     if (verdict.action === 'allow') return { type: 'allow', scope: 'once', expiresAt: null };
     if (verdict.action === 'deny')
       return { type: 'deny', reason: verdict.reason ?? `the policy denies it (${verdict.rule})` };
@@ -158,42 +154,16 @@ export class Approvals {
     return this.#settle(approval, STATE_OF[decision.type], decision, caller.actor, reasonOf(decision));
   }
 
-  #isReadOnly(session: Session): boolean {
-    const { settings } = this.#context(session);
-    return settings.roles[this.#roleOf(session, settings)]?.isReadOnly ?? false;
-  }
-
-  #roleOf(session: Session, settings: Settings): string {
-    return session.agent?.split('/')[1] ?? settings.defaultRole;
-  }
-
-  #judge(session: Session, call: ToolCall, isReadOnly: boolean): ReturnType<typeof decide> {
-    const { store, clock } = this.#parts;
-    const { project, settings } = this.#context(session);
-    const role = this.#roleOf(session, settings);
-    const grants = store.read.grants
-      .list({ state: 'active' })
-      .filter((g) => (g.scope === 'session' ? g.sessionId === session.id : g.projectId === project?.id));
-    const { backend, directory } = session;
-    const input = { call, role, isReadOnly, backend, directory };
-    return decide(input, settings.policy, grants, clock.now());
-  }
-
-  #context(session: Session): { readonly project: Project | undefined; readonly settings: Settings } {
-    const { store, settingsFor } = this.#parts;
-    const attempt = session.attemptId ? store.read.attempts.need(session.attemptId) : null;
-    const projectId = attempt ? store.read.requests.need(attempt.requestId).projectId : null;
-    const active = store.read.projects.list({ state: 'active' });
-    const project = active.find((p) => p.id === projectId || (projectId === null && p.path === session.directory));
-    return { project, settings: settingsFor(project?.path ?? session.directory) };
-  }
-
-  #askedBefore(session: Session, event: Asked): Approval | undefined {
-    return this.#parts.store.read.approvals
-      .list({ sessionId: session.id })
-      .findLast(
-        (a) => (a.state === 'pending' || (a.decision !== null && !a.isDelivered)) && isSame(a.subject, event.subject),
-      );
+  /** The same question from before a restart. Its id may be another one now; equal questions of this life are not it. */
+  #askedBefore(live: Asker, event: Asked): Approval | undefined {
+    const asking = this.#asking.get(live) ?? new Set();
+    this.#asking.set(live, asking);
+    const known = this.#parts.store.read.approvals
+      .list({ sessionId: live.id })
+      .filter((a) => a.state === 'pending' || (a.decision !== null && !a.isDelivered))
+      .findLast((a) => a.nativeId === event.nativeId || (!asking.has(a.nativeId) && isSame(a.subject, event.subject)));
+    asking.add(event.nativeId);
+    return known;
   }
 
   async #rebind(live: Asker, approval: Approval, nativeId: string): Promise<void> {
@@ -213,7 +183,7 @@ export class Approvals {
     const { store, clock } = this.#parts;
     const now = clock.now();
     const attempt = session.attemptId ? store.read.attempts.need(session.attemptId) : null;
-    const { project, settings } = this.#context(session);
+    const { project, settings } = this.#judge.context(session);
     const row: Approval = {
       id: newId('apr', now),
       subject,
@@ -324,7 +294,7 @@ export class Approvals {
   #grant(tx: Transaction, approval: Approval, decision: Decision, by: string): void {
     if (decision.type !== 'allow' || decision.scope === 'once' || approval.subject.type !== 'permission') return;
     const session = tx.sessions.need(approval.sessionId);
-    const projectId = this.#context(session).project?.id ?? null;
+    const projectId = this.#judge.context(session).project?.id ?? null;
     tx.grants.insert(
       grantFor(approval, decision.scope, {
         sessionId: session.id,
@@ -337,41 +307,5 @@ export class Approvals {
         actor: by,
       },
     );
-  }
-}
-
-/** A command in the parts that rules and grants are matched with, the same for every agent program. */
-function inParts(subject: ApprovalSubject): ApprovalSubject {
-  if (subject.type === 'question' || subject.call.command === null) return subject;
-  return { ...subject, call: { ...subject.call, patterns: [...commandPatterns(subject.call.command)] } };
-}
-
-const isSame = (a: ApprovalSubject, b: ApprovalSubject): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-function reasonOf(decision: Decision): string {
-  if (decision.type === 'deny') return decision.reason;
-  return decision.type === 'allow' ? `allowed: ${decision.scope}` : 'answered';
-}
-
-function checkKind(approval: Approval, decision: Decision): void {
-  const { subject } = approval;
-  if (decision.type === 'allow' && subject.type !== 'permission') {
-    throw new AppError('bad_request', `${approval.id} is a question: answer it, or deny it`);
-  }
-  if (decision.type === 'answer') {
-    if (subject.type !== 'question')
-      throw new AppError('bad_request', `${approval.id} is a permission: allow or deny it`);
-    if (decision.answers.length !== subject.questions.length) {
-      throw new AppError(
-        'bad_request',
-        `${approval.id} has ${subject.questions.length} question(s), ${decision.answers.length} answer(s) were given`,
-      );
-    }
-    subject.questions.forEach((question, i) => {
-      const labels = question.options.map((o) => o.label);
-      const foreign = (decision.answers[i] ?? []).find((answer) => !question.isFreeText && !labels.includes(answer));
-      if (foreign !== undefined)
-        throw new AppError('bad_request', `"${foreign}" is not offered; accepted: ${labels.join(', ')}`);
-    });
   }
 }
