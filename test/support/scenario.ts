@@ -9,6 +9,9 @@ import { hashOfTree, leftovers } from './leftovers.ts';
 import { AGENT_KINDS, type AgentKind } from './scripted-agent.ts';
 import { type Project, World, type WorldConfig } from './world.ts';
 
+/** How much of the journal a failure shows. */
+const SHOWN_FACTS = 40;
+
 export type ScenarioOptions = {
   readonly config?: WorldConfig;
   /** How many sessions really died: every further one that is called lost is a false death. */
@@ -31,7 +34,13 @@ async function play(kind: AgentKind, options: ScenarioOptions, body: (world: Wor
   await using world = await World.make(kind, options.config);
   const before = await settingsOf(world);
   await world.up();
-  await body(world);
+  try {
+    await body(world);
+  } catch (error) {
+    if (error instanceof Error)
+      error.message += `\nThe journal ends:\n${world.journal.facts.slice(-SHOWN_FACTS).map(lineOf).join('\n')}`;
+    throw error;
+  }
   await commonCheck(world, before, options);
 }
 
