@@ -50,6 +50,8 @@ export const RoleSettings = z.strictObject({
   env: z.array(z.string()).optional(),
   maxAttempts: positive.optional(),
   timeout: Duration.optional(),
+  /** In place of `limits.taskUsd`. */
+  taskUsd: z.number().positive().optional(),
 });
 export type RoleSettings = z.infer<typeof RoleSettings>;
 

@@ -30,6 +30,7 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'roles.*.env': trusted,
   'roles.*.maxAttempts': { type: 'lower', cap: 'limits.maxAttempts' },
   'roles.*.timeout': { type: 'lower', cap: 'limits.taskTimeout' },
+  'roles.*.taskUsd': { type: 'lower', cap: 'limits.taskUsd' },
   'planner.model': free,
   'planner.temperature': free,
   'planner.isOff': free,

@@ -41,6 +41,7 @@ export function isHopeless(error: unknown): boolean {
     code === 'backend_unknown' ||
     code === 'backend_missing' ||
     code === 'backend_version' ||
+    code === 'policy_denied' ||
     code.startsWith('project_') ||
     code === 'git_missing'
   );

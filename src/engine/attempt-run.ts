@@ -154,7 +154,9 @@ export class AttemptRun {
     const { task } = this.#ledger;
     const { read } = this.#parts.store;
     const tasks = read.tasks.list({ requestId: task.requestId });
-    const budget = overBudget(task, read.requests.need(task.requestId), tasks, this.#settings.limits);
+    const { limits, roles } = this.#settings;
+    const taskUsd = roles[task.role]?.taskUsd ?? limits.taskUsd;
+    const budget = overBudget(task, read.requests.need(task.requestId), tasks, { ...limits, taskUsd });
     if (budget) throw new AttemptFailure(budget);
     if (result.turn.outcome === 'interrupted' && this.#interruptions < MAX_INTERRUPTIONS) {
       this.#interruptions += 1;

@@ -4,6 +4,7 @@ import type { Session } from '../contract/session.ts';
 import { NO_USAGE } from '../contract/usage.ts';
 import type { Approvals } from './approvals.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
+import { requireModel } from './model-filter.ts';
 import { reopened } from './one-turn.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
@@ -22,6 +23,7 @@ export async function openAttemptSession(
   settings: Settings,
   signal: AbortSignal,
 ): Promise<LiveSession> {
+  requireModel(ledger.task.model, settings);
   const row = ledger.attempt.sessionId
     ? reopened(parts, ledger.attempt.sessionId, ledger.subject)
     : writeDown(parts, ledger);

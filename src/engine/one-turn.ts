@@ -7,6 +7,7 @@ import type { BackendId, SessionId } from '../contract/ids.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
 import { addUsage, NO_USAGE } from '../contract/usage.ts';
 import type { Approvals } from './approvals.ts';
+import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
 import { LiveSession, type TurnEnd, type TurnResult } from './session.ts';
@@ -28,6 +29,7 @@ const keyOf = (id: SessionId): string => `turn:${id}`;
 
 /** Writes a one-prompt session down before anything is started: the same prompt is found again after a crash. */
 export function prepareTurn(parts: Parts, spec: OneTurnSpec): Session {
+  requireModel(spec.model, parts.settingsFor(spec.directory));
   const now = parts.clock.now();
   const backend = parts.backends.get(spec.backend);
   if (!backend)

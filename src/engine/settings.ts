@@ -32,6 +32,8 @@ export type Settings = {
     readonly taskUsd: number | null;
     readonly maxWorkspacesPerProject: number;
   };
+  /** Entries are `provider/model` or bare ids; `allowOnly` null allows all. */
+  readonly models?: { readonly deny: readonly string[]; readonly allowOnly: readonly string[] | null };
   readonly setup: { readonly command: string; readonly timeout: number } | null;
 };
 

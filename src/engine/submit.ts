@@ -6,6 +6,7 @@ import type { Request } from '../contract/request.ts';
 import { NO_USAGE } from '../contract/usage.ts';
 import type { Git } from '../git/git.ts';
 import { inspect } from '../git/inspect.ts';
+import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import type { Probes } from './probes.ts';
 import { checkClean, resolveProject } from './projects.ts';
@@ -27,7 +28,9 @@ export async function submitRequest(
   if (settings.roles[role] === undefined) {
     throw new AppError('bad_request', `no role ${role}; accepted: ${Object.keys(settings.roles).join(', ')}`);
   }
-  await probes.needUsable(options.backend ?? settings.roles[role].backend ?? settings.defaultBackend);
+  const backend = options.backend ?? settings.roles[role].backend ?? settings.defaultBackend;
+  requireModel(options.model ?? settings.roles[role].model ?? settings.backends[backend]?.model ?? null, settings);
+  await probes.needUsable(backend);
   const now = parts.clock.now();
   const id = newId('req', now);
   const row: Request = {
