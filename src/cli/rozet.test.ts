@@ -65,6 +65,28 @@ opencode:
     });
   });
 
+  it('asks OpenRouter with its own key, Ollama below /v1, and takes over the budget of a worker', () => {
+    const openRouter = read(
+      `${ORCHESTRATOR}  endpoint: https://openrouter.ai/api/v1\ncredentials: {openai: OPENAI_API_KEY}\n`,
+    );
+    expect(openRouter.config.planner).not.toHaveProperty('credential');
+    expect(openRouter.notices).toContain(
+      'credentials.openai has no effect: OpenRouter is asked with OPENROUTER_API_KEY',
+    );
+    const ollama = read('orchestrator: {provider: ollama, model: qwen, endpoint: "http://localhost:11434/"}');
+    expect(ollama.config.planner?.endpoint).toBe('http://localhost:11434/v1');
+    const { config } = read(`${ORCHESTRATOR}workers: {fast: {provider: gemini, model: flash, budget_usd: 0.05}}\n`);
+    expect(config.roles).toEqual({ fast: { backend: 'opencode', model: 'google/flash', taskUsd: 0.05 } });
+  });
+
+  it('finds the prompt as Rozet does: from the folder above config/', () => {
+    const yaml = `${ORCHESTRATOR}  system_prompt_path: prompts/x.md\n`;
+    const there = readRozet(yaml, '/rozet/config/providers.yaml', (path) => path === '/rozet/prompts/x.md');
+    expect(there.config.planner?.promptFile).toBe('/rozet/prompts/x.md');
+    const beside = readRozet(yaml, '/rozet/providers.yaml', () => true);
+    expect(beside.config.planner?.promptFile).toBe('/rozet/prompts/x.md');
+  });
+
   it('never doubles the label of a provider', () => {
     expect(read('orchestrator: {provider: openai, model: openai/gpt-5}').config.planner?.model).toBe('openai/gpt-5');
   });
@@ -95,9 +117,10 @@ opencode:
   });
 
   it('refuses a key in place of a name without showing it', () => {
-    const message = fault(`${ORCHESTRATOR}credentials:\n  openai: sk-proj-abcdef0123456789\n`);
-    expect(message).toBe(
-      '/project/providers.yaml:5: credentials.openai: the NAME of a variable belongs here, not a key',
-    );
+    for (const key of ['sk-proj-abcdef0123456789', 'AKIAABCDEFGHIJKLMNOP']) {
+      expect(fault(`${ORCHESTRATOR}credentials:\n  openai: ${key}\n`)).toBe(
+        '/project/providers.yaml:5: credentials.openai: the NAME of a variable belongs here, not a key',
+      );
+    }
   });
 });

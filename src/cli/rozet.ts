@@ -1,6 +1,7 @@
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { redact } from '../base/redact.ts';
 import type { Config } from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
 import { didYouMean } from '../daemon/nearest.ts';
@@ -95,7 +96,8 @@ function explain(issues: readonly z.core.$ZodIssue[], source: Source): AppError 
   return new AppError('bad_config', faults.join('\n'));
 }
 
-const isVariableName = (name: string): boolean => /^[A-Z][A-Z0-9_]*$/.test(name);
+/** Some keys consist of capital letters and digits too. */
+const isVariableName = (name: string): boolean => /^[A-Z][A-Z0-9_]*$/.test(name) && redact(name) === name;
 
 function refuseKeys({ credentials }: Providers, source: Source): void {
   for (const [provider, name] of Object.entries(credentials ?? {})) {
@@ -120,19 +122,22 @@ function modelName({ provider, model, endpoint }: Model): string {
 
 function convert(found: Providers, directory: string, fileExists: (path: string) => boolean): Import {
   const { orchestrator, workers, opencode, budget } = found;
-  const promptFile = orchestrator.system_prompt_path ? resolve(directory, orchestrator.system_prompt_path) : null;
+  const promptFile = findPrompt(orchestrator.system_prompt_path, directory, fileExists);
   const hasPrompt = promptFile !== null && fileExists(promptFile);
   const config = filled({
     planner: {
       model: modelName(orchestrator),
       temperature: orchestrator.temperature,
-      endpoint: orchestrator.endpoint,
+      endpoint: endpointOf(orchestrator),
       credential: credentialOf(found),
       promptFile: hasPrompt ? promptFile : null,
       budgetUsd: orchestrator.budget_usd,
     },
     roles: Object.fromEntries(
-      Object.entries(workers ?? {}).map(([name, worker]) => [name, { backend: 'opencode', model: modelName(worker) }]),
+      Object.entries(workers ?? {}).map(([name, worker]) => [
+        name,
+        { backend: 'opencode', model: modelName(worker), taskUsd: worker.budget_usd },
+      ]),
     ),
     limits: { requestUsd: budget?.max_session_usd, taskUsd: budget?.max_task_usd },
     models: {
@@ -143,6 +148,25 @@ function convert(found: Providers, directory: string, fileExists: (path: string)
   const missing =
     promptFile !== null && !hasPrompt ? [`orchestrator.system_prompt_path: ${promptFile} is not there; left out`] : [];
   return { config, notices: [...missing, ...modelNotices(found), ...unusedKeys(found)] };
+}
+
+/** Rozet reads a relative path from the folder above `config/`; beside the file is where everybody else puts it. */
+function findPrompt(
+  path: string | null | undefined,
+  directory: string,
+  fileExists: (path: string) => boolean,
+): string | null {
+  if (!path) return null;
+  const places = [resolve(directory, path), resolve(directory, '..', path)];
+  if (basename(directory) === 'config') places.reverse();
+  return places.find(fileExists) ?? places[0] ?? null;
+}
+
+/** Ollama's own address serves Rozet; what Gantry speaks is below `/v1`. */
+function endpointOf({ provider, endpoint }: Model): string | null {
+  if (!endpoint) return null;
+  const bare = endpoint.replace(/\/+$/, '');
+  return provider === 'ollama' && !bare.endsWith('/v1') ? `${bare}/v1` : endpoint;
 }
 
 /** Without what is absent, and without the objects that are empty then. */
@@ -157,8 +181,10 @@ function filled(value: Readonly<Record<string, unknown>>): Config {
 }
 
 function credentialOf({ orchestrator, credentials }: Providers): string | null {
-  const openRouter = isOpenRouter(orchestrator.endpoint) ? credentials?.openrouter : null;
-  return openRouter ?? credentials?.[orchestrator.provider] ?? null;
+  const named = credentials?.[orchestrator.provider] ?? null;
+  if (!isOpenRouter(orchestrator.endpoint)) return named;
+  // OpenRouter refuses OpenAI's key, and must not see it: its own is looked for by its usual name.
+  return credentials?.openrouter ?? (named === 'OPENAI_API_KEY' ? null : named);
 }
 
 function modelNotices({ orchestrator: { endpoint, model } }: Providers): string[] {
@@ -166,7 +192,7 @@ function modelNotices({ orchestrator: { endpoint, model } }: Providers): string[
   return [`orchestrator.model: OpenRouter does not know "${model}"; it wants a name such as openai/${model}`];
 }
 
-const WORKER_KEYS = ['temperature', 'endpoint', 'system_prompt_path', 'budget_usd', 'behavior_profile'] as const;
+const WORKER_KEYS = ['temperature', 'endpoint', 'system_prompt_path', 'behavior_profile'] as const;
 
 /** One notice for each key that changes nothing. */
 function unusedKeys(found: Providers): string[] {
@@ -174,13 +200,16 @@ function unusedKeys(found: Providers): string[] {
   const used = credentialOf(found);
   const unused: [key: string, why: string][] = Object.entries(credentials ?? {})
     .filter(([, name]) => name !== used)
-    .map(([provider]) => [`credentials.${provider}`, 'agent programs have a login of their own']);
+    .map(([provider, name]) => [
+      `credentials.${provider}`,
+      provider === orchestrator.provider && name === 'OPENAI_API_KEY'
+        ? 'OpenRouter is asked with OPENROUTER_API_KEY'
+        : 'agent programs have a login of their own',
+    ]);
   if (orchestrator.behavior_profile) unused.push(['orchestrator.behavior_profile', 'there are no profiles']);
   for (const [name, worker] of Object.entries(workers ?? {})) {
     const keys = WORKER_KEYS.filter((key) => worker[key] !== null && worker[key] !== undefined);
-    const why = (key: string): string =>
-      key === 'budget_usd' ? 'limits.taskUsd is for every task' : 'the agent program decides this';
-    unused.push(...keys.map((key): [string, string] => [`workers.${name}.${key}`, why(key)]));
+    unused.push(...keys.map((key): [string, string] => [`workers.${name}.${key}`, 'the agent program decides this']));
   }
   if (opencode?.provider_priority?.length)
     unused.push(['opencode.provider_priority', 'a model is never changed silently']);
@@ -189,25 +218,3 @@ function unusedKeys(found: Providers): string[] {
   }
   return unused.map(([key, why]) => `${key} has no effect: ${why}`);
 }
-
-/** Rozet's variables and what says the same to Gantry. */
-export const ROZET_VARIABLES: Readonly<Record<string, string>> = {
-  ROZET_OBSERVABILITY_ENABLED: 'GANTRY_PLUGIN_MODE',
-  ROZET_OBSERVABILITY_URL: 'GANTRY_URL and GANTRY_TOKEN',
-  ROZET_OBSERVABILITY_APP: 'GANTRY_SOURCE_APP',
-  ROZET_OBSERVABILITY_SERVER_PORT: 'gantry up --port',
-  ROZET_OBSERVABILITY_CLIENT_PORT: 'gantry up --port',
-  ROZET_AUTO_EXECUTE: 'GANTRY_PLUGIN_MODE=execute',
-  ROZET_USE_OPEN_CODE_TOOLS: '--backend opencode',
-  ROZET_OPEN_CODE_BASE_URL: 'backends.opencode.url',
-  ROZET_OPEN_CODE_PROVIDER: '--model provider/model',
-  ROZET_OPEN_CODE_MODEL: '--model provider/model',
-  ROZET_SESSION_ID: '--session-id of the bridge',
-  ROZET_ORCHESTRATOR_PROVIDER: 'GANTRY_PLANNER_MODEL',
-  ROZET_ORCHESTRATOR_MODEL: 'GANTRY_PLANNER_MODEL',
-  ROZET_ORCHESTRATOR_ENDPOINT: 'GANTRY_PLANNER_ENDPOINT',
-  ROZET_ORCHESTRATOR_TEMPERATURE: 'GANTRY_PLANNER_TEMPERATURE',
-  ROZET_ORCHESTRATOR_SYSTEM_PROMPT: 'GANTRY_PLANNER_PROMPT_FILE',
-  ROZET_HOME: 'GANTRY_HOME',
-  ROZET_PROJECT_ROOT: '--project',
-};

@@ -5,8 +5,9 @@ import { userConfigFile } from '../../daemon/config.ts';
 import { parseConfig, readSmallFile } from '../../daemon/config-file.ts';
 import type { Environment } from '../../daemon/environment.ts';
 import { writePrivateFile } from '../../daemon/private-file.ts';
+import { ROZET_VARIABLES } from '../../daemon/rozet-variables.ts';
 import { argument, defineCommand, flag } from '../command.ts';
-import { ROZET_VARIABLES, readRozet } from '../rozet.ts';
+import { readRozet } from '../rozet.ts';
 import { oneLine } from '../text.ts';
 
 export const rozet = defineCommand({
@@ -20,7 +21,10 @@ export const rozet = defineCommand({
     const after = leaves.reduce(set, before.trim() === '' ? '{}' : before);
     parseConfig(after, file);
     const isChanged = leaves.reduce(set, before) !== before;
-    if (isChanged && !args.isDryRun) writePrivateFile(file, after.endsWith('\n') ? after : `${after}\n`);
+    if (isChanged && !args.isDryRun) {
+      if (before !== '') writePrivateFile(`${file}.bak`, before);
+      writePrivateFile(file, after.endsWith('\n') ? after : `${after}\n`);
+    }
     const all = [...notices, ...variableNotices(environment)];
     output.result({ file, isChanged: isChanged && !args.isDryRun, set: config, notices: all }, () => [
       ...leaves.map(({ path, value }) => `${path.join('.')} = ${oneLine(JSON.stringify(value))}`),
