@@ -156,7 +156,7 @@ export class Planning {
     const cause =
       plan.source === 'fallback' && plan.fallbackReason
         ? `planned by fallback: ${plan.fallbackReason}`
-        : `${plan.tasks.length} tasks planned`;
+        : `${plan.tasks.length} ${plan.tasks.length === 1 ? 'task' : 'tasks'} planned`;
     const meta = { actor: 'gantry', cause };
     if (plan.tasks.length === 0) {
       const result = { summary: plan.reply ?? '', branch: null, commit: null, filesChanged: [] };

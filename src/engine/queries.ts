@@ -1,6 +1,6 @@
 import type { Agent } from '../contract/agent.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
-import type { Fact } from '../contract/fact.ts';
+import type { Fact, FactKind } from '../contract/fact.ts';
 import type { RequestId, SessionId, TaskId } from '../contract/ids.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
@@ -12,7 +12,15 @@ import type { Probes } from './probes.ts';
 import { needProject } from './projects.ts';
 
 const RECENT_REQUESTS = 50;
-const MAX_TRANSCRIPT_FACTS = 10_000;
+const MAX_TRANSCRIPT_ITEMS = 10_000;
+const TRANSCRIPT_KINDS = [
+  'prompt.accepted',
+  'text',
+  'reasoning',
+  'tool.started',
+  'tool.ended',
+  'turn.ended',
+] as const satisfies readonly FactKind[];
 
 /** Reads: lists, details and the snapshot that views start from. */
 export class Queries {
@@ -124,11 +132,17 @@ export class Queries {
         (a) => a.prompts.map((p) => [p.id as string, p.text]),
       ),
     );
-    const { facts } = journal.since(0, { sessionId: id, limit: MAX_TRANSCRIPT_FACTS });
     const items = new Map<string, TranscriptItem>();
-    for (const fact of facts) {
-      const item = itemOf(fact, prompts);
-      if (item) items.set(item.id, item);
+    // A page may be short before the end of the journal.
+    let cursor = 0;
+    while (items.size < MAX_TRANSCRIPT_ITEMS) {
+      const { facts, next } = journal.since(cursor, { sessionId: id, kinds: TRANSCRIPT_KINDS });
+      for (const fact of facts) {
+        const item = itemOf(fact, prompts);
+        if (item) items.set(item.id, item);
+      }
+      if (next === cursor) break;
+      cursor = next;
     }
     return [...items.values()];
   }
