@@ -1,6 +1,18 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Backend, BackendContext, OpenSpec } from '../../src/backends/backend.ts';
+import { createOpencodeBackend } from '../../src/backends/opencode/opencode.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import type { BackendSettings } from '../../src/contract/config.ts';
+import { localHost } from '../../src/hosts/local.ts';
+import { type ScriptedModel, startScriptedModel } from '../../src/models/scripted/server.ts';
+import { LiveSession, MemoryBook, openSpec } from './backend-session.ts';
+import { environmentFor, tempDir } from './temp.ts';
 
 const AGENTS = new URL('../../agents/opencode/', import.meta.url);
 
@@ -11,9 +23,7 @@ export function opencodeProgram(): string {
     const path = fileURLToPath(new URL(`node_modules/${variant}/bin/opencode`, AGENTS));
     if (existsSync(path)) return path;
   }
-  throw new Error(
-    `opencode is not installed below ${createRequire(AGENTS).resolve('./package.json')}: npm test installs it`,
-  );
+  throw new Error(`opencode is not installed in ${fileURLToPath(AGENTS)}: npm test installs it`);
 }
 
 /** OpenCode's configuration for the scripted model alone. */
@@ -40,3 +50,71 @@ export const scriptedConfig = (modelUrl: string): Record<string, unknown> => ({
 
 /** The words of a prompt that make the scripted model take these steps. */
 export const scriptedPrompt = (...steps: readonly object[]): string => `@@model ${JSON.stringify(steps)}`;
+
+/** A home of Gantry, a user's HOME and a project, with the scripted model: what an OpenCode backend needs to run. */
+export type OpencodeBench = AsyncDisposable & {
+  readonly root: string;
+  readonly userHome: string;
+  readonly project: string;
+  readonly book: MemoryBook;
+  readonly model: ScriptedModel;
+  /** A backend on this home; ended with the bench. */
+  readonly backend: (settings?: BackendSettings, more?: Partial<BackendContext>) => Backend;
+  readonly open: (backend: Backend, more?: Partial<OpenSpec>) => Promise<LiveSession>;
+};
+
+/** Without settings a backend has the private profile and the scripted model's configuration. */
+export async function opencodeBench(): Promise<OpencodeBench> {
+  const dir = await tempDir();
+  const model = await startScriptedModel({});
+  const [home, userHome, project] = ['home', 'user', 'project'].map((name) => join(dir.path, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const path of [home, userHome, project]) await mkdir(path, { mode: 0o700 });
+  await writeFile(join(project, 'README.md'), 'A project.\n');
+  const identity = ['-c', 'user.name=A', '-c', 'user.email=a@example.org'];
+  for (const args of [
+    ['init', '--quiet'],
+    ['add', '--all'],
+    [...identity, 'commit', '--quiet', '--message', 'first'],
+  ]) {
+    await promisify(execFile)('git', args, { cwd: project, env: environmentFor(userHome) });
+  }
+  const book = new MemoryBook();
+  const backends: Backend[] = [];
+  const settings: BackendSettings = {
+    command: [opencodeProgram()],
+    profile: 'private',
+    config: scriptedConfig(model.url),
+  };
+  return {
+    root: dir.path,
+    userHome,
+    project,
+    book,
+    model,
+    backend: (own = {}, more = {}) => {
+      const backend = createOpencodeBackend({
+        id: 'opencode',
+        settings: { ...settings, ...own },
+        host: localHost,
+        clock: systemClock,
+        log: silentLog,
+        book,
+        environment: environmentFor(userHome),
+        home,
+        ...more,
+      });
+      backends.push(backend);
+      return backend;
+    },
+    open: async (backend, more = {}) => new LiveSession(backend, await backend.open(openSpec(project, more))),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(backends.map((backend) => backend.close(500)));
+      await model.close();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -67,11 +67,12 @@ export class EventStream {
     try {
       const frames = new SseFrames(MAX_FRAME_BYTES);
       const chunks = await this.#options.open(connection.signal);
-      this.#options.listener.onOpen(this.#isFirst);
-      this.#isFirst = false;
-      this.#connected.resolve();
+      let isOpen = false;
       for await (const chunk of chunks) {
         watch.restart();
+        // Only with its first frame is a stream subscribed.
+        if (!isOpen) this.#opened();
+        isOpen = true;
         for (const frame of frames.take(chunk)) this.#options.listener.onFrame(frame);
       }
       return 'the server ended it';
@@ -84,6 +85,12 @@ export class EventStream {
       connection.abort();
       this.#over.signal.removeEventListener('abort', onOver);
     }
+  }
+
+  #opened(): void {
+    this.#options.listener.onOpen(this.#isFirst);
+    this.#isFirst = false;
+    this.#connected.resolve();
   }
 
   /** Ends a connection on which nothing comes. */

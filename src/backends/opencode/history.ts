@@ -6,7 +6,10 @@ const MAX_PAGES = 40;
 /** Sub-agents may have sub-agents. */
 const MAX_DEPTH = 5;
 
-/** A session's entries, oldest first, back to the first for which `isBefore` holds (not included), or the bound. */
+/**
+ * A session's entries in their order, back to the first for which `isBefore` holds (not included), or the bound. Entries
+ * are asked from the newest on.
+ */
 export async function entriesSince(
   dialect: Dialect,
   sessionId: string,
@@ -23,6 +26,27 @@ export async function entriesSince(
   }
   return found;
 }
+
+/**
+ * The entries from the first of these messages on. By their place, not by their time: a prompt that was sent again has
+ * the time of the last sending (opencode-ai 1.18.33).
+ */
+export async function entriesFrom(
+  dialect: Dialect,
+  sessionId: string,
+  messageIds: readonly string[],
+): Promise<readonly NativeEntry[]> {
+  const wanted = new Set(messageIds);
+  return await entriesSince(dialect, sessionId, ({ message }) => {
+    if (wanted.size === 0) return true;
+    wanted.delete(message.id);
+    return false;
+  });
+}
+
+/** When what these entries tell began: the time of a prompt is not to be trusted, that of an answer is. */
+export const beginOf = (entries: readonly NativeEntry[]): number =>
+  Math.min(...entries.map(({ message }) => message.createdAt));
 
 /** The sub-agents' sessions of a session, theirs included, parents first. */
 export async function descendants(dialect: Dialect, sessionId: string): Promise<readonly NativeSession[]> {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type LaunchPlan, userConfigHome } from './plan.ts';
 import { PLUGIN_SOURCE } from './plugin.ts';
@@ -8,6 +8,8 @@ const STUB_PACKAGE = { dependencies: { '@opencode-ai/plugin': '1.18.33' } };
 const STUB_LOCK = { lockfileVersion: 3, packages: { '': STUB_PACKAGE } };
 /** What that installation makes: the stub takes its place. */
 const INSTALLED = new Set(['node_modules', 'package.json', 'package-lock.json', 'bun.lock', '.gitignore']);
+/** OpenCode writes a missing `$schema` into these: it gets copies. */
+const CONFIG_FILE = /^(opencode|config|tui)\.jsonc?$/;
 /** Entries of a user's home that are linked; nobody has so many. */
 const MAX_LINKS = 5_000;
 
@@ -23,7 +25,7 @@ const MAX_LINKS = 5_000;
  */
 export async function prepareHome(plan: LaunchPlan, own: string): Promise<Readonly<Record<string, string>>> {
   const { paths, env } = plan;
-  await Promise.all([makeDirectory(paths.sessions), makeDirectory(own)]);
+  await Promise.all([makeDirectory(paths.base), makeDirectory(sessionsOf(own))]);
   await writeFile(paths.models, '{}', { mode: 0o600 });
   await writeFile(paths.plugin, PLUGIN_SOURCE, { mode: 0o600 });
   if (plan.profile === 'private') {
@@ -32,21 +34,26 @@ export async function prepareHome(plan: LaunchPlan, own: string): Promise<Readon
     await makeConfigDirectory(join(env.XDG_CONFIG_HOME ?? '', 'opencode'), null);
     return {};
   }
-  const home = join(own, 'home');
-  const config = join(own, 'config');
-  await makeConfigDirectory(join(config, 'opencode'), join(userConfigHome(env), 'opencode'));
-  await makeDirectory(home);
-  if (env.HOME !== undefined) {
-    const links = (await entriesOf(env.HOME)).slice(0, MAX_LINKS);
-    await link(
-      env.HOME,
-      home,
-      links.filter((name) => name !== '.opencode'),
-    );
-    if (links.includes('.opencode')) await makeConfigDirectory(join(home, '.opencode'), join(env.HOME, '.opencode'));
-  }
+  const [home, config] = [join(own, 'home'), join(own, 'config')];
+  await mirror(userConfigHome(env), config, 'opencode');
+  if (env.HOME !== undefined) await mirror(env.HOME, home, '.opencode');
   return { XDG_CONFIG_HOME: config, OPENCODE_TEST_HOME: home };
 }
+
+/** Links to everything in `from`, but a directory of ours for the configuration in `name`. */
+async function mirror(from: string, to: string, name: string): Promise<void> {
+  await makeDirectory(to);
+  const entries = (await entriesOf(from)).slice(0, MAX_LINKS);
+  await link(
+    from,
+    to,
+    entries.filter((entry) => entry !== name),
+  );
+  await makeConfigDirectory(join(to, name), join(from, name));
+}
+
+/** A file per session for the plugin, with secrets of the agent in it: 0600, removed with the session or the server. */
+export const sessionsOf = (own: string): string => join(own, 'sessions');
 
 /** Ends with the server. */
 export const removeOwn = (own: string): Promise<void> => rm(own, { recursive: true, force: true });
@@ -56,11 +63,12 @@ async function makeConfigDirectory(path: string, source: string | null): Promise
   await writeFile(join(path, 'package.json'), JSON.stringify(STUB_PACKAGE));
   await writeFile(join(path, 'package-lock.json'), JSON.stringify(STUB_LOCK));
   if (source === null) return;
-  await link(
-    source,
-    path,
-    (await entriesOf(source)).filter((name) => !INSTALLED.has(name)),
+  const entries = (await entriesOf(source)).filter((name) => !INSTALLED.has(name));
+  const { copied = [], linked = [] } = Object.groupBy(entries, (name) =>
+    CONFIG_FILE.test(name) ? 'copied' : 'linked',
   );
+  await Promise.all(copied.map((name) => copyFile(join(source, name), join(path, name))));
+  await link(source, path, linked);
 }
 
 async function link(from: string, to: string, names: readonly string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type FSWatcher, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { newId, newSecret } from '../../base/ids.ts';
@@ -10,9 +10,9 @@ import type { Exit, HostProcess, ProcessRecord } from '../../hosts/host.ts';
 import type { BackendContext, ProcessEntry } from '../backend.ts';
 import type { Dialect } from './dialect.ts';
 import { dialectFor, versionOf } from './dialects.ts';
-import { prepareHome, removeOwn } from './home.ts';
+import { prepareHome, removeOwn, sessionsOf } from './home.ts';
 import { connectHttp, type Http, HttpFailure } from './http.ts';
-import type { LaunchPlan } from './plan.ts';
+import { fullConfig, type LaunchPlan } from './plan.ts';
 
 /** A server that answers: started by us, or by an earlier daemon of this home. */
 export type Launched = {
@@ -22,10 +22,14 @@ export type Launched = {
   readonly dialect: Dialect;
   /** Begins the marker of everything that the server starts. */
   readonly marker: string;
+  /** Where the plugin looks for a session's file. */
+  readonly sessions: string;
   readonly record: ProcessRecord;
   /** Null for one that is not our child. */
   readonly exited: Promise<Exit> | null;
   readonly isAlive: () => Promise<boolean>;
+  /** Empties the output file if it has grown large. */
+  readonly trimLog: () => Promise<void>;
   /** Writes down which of Gantry's sessions use it, for a sweep after a restart. */
   readonly addUser: (gantrySession: string) => void;
   readonly removeUser: (gantrySession: string) => void;
@@ -47,6 +51,7 @@ const HEALTH_LIMIT_MS = 5_000;
 const HEALTH_PAUSE_MS = 50;
 const FAILED_START_GRACE_MS = 500;
 const STRAY_GRACE_MS = 2_000;
+const MAX_LOG_BYTES = 4 * 1024 * 1024;
 const URL_LINE = /^opencode server listening on (http:\/\/\S+)$/m;
 
 /**
@@ -83,7 +88,7 @@ export async function startServer(
         ...plan.env,
         ...made,
         OPENCODE_SERVER_PASSWORD: data.password,
-        OPENCODE_CONFIG_CONTENT: JSON.stringify(plan.config),
+        OPENCODE_CONFIG_CONTENT: JSON.stringify(fullConfig(plan, sessionsOf(data.own))),
       },
       marker: entry.marker,
       stdin: 'ignore',
@@ -163,9 +168,11 @@ async function connect(entry: ProcessEntry, context: BackendContext, child: Host
     http,
     dialect: dialectFor(version, http),
     marker,
+    sessions: sessionsOf(data.own),
     record,
     exited: child?.exited ?? null,
     isAlive: () => context.host.isAlive(record),
+    trimLog: () => trim(logOf(data.own)),
     addUser: (gantrySession) => {
       users.add(gantrySession);
       note();
@@ -254,6 +261,11 @@ async function healthy(url: string, password: string, signal: AbortSignal): Prom
     if ((await pause(HEALTH_PAUSE_MS, signal)) === 'aborted')
       throw new AppError('cancelled', 'the start was cancelled');
   }
+}
+
+/** The server appends, so that it goes on at the new end. */
+async function trim(log: string): Promise<void> {
+  if ((await stat(log)).size > MAX_LOG_BYTES) await truncate(log);
 }
 
 const logOf = (own: string): string => join(own, 'server.log');

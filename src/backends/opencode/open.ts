@@ -8,7 +8,7 @@ import type { Dialect, NativePrompt, NativeSession } from './dialect.ts';
 import { checkVersion } from './dialects.ts';
 import { HttpFailure } from './http.ts';
 import { projectInstructions } from './instructions.ts';
-import { endMarked } from './launch.ts';
+import { endMarked, type Launched } from './launch.ts';
 import type { Lease, Running } from './servers.ts';
 import { OpencodeSession } from './session.ts';
 
@@ -27,6 +27,7 @@ export async function openSession(
 ): Promise<OpencodeSession> {
   const { running } = lease;
   const { server } = running;
+  await running.launched?.trimLog();
   const agent = await checkDirectory(spec, running);
   const { native, origin, isFresh } = await nativeSession(spec, running);
   if (!SESSION_ID.test(native.id))
@@ -78,7 +79,7 @@ async function checkDirectory({ directory, profile, model }: OpenSpec, running: 
   const fault = running.launched ? profileFault(agents, profile) : null;
   if (fault !== null) throw new AppError('backend_failed', `OpenCode would not obey the permission profile: ${fault}`);
   if (model !== null && !(await dialect.hasModel(directory, model))) {
-    throw new AppError('backend_failed', `OpenCode does not know the model "${model}"`, { details: { model } });
+    throw new AppError('unsupported', `OpenCode has no model "${model}"`, { details: { model } });
   }
   return agents.some(({ name }) => name === AGENT) ? AGENT : null;
 }
@@ -149,8 +150,7 @@ async function instructionsOf({ instructions, project, directory }: OpenSpec): P
   return texts.length === 0 ? null : texts.join('\n\n');
 }
 
-const sessionFile = ({ plan }: Running, nativeId: string): string | null =>
-  plan ? join(plan.paths.sessions, `${nativeId}.json`) : null;
+const sessionFile = ({ sessions }: Launched, nativeId: string): string => join(sessions, `${nativeId}.json`);
 
 /** For the plugin: only its owner can read it. */
 async function writeSessionFile(
@@ -159,11 +159,11 @@ async function writeSessionFile(
   nativeId: string,
   instructions: string | null,
 ): Promise<void> {
-  const file = sessionFile(running, nativeId);
-  if (file === null || !running.launched) return;
+  const { launched } = running;
+  if (!launched) return;
   // What the session starts can be told from what others on the server have started.
-  const env = { ...spec.env, [MARKER_VARIABLE]: markerOf(running.launched.marker, nativeId) };
-  await writeFile(file, JSON.stringify({ env, instructions }), { mode: 0o600 });
+  const env = { ...spec.env, [MARKER_VARIABLE]: markerOf(launched.marker, nativeId) };
+  await writeFile(sessionFile(launched, nativeId), JSON.stringify({ env, instructions }), { mode: 0o600 });
 }
 
 const markerOf = (server: string, nativeId: string): string => `${server}/${nativeId}`;
@@ -189,8 +189,7 @@ async function leave(
 ): Promise<readonly number[]> {
   const { server, launched } = running;
   if (!launched) return [];
-  const file = sessionFile(running, session.nativeId);
-  if (file !== null) await rm(file, { force: true });
+  await rm(sessionFile(launched, session.nativeId), { force: true });
   const isShared = server.sessions.some((other) => other !== session && other.directory === session.directory);
   if (!isShared && !server.isGone) await orUnheard(server.dialect.disposeDirectory(session.directory));
   return await endMarked(markerOf(launched.marker, session.nativeId), context, graceMs);

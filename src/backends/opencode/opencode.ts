@@ -1,3 +1,4 @@
+import { ZodError } from 'zod';
 import { AppError, toAppError } from '../../contract/errors.ts';
 import type { Backend, BackendContext, Capabilities, OpenSpec } from '../backend.ts';
 import { HttpFailure } from './http.ts';
@@ -95,7 +96,7 @@ export function createOpencodeBackend(context: BackendContext): Backend {
 }
 
 const toOpenError = (error: unknown): AppError =>
-  error instanceof HttpFailure
+  error instanceof HttpFailure || error instanceof ZodError
     ? new AppError('backend_failed', `OpenCode did not open the session: ${error.message}`, { cause: error })
     : toAppError(error);
 

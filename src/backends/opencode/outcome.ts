@@ -49,14 +49,13 @@ export type Standing =
  */
 export function standingOf(turn: {
   readonly last: NativeEntry | null;
-  /** The server's time of the turn's newest prompt; null if the server has not told that it has it. */
-  readonly promptedAt: number | null;
+  /** Whether the newest message is of this turn, and the server has told that it has all prompts. */
+  readonly isOfTurn: boolean;
   /** What the program said of the session itself: the only word when no answer was stored. */
   readonly error: NativeError | null;
 }): Standing {
-  const { last, promptedAt, error } = turn;
-  const isAnswer = last?.message.role === 'assistant' && promptedAt !== null && last.message.createdAt >= promptedAt;
-  if (!last || !isAnswer) {
+  const { last, isOfTurn, error } = turn;
+  if (last?.message.role !== 'assistant' || !isOfTurn) {
     return error ? { type: 'over', verdict: verdictOfError(error) } : { type: 'unanswered' };
   }
   const verdict = verdictOf(last.message);

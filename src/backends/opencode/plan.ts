@@ -12,8 +12,10 @@ export type LaunchPlan = {
   readonly paths: Paths;
   /** Without the password and what names the one server's own directory. */
   readonly env: Readonly<Record<string, string>>;
-  /** The configuration, complete: handed over as OPENCODE_CONFIG_CONTENT. */
+  /** The configuration but for Gantry's plugin. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** What the agent's shell has instead of the server's own values. */
+  readonly shell: Readonly<Record<string, string>>;
   /** Variables that must not be seen by what the agent starts. */
   readonly blank: readonly string[];
 };
@@ -22,8 +24,6 @@ export type Paths = {
   /** Of the project: database, and with the private profile everything that is a home's. */
   readonly base: string;
   readonly database: string;
-  /** A file per session for the plugin: variables and instructions. */
-  readonly sessions: string;
   readonly plugin: string;
   readonly models: string;
 };
@@ -67,9 +67,18 @@ export function planOf(
     OPENCODE_DB: paths.database,
   };
   const blank = [...SECRET_VARIABLES, ...Object.keys(own).filter((name) => SECRET_NAME.test(name))];
-  const config = configOf(profile, context, paths, shellOf(env, blank, kind));
-  const key = hash({ command, kind, project: [project.id, project.isTrusted], env, config, plugin: PLUGIN_SOURCE });
-  return { key, command, profile: kind, paths, env, config, blank };
+  const shell = shellOf(env, blank, kind);
+  const config = configOf(profile, context);
+  const plugin = [PLUGIN_SOURCE, shell];
+  const key = hash({ command, kind, project: [project.id, project.isTrusted], env, config, plugin });
+  return { key, command, profile: kind, paths, env, config, shell, blank };
+}
+
+/** The whole configuration, for OPENCODE_CONFIG_CONTENT. `sessions`: where the plugin finds a file for each session. */
+export function fullConfig({ config, paths, shell }: LaunchPlan, sessions: string): Readonly<Record<string, unknown>> {
+  const own = Array.isArray(config.plugin) ? (config.plugin as unknown[]) : [];
+  const options = { sessions, shell, permission: config.permission };
+  return { ...config, plugin: [...own, [pathToFileURL(paths.plugin).href, options]] };
 }
 
 /** The permissions that Gantry wants: every key has a value, and the one for all others comes first (the last match decides). */
@@ -78,16 +87,8 @@ export function permissionsOf({ tools }: PermissionProfile): Readonly<Record<str
   return { '*': rest, ...named };
 }
 
-function configOf(
-  profile: PermissionProfile,
-  { settings }: BackendContext,
-  paths: Paths,
-  shell: Readonly<Record<string, string>>,
-): Readonly<Record<string, unknown>> {
+function configOf(profile: PermissionProfile, { settings }: BackendContext): Readonly<Record<string, unknown>> {
   const { config = {}, model } = settings;
-  const permission = permissionsOf(profile);
-  const plugins = Array.isArray(config.plugin) ? (config.plugin as unknown[]) : [];
-  const options = { sessions: paths.sessions, shell, permission };
   return {
     // Gantry takes its own; OpenCode's double the time of a turn.
     snapshot: false,
@@ -95,12 +96,10 @@ function configOf(
     ...config,
     autoupdate: false,
     share: 'disabled',
-    permission,
-    plugin: [...plugins, [pathToFileURL(paths.plugin).href, options]],
+    permission: permissionsOf(profile),
   };
 }
 
-/** What the agent's shell has instead of the server's own values. */
 function shellOf(
   env: Readonly<Record<string, string>>,
   blank: readonly string[],
@@ -132,7 +131,6 @@ function pathsOf(home: string, projectId: string): Paths {
   return {
     base,
     database: join(base, 'opencode.db'),
-    sessions: join(base, 'sessions'),
     plugin: join(home, `plugin-${hash(PLUGIN_SOURCE).slice(0, 12)}.mjs`),
     models: join(home, 'models.json'),
   };

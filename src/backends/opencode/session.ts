@@ -73,7 +73,7 @@ export class OpencodeSession implements BackendSession {
     else if (mode === 'interrupt' && this.#turns.isRunning && !this.#turns.has(prompt.id)) {
       this.#line.unshift(waiting);
       // If the interruption fails, the turn's own end is waited for.
-      this.interrupt().catch((error: unknown) => this.notice('warning', String(error)));
+      this.#quietly(this.interrupt());
     } else this.#line.push(waiting);
     this.#pump();
     return waiting.receipt.promise;
@@ -121,7 +121,7 @@ export class OpencodeSession implements BackendSession {
         this.#asks.answered(event.askId);
         break;
       case 'idle':
-        if (event.sessionId !== this.nativeId) void this.#asks.sweep('the sub-agent ended', event.sessionId);
+        if (event.sessionId !== this.nativeId) this.#quietly(this.#asks.sweep('the sub-agent ended', event.sessionId));
         break;
       case 'retry':
         this.#retry(event);
@@ -185,7 +185,7 @@ export class OpencodeSession implements BackendSession {
 
   #turnOver(): void {
     this.#lastRetry = '';
-    void this.#asks.sweep('the turn is over');
+    this.#quietly(this.#asks.sweep('the turn is over'));
     this.#pump();
   }
 
@@ -225,6 +225,11 @@ export class OpencodeSession implements BackendSession {
       this.end({ type: 'closed' });
     }
     return { exitCode: null, signal: null, survivors };
+  }
+
+  /** For what nobody waits for: a failure is said, and changes nothing. */
+  #quietly(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.notice('warning', error instanceof Error ? error.message : String(error)));
   }
 
   #refuseLine(): void {

@@ -1,32 +1,15 @@
 import type { Clock } from '../../base/clock.ts';
-import { type Deferred, deferred, pause } from '../../base/wait.ts';
+import { pause, until } from '../../base/wait.ts';
 import type { Failure } from '../../contract/failure.ts';
 import type { PromptId } from '../../contract/ids.ts';
 import type { BackendEvent, Prompt, PromptReceipt } from '../backend.ts';
-import type { Dialect, NativeEntry, NativeError, NativeEvent, NativePrompt, NativeSession } from './dialect.ts';
-import { descendants, entriesSince } from './history.ts';
+import type { Dialect, NativeEntry, NativeEvent, NativePrompt, NativeSession } from './dialect.ts';
+import { beginOf, descendants, entriesFrom, entriesSince } from './history.ts';
 import { HttpFailure } from './http.ts';
-import { INTERRUPTED, isStoppedByRefusal, standingOf, type Verdict, verdictOf } from './outcome.ts';
+import { INTERRUPTED, standingOf, type Verdict } from './outcome.ts';
+import { standingOfStored } from './stored-prompt.ts';
+import { endsOf, isAnswerIn, newTurn, type Turn, type TurnEnded, type TurnPrompt } from './turn.ts';
 import { TurnView } from './view.ts';
-
-type TurnPrompt = { readonly prompt: Prompt; readonly messageId: string; storedAt: number | null; isStarted: boolean };
-
-type Turn = {
-  readonly prompts: TurnPrompt[];
-  readonly over: Deferred<void>;
-  /** What the program said of the session itself. */
-  error: NativeError | null;
-  isInterrupted: boolean;
-  /** Events may have been missed: the history is read before anything is decided. */
-  isGapped: boolean;
-  /** Prompts on their way to the program. */
-  sending: number;
-  /** Looks in a row that found the program neither at work nor done. */
-  quietLooks: number;
-  resends: number;
-};
-
-type TurnEnded = Extract<BackendEvent, { type: 'turn-ended' }>;
 
 export type TurnOptions = {
   readonly rootId: string;
@@ -39,7 +22,7 @@ export type TurnOptions = {
   /** A sub-agent's session was found. */
   readonly onChild: (child: NativeSession) => void;
   readonly onOver: () => void;
-  /** Nothing was ever sent to this session: no prompt need be looked for. */
+  /** The session was made just now: no earlier daemon can have sent anything. */
   readonly isFresh: boolean;
 };
 
@@ -59,7 +42,6 @@ export class Turns {
   readonly #view: TurnView;
   readonly #ended = new Map<PromptId, TurnEnded>();
   readonly #stop = new AbortController();
-  #isFresh: boolean;
   #turn: Turn | null = null;
   #isLooking = false;
   #mustLookAgain = false;
@@ -67,7 +49,6 @@ export class Turns {
 
   constructor(options: TurnOptions) {
     this.#options = options;
-    this.#isFresh = options.isFresh;
     this.#view = new TurnView(options.rootId, options.emit);
   }
 
@@ -79,33 +60,42 @@ export class Turns {
     return this.#turn?.prompts.some(({ prompt }) => prompt.id === promptId) ?? false;
   }
 
-  /** Resolves when no turn runs. */
-  async idle(): Promise<void> {
-    while (this.#turn) await this.#turn.over.promise;
-  }
-
   /** Gives a prompt to the program: as a turn of its own, or into the one that runs. Exactly once, whatever happened before. */
   async send(prompt: Prompt): Promise<PromptReceipt> {
-    if (this.has(prompt.id)) return { type: 'accepted' };
+    if (this.has(prompt.id)) return ACCEPTED;
     const ended = this.#ended.get(prompt.id);
     if (ended) return this.#report(ended);
     const { messageId } = prompt.native;
-    if (messageId === undefined) return refused('protocol', 'the prompt has no native ids');
-    const { dialect, rootId } = this.#options;
-    const stored = this.#isFresh ? null : await dialect.message(rootId, messageId);
-    return stored ? await this.#goOn(prompt, stored) : await this.#begin(prompt, messageId);
+    if (messageId === undefined) return refused({ class: 'protocol', message: 'it has no native ids', resetAt: null });
+    const { dialect, rootId, isFresh } = this.#options;
+    const stored = isFresh ? null : await dialect.message(rootId, messageId);
+    if (!stored) return await this.#begin(prompt, messageId, null);
+    const standing = await standingOfStored(dialect, this.#options, prompt, stored);
+    if (standing.type === 'over') return this.#report(standing.end);
+    if (standing.type === 'cut') return await this.#begin(prompt, messageId, stored);
+    const { record } = this.#join(prompt, messageId, stored);
+    this.#start(record);
+    void this.look();
+    return ACCEPTED;
   }
 
-  /** Ends the running turn; resolves when its end was told, at most `limitMs` later (false then). */
+  /** Ends what runs; resolves when the program has confirmed it and the turn's end was told, at most `limitMs` later (false). */
   async interrupt(limitMs: number): Promise<boolean> {
+    const { dialect, rootId, directory } = this.#options;
     const turn = this.#turn;
-    const { dialect, rootId } = this.#options;
     if (turn) turn.isInterrupted = true;
     await dialect.abort(rootId);
-    if (!turn) return true;
-    void this.look();
-    const late = pause(limitMs, this.#stop.signal).then(() => false);
-    return await Promise.race([turn.over.promise.then(() => true), late]);
+    if (turn) {
+      void this.look();
+      const late = pause(limitMs, this.#stop.signal).then(() => false);
+      return await Promise.race([turn.over.promise.then(() => true), late]);
+    }
+    const isQuiet = async (): Promise<true | null> => ((await dialect.busy(directory)).has(rootId) ? null : true);
+    const limits = { everyMs: LOOK_AGAIN_MS, limitMs, signal: this.#stop.signal };
+    return await until(isQuiet, limits, () => LATE).catch((error: unknown) => {
+      if (error !== LATE) throw error;
+      return false;
+    });
   }
 
   /** The session is over: what runs is left without an end. */
@@ -127,7 +117,7 @@ export class Turns {
     const isRoot = 'sessionId' in event && event.sessionId === this.#options.rootId;
     switch (event.type) {
       case 'message':
-        if (isRoot && event.message.role === 'user') this.#stored(event.message.id, event.message.createdAt);
+        if (isRoot && event.message.role === 'user') this.#stored(event.message.id, event.message.createdAt, true);
         this.#view.message(event.message);
         if (isRoot && event.message.completedAt !== null && this.#turn && this.#turn.quietLooks > 0) void this.look();
         break;
@@ -141,7 +131,8 @@ export class Turns {
         if (isRoot) this.#view.todo(event.items);
         break;
       case 'error':
-        if (isRoot && this.#turn) this.#turn.error = event.error;
+        // Before its own prompt was told, it is the late word of an earlier turn.
+        if (isRoot && this.#turn?.isSeen) this.#turn.error = event.error;
         break;
       case 'idle':
         if (isRoot) void this.look();
@@ -156,7 +147,7 @@ export class Turns {
     if (this.#turn) this.#turn.isGapped = true;
   }
 
-  /** Decides whether the running turn is over. Called as often as there may be news. */
+  /** Decides whether the running turn is over. Called as often as there may be news; never rejects. */
   async look(): Promise<void> {
     this.#mustLookAgain = true;
     if (this.#isLooking) return;
@@ -168,81 +159,42 @@ export class Turns {
       }
     } catch (error) {
       // A server that does not answer now is asked again; one that has died ends the session.
-      if (!(error instanceof HttpFailure)) throw error;
-      this.#lookLater();
+      if (error instanceof HttpFailure) this.#lookLater();
+      else if (this.#turn) this.#finish(this.#turn, null, failedBy(`OpenCode was not understood: ${String(error)}`));
     } finally {
       this.#isLooking = false;
     }
   }
 
-  async #begin(prompt: Prompt, messageId: string): Promise<PromptReceipt> {
-    this.#isFresh = false;
-    const { turn, record } = this.#join(prompt, messageId, null);
+  async #begin(prompt: Prompt, messageId: string, stored: NativeEntry | null): Promise<PromptReceipt> {
+    const { turn, record } = this.#join(prompt, messageId, stored);
+    if (stored) this.#start(record);
     turn.sending += 1;
     try {
       const failure = await this.#post(record);
       if (failure && !record.isStarted) {
         this.#leave(turn, record);
-        return { type: 'refused', failure };
+        return refused(failure);
       }
+      if (failure) turn.error ??= { type: 'failed', failure };
       this.#start(record);
     } finally {
       turn.sending -= 1;
     }
     void this.look();
-    return { type: 'accepted' };
+    return ACCEPTED;
   }
 
-  /** A prompt that the program has already: it is followed, told to go on, or reported as over, never given again. */
-  async #goOn(prompt: Prompt, stored: NativeEntry): Promise<PromptReceipt> {
-    const { dialect, rootId, directory } = this.#options;
-    const { id: messageId, createdAt } = stored.message;
-    const isBusy = (await dialect.busy(directory)).has(rootId);
-    const entries = await entriesSince(dialect, rootId, ({ message }) => message.createdAt < createdAt);
-    const hasNewer = entries.some((entry) => entry.message.createdAt > createdAt && isPrompt(entry));
-    const own = entries.filter(
-      ({ message }) => message.role === 'assistant' && (!hasNewer || message.parentId === messageId),
-    );
-    const last = own.at(-1);
-    if (!isBusy || hasNewer) {
-      const verdict = last ? verdictOf(last.message) : null;
-      const isOver =
-        verdict !== null &&
-        verdict.outcome !== 'interrupted' &&
-        (verdict.outcome !== 'rejected' || (last !== undefined && isStoppedByRefusal(last)));
-      if (isOver || (hasNewer && !isBusy))
-        return await this.#reportStored(prompt, stored, verdict ?? INTERRUPTED, last);
-    }
-    const { turn, record } = this.#join(prompt, messageId, createdAt);
-    this.#start(record);
-    turn.isGapped = true;
-    if (!isBusy) {
-      turn.sending += 1;
-      const failure = await this.#post(record).finally(() => {
-        turn.sending -= 1;
-      });
-      if (failure) turn.error ??= { type: 'failed', failure };
-    }
-    void this.look();
-    return { type: 'accepted' };
-  }
-
-  #join(prompt: Prompt, messageId: string, storedAt: number | null): { turn: Turn; record: TurnPrompt } {
+  #join(prompt: Prompt, messageId: string, stored: NativeEntry | null): { turn: Turn; record: TurnPrompt } {
     if (!this.#turn) {
       this.#view.begin();
-      this.#turn = {
-        prompts: [],
-        over: deferred(),
-        error: null,
-        isInterrupted: false,
-        isGapped: false,
-        sending: 0,
-        quietLooks: 0,
-        resends: 0,
-      };
+      this.#turn = newTurn();
     }
+    const storedAt = stored?.message.createdAt ?? null;
     const record = { prompt, messageId, storedAt, isStarted: false };
     this.#turn.prompts.push(record);
+    // What it has done so far was told to an earlier daemon.
+    if (stored) this.#turn.isGapped = true;
     this.#view.addPrompt(messageId, storedAt);
     return { turn: this.#turn, record };
   }
@@ -274,10 +226,11 @@ export class Turns {
     }
   }
 
-  #stored(messageId: string, storedAt: number): void {
+  #stored(messageId: string, storedAt: number, isEvent: boolean): void {
     const record = this.#turn?.prompts.find((p) => p.messageId === messageId);
-    if (!record) return;
-    record.storedAt = storedAt;
+    if (!record || !this.#turn) return;
+    if (isEvent) this.#turn.isSeen = true;
+    record.storedAt ??= storedAt;
     this.#view.addPrompt(messageId, storedAt);
     this.#start(record);
   }
@@ -298,12 +251,11 @@ export class Turns {
       return;
     }
     const { entries } = await dialect.messages(rootId, { limit: 1, before: null });
-    if (turn !== this.#turn || turn.sending > 0) return;
+    if (turn !== this.#turn || turn.sending > 0 || turn.isGapped) return;
     const last = entries.at(-1) ?? null;
-    if (last?.message.role === 'user') this.#stored(last.message.id, last.message.createdAt);
-    const times = turn.prompts.map(({ storedAt }) => storedAt);
-    const promptedAt = times.reduce<number | null>((a, b) => (a === null || b === null ? null : Math.max(a, b)), 0);
-    const standing = standingOf({ last, promptedAt, error: turn.error });
+    if (last?.message.role === 'user') this.#stored(last.message.id, last.message.createdAt, false);
+    const isOfTurn = last !== null && isAnswerIn(turn, this.#view, last.message);
+    const standing = standingOf({ last, isOfTurn, error: turn.error });
     if (standing.type === 'over') this.#finish(turn, last, standing.verdict);
     else await this.#wait(turn);
   }
@@ -317,8 +269,7 @@ export class Turns {
     if (turn.quietLooks >= LOOKS_UNTIL_RESEND) {
       const newest = turn.prompts.at(-1);
       if (!newest || turn.resends >= MAX_RESENDS) {
-        const message = 'OpenCode took the prompt and did not answer it';
-        this.#finish(turn, null, { outcome: 'failed', failure: { class: 'protocol', message, resetAt: null } });
+        this.#finish(turn, null, failedBy('OpenCode took the prompt and did not answer it'));
         return;
       }
       turn.resends += 1;
@@ -337,95 +288,59 @@ export class Turns {
   /** Reads what the turn has made so far from the history; what was told already is not told again. */
   async #reread(turn: Turn): Promise<void> {
     const { dialect, rootId, onChild } = this.#options;
-    const ids = new Set(turn.prompts.map(({ messageId }) => messageId));
-    const found = new Set<string>();
-    const entries = await entriesSince(dialect, rootId, ({ message }) => {
-      if (found.size === ids.size) return true;
-      if (ids.has(message.id)) found.add(message.id);
-      return false;
-    });
-    for (const { message } of entries) if (message.role === 'user') this.#stored(message.id, message.createdAt);
-    this.#view.entries(entries);
-    const since = Math.min(...turn.prompts.map(({ storedAt }) => storedAt ?? Number.POSITIVE_INFINITY));
-    for (const child of await descendants(dialect, rootId)) {
-      onChild(child);
-      this.#view.entries(await entriesSince(dialect, child.id, ({ message }) => message.createdAt < since));
-    }
-    this.#view.todo(await dialect.todo(rootId));
     turn.isGapped = false;
+    try {
+      const ids = turn.prompts.map(({ messageId }) => messageId);
+      const found = await entriesFrom(dialect, rootId, ids);
+      const first = found.findIndex(({ message }) => ids.includes(message.id));
+      const entries = first < 0 ? [] : found.slice(first);
+      for (const { message } of entries)
+        if (message.role === 'user') this.#stored(message.id, message.createdAt, false);
+      this.#view.entries(entries);
+      const since = beginOf(entries);
+      for (const child of await descendants(dialect, rootId)) {
+        onChild(child);
+        this.#view.entries(await entriesSince(dialect, child.id, ({ message }) => message.createdAt < since));
+      }
+      this.#view.todo(await dialect.todo(rootId));
+    } catch (error) {
+      turn.isGapped = true;
+      throw error;
+    }
   }
 
   #finish(turn: Turn, last: NativeEntry | null, verdict: Verdict): void {
     this.#cancelTimer();
+    // The events of the last words may still be on their way.
     if (last?.message.role === 'assistant') this.#view.entries([last]);
     this.#view.end();
-    const answers = this.#view.answers();
-    const ends = turn.prompts.map((record, index): TurnEnded => {
-      const own = answers.findLast((message) => message.parentId === record.messageId);
-      const isNewest = index === turn.prompts.length - 1;
-      const isOwnEnd = !isNewest && own?.finish === 'stop' && own.error === null;
-      const text = this.#view.textOf((isOwnEnd ? own : (answers.at(-1) ?? own))?.id ?? '');
-      const usage = this.#view.usage((message) => ownerOf(turn.prompts, message) === record);
-      const how = isOwnEnd ? { outcome: 'done' as const, failure: null } : verdict;
-      return { type: 'turn-ended', promptId: record.prompt.id, ...how, text, usage };
-    });
     this.#turn = null;
     for (const record of turn.prompts) this.#start(record);
-    for (const end of ends) this.#keepEnd(end);
+    for (const end of endsOf(turn, this.#view, verdict)) this.#tellEnd(end);
     turn.over.resolve();
     this.#options.onOver();
   }
 
-  #keepEnd(end: TurnEnded): void {
+  #report(end: TurnEnded): PromptReceipt {
+    this.#options.emit({ type: 'turn-started', promptId: end.promptId });
+    this.#tellEnd(end);
+    return ACCEPTED;
+  }
+
+  #tellEnd(end: TurnEnded): void {
     this.#options.emit(end);
     this.#ended.set(end.promptId, end);
     const oldest = this.#ended.keys().next();
     if (this.#ended.size > KEPT_ENDS && !oldest.done) this.#ended.delete(oldest.value);
   }
-
-  #report(end: TurnEnded): PromptReceipt {
-    this.#options.emit({ type: 'turn-started', promptId: end.promptId });
-    this.#keepEnd(end);
-    return { type: 'accepted' };
-  }
-
-  async #reportStored(
-    prompt: Prompt,
-    stored: NativeEntry,
-    verdict: Verdict,
-    last: NativeEntry | undefined,
-  ): Promise<PromptReceipt> {
-    const { dialect, rootId } = this.#options;
-    const { createdAt, id } = stored.message;
-    const newer = await entriesSince(dialect, rootId, ({ message }) => message.createdAt < createdAt);
-    const next = newer.find((entry) => entry.message.createdAt > createdAt && isPrompt(entry));
-    const until = next?.message.createdAt ?? Number.POSITIVE_INFINITY;
-    const view = new TurnView(rootId, () => undefined);
-    view.addPrompt(id, createdAt);
-    view.entries(newer.filter(({ message }) => message.createdAt < until || message.parentId === id));
-    for (const child of await descendants(dialect, rootId)) {
-      const entries = await entriesSince(dialect, child.id, ({ message }) => message.createdAt < createdAt);
-      view.entries(entries.filter(({ message }) => message.createdAt < until));
-    }
-    const text = last ? view.textOf(last.message.id) : '';
-    return this.#report({ type: 'turn-ended', promptId: prompt.id, ...verdict, text, usage: view.usage() });
-  }
 }
 
-/** A message belongs to the prompt that it answers, one of a sub-agent or after a compaction to the newest before it. */
-function ownerOf(
-  prompts: readonly TurnPrompt[],
-  message: { readonly parentId: string | null; readonly createdAt: number },
-): TurnPrompt | undefined {
-  const named = prompts.find(({ messageId }) => messageId === message.parentId);
-  return named ?? prompts.findLast(({ storedAt }) => (storedAt ?? 0) <= message.createdAt) ?? prompts[0];
-}
+const ACCEPTED: PromptReceipt = { type: 'accepted' };
+const LATE = new Error('late');
 
-/** Somebody's words, not what the engine puts in by itself. */
-const isPrompt = ({ message, parts }: NativeEntry): boolean =>
-  message.role === 'user' && parts.some((part) => part.type === 'text' && !part.isSynthetic);
+const refused = (failure: Failure): PromptReceipt => ({ type: 'refused', failure });
 
-const refused = (kind: Failure['class'], message: string): PromptReceipt => ({
-  type: 'refused',
-  failure: { class: kind, message, resetAt: null },
+const failedBy = (message: string): Verdict => ({
+  outcome: 'failed',
+  failure: { class: 'protocol', message, resetAt: null },
 });

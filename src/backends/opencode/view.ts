@@ -11,6 +11,8 @@ type TextState = {
   isWhole: boolean;
 };
 
+type Source = 'live' | 'open' | 'over';
+
 type ToolState = { readonly tool: string; title: string; isEnded: boolean };
 
 /**
@@ -26,7 +28,7 @@ export class TurnView {
   #texts = new Map<string, TextState>();
   #tools = new Map<string, ToolState>();
   #prompts = new Set<string>();
-  #todo = '';
+  #todo = '[]';
 
   constructor(rootId: string, emit: (event: BackendEvent) => void) {
     this.#rootId = rootId;
@@ -48,15 +50,24 @@ export class TurnView {
     if (storedAt !== null) this.#since = Math.min(this.#since ?? storedAt, storedAt);
   }
 
+  /** Messages of the history that are known to be of this turn. */
   entries(entries: readonly NativeEntry[]): void {
     for (const { message, parts } of entries) {
-      this.message(message);
-      for (const part of parts) this.part(part, message.completedAt !== null);
+      if (message.role !== 'assistant') continue;
+      this.#message(message);
+      for (const part of parts) this.#part(part, message.completedAt === null ? 'open' : 'over');
     }
   }
 
   message(message: NativeMessage): void {
-    if (message.role !== 'assistant' || !this.#isOfTurn(message)) return;
+    if (message.role === 'assistant' && this.#isOfTurn(message)) this.#message(message);
+  }
+
+  has(messageId: string): boolean {
+    return this.#messages.has(messageId);
+  }
+
+  #message(message: NativeMessage): void {
     const known = this.#messages.get(message.id);
     this.#messages.set(message.id, message);
     if (message.isCompaction && !known) this.#emit({ type: 'compaction', phase: 'started' });
@@ -65,13 +76,17 @@ export class TurnView {
     }
   }
 
-  /** `isOver`: its message is complete, so that no more comes. */
-  part(part: NativePart, isOver = false): void {
+  part(part: NativePart): void {
+    this.#part(part, 'live');
+  }
+
+  /** `source`: an event, or a message of the history that is complete or not. */
+  #part(part: NativePart, source: Source): void {
     if (!this.#messages.has(part.messageId)) return;
     switch (part.type) {
       case 'text':
       case 'reasoning':
-        if (part.sessionId === this.#rootId && !part.isSynthetic) this.#text(part, isOver);
+        if (part.sessionId === this.#rootId && !part.isSynthetic) this.#text(part, source);
         break;
       case 'tool':
         this.#tool(part);
@@ -149,19 +164,19 @@ export class TurnView {
     return (parentId !== null && this.#prompts.has(parentId)) || (this.#since !== null && createdAt >= this.#since);
   }
 
-  #text(part: Extract<NativePart, { type: 'text' | 'reasoning' }>, isOver: boolean): void {
+  #text(part: Extract<NativePart, { type: 'text' | 'reasoning' }>, source: Source): void {
     const known = this.#texts.get(part.id);
     if (known?.isWhole) return;
-    // A part that is met with text in it was begun before we looked.
+    // One that the history shows open, or that is met with text in it, was begun before we looked.
     const state = known ?? {
       kind: part.type,
       messageId: part.messageId,
       text: '',
-      isGapped: part.text !== '',
+      isGapped: source !== 'live' || part.text !== '',
       isWhole: false,
     };
     this.#texts.set(part.id, state);
-    if (!part.isWhole && !isOver) return;
+    if (!part.isWhole && source !== 'over') return;
     const sent = state.text;
     state.isWhole = true;
     state.text = part.text;

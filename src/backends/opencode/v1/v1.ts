@@ -69,7 +69,7 @@ function sessionCommands({ get, post, patch }: Commands): Pick<Dialect, SessionC
         null,
       ),
     findSession: async (directory, gantrySession) => {
-      const { body } = await get('/session', { directory, limit: '1000' });
+      const { body } = await get('/session', { directory, roots: 'true', limit: '1000' });
       const found = z.array(z.unknown()).parse(body).map(sessionOf);
       // A fork copies the metadata until it gets its own: the oldest is the one that was made for it.
       return found

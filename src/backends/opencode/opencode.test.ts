@@ -1,0 +1,187 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { profileWith } from '../../../test/support/backend-session.ts';
+import { hashOfTree, leftovers } from '../../../test/support/leftovers.ts';
+import { type OpencodeBench, opencodeBench, scriptedConfig, scriptedPrompt } from '../../../test/support/opencode.ts';
+import { systemClock } from '../../base/clock.ts';
+import { deferred } from '../../base/wait.ts';
+import type { Backend } from '../backend.ts';
+import { connectHttp } from './http.ts';
+
+const ENV_MCP = fileURLToPath(new URL('../../../test/fixtures/opencode/env-mcp.mjs', import.meta.url));
+const local = { type: 'local', command: [process.execPath, ENV_MCP] } as const;
+const bash = (command: string): object => ({ tools: [{ name: 'bash', input: { command, description: 'of a test' } }] });
+const task = (agent: string, prompt: string): object => ({
+  tools: [{ name: 'task', input: { description: 'a part', prompt, subagent_type: agent } }],
+});
+const heard = { text: 'heard: {{lastToolOutput}}' };
+const env = ['-c', 'printf \'%s\\n\' "[$OPENCODE_SERVER_PASSWORD$OPENCODE_CONFIG_CONTENT$SOME_API_KEY]" "$OF_SESSION"'];
+const showEnv = `sh ${env.map((word) => (word === '-c' ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ')}`;
+
+let bench: OpencodeBench;
+let backend: Backend;
+
+beforeAll(async () => {
+  bench = await opencodeBench();
+  backend = bench.backend({
+    config: { ...scriptedConfig(`${bench.model.url}`), mcp: { configured: local } },
+    env: { SOME_API_KEY: 'hush' },
+  });
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+/** The server's own address and password, as the book has them. */
+function serverOf({ book }: OpencodeBench): ReturnType<typeof connectHttp> {
+  const { url, password } = book.all()[0]?.data ?? {};
+  return connectHttp(String(url), String(password));
+}
+
+test('the agent’s shell sees no secret of the server and has its own session’s variables, also in a sub-agent', async () => {
+  const [one, two] = await Promise.all(
+    ['one', 'two'].map((name) => bench.open(backend, { env: { OF_SESSION: `session ${name}` } })),
+  );
+  const prompt = scriptedPrompt(bash(showEnv), heard);
+  expect((await one?.turn(prompt))?.text).toBe('heard: []\nsession one\n');
+  expect((await two?.turn(prompt))?.text).toBe('heard: []\nsession two\n');
+  const inChild = await one?.turn(scriptedPrompt(task('general', prompt), heard));
+  expect(inChild?.text).toContain('heard: []\nsession one\n');
+  await Promise.all([one?.close(), two?.close()]);
+});
+
+test('MCP servers are passed through, and see no secret of the server', async () => {
+  await using live = await bench.open(backend, { mcp: { given: { ...local, environment: { OWN: 'mine' } } } });
+  for (const name of ['given', 'configured']) {
+    const call = { tools: [{ name: `${name}_environment`, input: {} }] };
+    const { text } = await live.turn(scriptedPrompt(call, heard));
+    expect(text).toContain('"OPENCODE_SERVER_PASSWORD":""');
+    expect(text).toContain('"OPENCODE_CONFIG_CONTENT":""');
+    expect(text).not.toContain('hush');
+    expect(text.includes('"OWN":"mine"')).toBe(name === 'given');
+  }
+});
+
+test('an MCP server that does not start is told, and blocks nothing', async () => {
+  await using live = await bench.open(backend, {
+    mcp: { absent: { ...local, command: ['/nowhere/mcp'], environment: {} } },
+  });
+  expect((await live.events.first('notice')).text).toContain('the MCP server "absent" is not connected');
+  expect(await live.turn(scriptedPrompt({ text: 'well' }))).toMatchObject({ outcome: 'done', text: 'well' });
+});
+
+test('instructions reach every turn, also the one after a compaction, and the project’s AGENTS.md with them', async () => {
+  const directory = join(bench.root, 'instructed');
+  await mkdir(directory);
+  await writeFile(join(directory, 'AGENTS.md'), 'Word of the project.');
+  await using live = await bench.open(backend, { directory, instructions: 'Word of the role.' });
+  await live.turn(scriptedPrompt({ text: 'before' }));
+  const before = bench.model.requests().length;
+  const body = { providerID: 'scripted', modelID: 'm1', auto: true };
+  await serverOf(bench).send({ method: 'POST', path: `/session/${live.session.nativeId}/summarize`, body });
+  const bodies = bench.model.requests().map((request) => request.body ?? '');
+  const isTold = bodies.map((text) => text.includes('Word of the role.') && text.includes('Word of the project.'));
+  expect(isTold.at(before - 1)).toBe(true);
+  expect(bodies.at(-1)).toContain('Continue if you have next steps');
+  expect(isTold.at(-1)).toBe(true);
+});
+
+test('a model that OpenCode does not have is refused by name', async () => {
+  const open = bench.open(backend, { model: 'scripted/m2' });
+  await expect(open).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('scripted/m2') });
+});
+
+test('nothing is installed into the private configuration directory', async () => {
+  await using _ = await bench.open(backend);
+  const [project] = await readdir(join(bench.root, 'home', 'projects'));
+  const config = join(bench.root, 'home', 'projects', project ?? '', 'config', 'opencode');
+  expect(await readdir(join(config, 'node_modules'))).toEqual([]);
+});
+
+test('a server outlives a release and is taken over with its session', async () => {
+  const own = await opencodeBench();
+  try {
+    const before = own.backend();
+    const first = await own.open(before);
+    await first.turn(scriptedPrompt({ text: 'first' }));
+    const [entry] = own.book.all();
+    await before.release?.();
+    expect(await first.ended()).toEqual({ type: 'closed' });
+
+    const after = own.backend();
+    expect(await after.sweep(new Set(entry?.data.sessions as string[]))).toEqual([]);
+    const second = await own.open(after, { from: { type: 'resume', nativeId: first.session.nativeId } });
+    expect(second.session.origin).toEqual({ type: 'resumed' });
+    expect(await second.turn(scriptedPrompt({ text: 'second' }))).toMatchObject({ outcome: 'done', text: 'second' });
+    expect(own.book.all().map(({ record }) => record)).toEqual([entry?.record]);
+    await after.close(500);
+    expect(await leftovers(own.root)).toEqual(process.platform === 'linux' ? [] : null);
+    expect(await readdir(join(own.root, 'home', 'servers'))).toEqual([]);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
+
+test('a server without sessions is ended after five minutes', async () => {
+  const own = await opencodeBench();
+  try {
+    const idle = deferred<() => void>();
+    const FIVE_MINUTES_MS = 300_000;
+    const clock: typeof systemClock = {
+      now: systemClock.now,
+      after: (ms, fn) => {
+        if (ms !== FIVE_MINUTES_MS) return systemClock.after(ms, fn);
+        idle.resolve(fn);
+        return () => undefined;
+      },
+    };
+    const ended = deferred<void>();
+    const book = own.book;
+    const remove = (id: string): void => {
+      book.remove(id);
+      ended.resolve();
+    };
+    const one = own.backend({}, { clock, book: { put: book.put, list: book.list, remove } });
+    await (await own.open(one)).close();
+    expect(book.all()).toHaveLength(1);
+    (await idle.promise)();
+    await ended.promise;
+    expect(book.all()).toEqual([]);
+    expect(await leftovers(own.root)).toEqual(process.platform === 'linux' ? [] : null);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
+
+test('the user’s profile: own configuration is used, its files stay as they are, its agents cannot pass by the questions', async () => {
+  const own = await opencodeBench();
+  try {
+    const config = join(own.userHome, '.config', 'opencode');
+    await mkdir(join(config, 'agent'), { recursive: true });
+    await mkdir(join(own.userHome, '.opencode', 'bin'), { recursive: true });
+    await writeFile(join(config, 'opencode.json'), JSON.stringify(scriptedConfig(own.model.url)));
+    await writeFile(join(config, 'AGENTS.md'), 'Word of the user.');
+    const loose = '---\ndescription: loose\nmode: subagent\npermission:\n  bash: allow\n  "*": allow\n---\nBe loose.\n';
+    await writeFile(join(config, 'agent', 'loose.md'), loose);
+    const hashes = async (): Promise<string[]> =>
+      Promise.all(['.config', '.opencode'].map((name) => hashOfTree(join(own.userHome, name))));
+    const untouched = await hashes();
+
+    const users = own.backend({ profile: 'user', config: {}, env: { OPENCODE_DISABLE_MODELS_FETCH: '1' } });
+    await using live = await own.open(users, { profile: profileWith({ bash: 'ask' }) });
+    const prompt = live.send(scriptedPrompt(task('loose', scriptedPrompt(bash('echo loose'), heard)), heard));
+    const asked = await live.events.first('asked');
+    expect(asked).toMatchObject({ isFromChild: true, subject: { call: { command: 'echo loose' } } });
+    await live.session.answer(asked.nativeId, { type: 'allow', scope: 'once', expiresAt: null });
+    expect((await live.end((await prompt).prompt)).text).toContain('loose');
+    expect(own.model.requests()[0]?.body).toContain('Word of the user.');
+
+    const shown = live.send(scriptedPrompt(bash('echo "$HOME $XDG_CONFIG_HOME"'), heard));
+    const again = await live.events.first('asked', (event) => event.nativeId !== asked.nativeId);
+    await live.session.answer(again.nativeId, { type: 'allow', scope: 'once', expiresAt: null });
+    expect((await live.end((await shown).prompt)).text).toContain(`${own.userHome} ${join(own.userHome, '.config')}`);
+    expect(await hashes()).toEqual(untouched);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
