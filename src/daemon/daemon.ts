@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
 import { createHandlers, type DaemonControl } from '../api/create-handlers.ts';
 import { type Api, startApi } from '../api/server.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -123,12 +124,16 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
     shutdown: (cause) => setImmediate(() => stopAsked.resolve(cause)),
     explainConfig: ({ key, project }) => {
-      const path = project === undefined ? null : engine.queries.project(project).path;
+      const path = directoryOf(engine, project);
       const { planner } = configuration.settingsFor(path);
       if (key === 'credentials') return { items: explainCredentials(planner, environment, path) };
       return { items: configuration.explain(key, path) };
     },
-    doctor: (input) => runDoctor(input, { home, environment, store, engine, configuration, backends }),
+    doctor: ({ project, isQuick }) =>
+      runDoctor(
+        { projectPath: directoryOf(engine, project), isQuick },
+        { home, environment, store, engine, configuration, backends },
+      ),
   };
   const { journal } = store;
   api = await portInUse(
@@ -194,7 +199,7 @@ function makeEngine(parts: {
     host: localHost,
     backends,
     settingsFor: configuration.settingsFor,
-    askPlannerModel: (path) => plannerModel(configuration.settingsFor(path).planner, environment, path),
+    askPlannerModel: (path) => plannerModel(configuration.settingsFor(path), environment, path),
     environment: buildEnvironment(environment, {}),
     agentEnvironment: (agent, names) => ({
       ...passed(environment, names),
@@ -230,6 +235,12 @@ function makeBackends(parts: {
     };
   });
 }
+
+/** A project by its name, its id or a path, which need not be registered. */
+const directoryOf = (engine: Engine, project: string | undefined): string | null => {
+  if (project === undefined) return null;
+  return isAbsolute(project) && existsSync(project) ? realpathSync(project) : engine.queries.project(project).path;
+};
 
 const passed = (environment: Environment, names: readonly string[]): Record<string, string> =>
   Object.fromEntries(names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));

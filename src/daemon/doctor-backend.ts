@@ -9,9 +9,12 @@ import { newId } from '../base/ids.ts';
 import { within } from '../base/wait.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { DoctorCheck } from '../contract/shapes.ts';
+import { notice, ok, problem } from './doctor-checks.ts';
 
-const LIMIT_MS = 60_000;
+/** Of start and conversation together: all that doctor does is to end within 30 s. */
+const LIMIT_MS = 25_000;
 const GRACE_MS = 5_000;
+const LOOK = 'look at the daemon’s log (`gantry logs`), and try the program by hand';
 const COMMAND = 'echo gantry-doctor';
 /** The last two lines script the fake agent and the scripted model; a real model reads the first. */
 const PROMPT = `Run exactly this shell command with your shell tool, then answer with the word done: ${COMMAND}
@@ -25,22 +28,24 @@ type Seen = { asked: boolean; turn: Extract<BackendEvent, { type: 'turn-ended' }
 /** Opens a session, lets it answer, and provokes a permission question, which is allowed once. */
 export async function tryBackend(backend: Backend, directory: string): Promise<DoctorCheck[]> {
   const name = `backend ${backend.id} in use`;
+  const limit = AbortSignal.timeout(LIMIT_MS);
+  const began = performance.now();
   try {
-    const session = await open(backend, directory);
+    const session = await open(backend, directory, limit);
     try {
-      return report(name, await within(converse(backend, session), LIMIT_MS, late));
+      const left = Math.max(0, LIMIT_MS - (performance.now() - began));
+      return report(name, await within(converse(backend, session), left, late));
     } finally {
       await session.close(GRACE_MS);
     }
   } catch (error) {
-    const { message } = toAppError(error);
-    return [{ name, status: 'problem', detail: message, repair: 'see the daemon’s log; try the program by hand' }];
+    return [problem(name, limit.aborted ? late().message : toAppError(error).message, LOOK)];
   }
 }
 
 const late = (): AppError => new AppError('timeout', `no answer within ${LIMIT_MS / 1000} s`);
 
-function open(backend: Backend, directory: string): Promise<BackendSession> {
+function open(backend: Backend, directory: string, signal: AbortSignal): Promise<BackendSession> {
   const ask = Object.fromEntries(PROFILE_TOOLS.map((tool) => [tool, 'ask'])) as Record<ProfileTool, 'ask'>;
   return backend.open({
     sessionId: newId('sess', Date.now()),
@@ -55,7 +60,7 @@ function open(backend: Backend, directory: string): Promise<BackendSession> {
     instructions: null,
     from: { type: 'new' },
     limitMs: LIMIT_MS,
-    signal: AbortSignal.timeout(LIMIT_MS),
+    signal,
   });
 }
 
@@ -77,29 +82,17 @@ async function converse(backend: Backend, session: BackendSession): Promise<Seen
 }
 
 function report(name: string, { asked, turn, end }: Seen): DoctorCheck[] {
-  if (!turn)
-    return [
-      { name, status: 'problem', detail: `it ended: ${end ?? 'without a word'}`, repair: 'see the daemon’s log' },
-    ];
+  if (!turn) return [problem(name, `it ended: ${end ?? 'without a word'}`, LOOK)];
   if (turn.outcome !== 'done') {
     const detail = turn.failure ? `${turn.failure.class}: ${turn.failure.message}` : turn.outcome;
     const isLogin = turn.failure?.class === 'auth';
-    return [
-      {
-        name,
-        status: 'problem',
-        detail,
-        repair: isLogin ? 'log the program in, or choose a model that it may use' : 'see the daemon’s log',
-      },
-    ];
+    return [problem(name, detail, isLogin ? 'log the program in, or choose a model that it may use' : LOOK)];
   }
-  const permission: DoctorCheck = asked
-    ? { name: `${name}: permission`, status: 'ok', detail: 'it asked before it ran a command', repair: null }
-    : {
-        name: `${name}: permission`,
-        status: 'notice',
-        detail: 'the model ran no command, so no question was seen',
-        repair: null,
-      };
-  return [{ name, status: 'ok', detail: 'it answered', repair: null }, permission];
+  const permission = `${name}: permission`;
+  return [
+    ok(name, 'it answered'),
+    asked
+      ? ok(permission, 'it asked before it ran a command')
+      : notice(permission, 'the model ran no command, so no question was seen', null),
+  ];
 }

@@ -2,18 +2,21 @@ import { mkdtemp, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend } from '../backends/backend.ts';
-import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import type { OutputOf } from '../contract/api.ts';
 import { toAppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
-import type { DoctorCheck } from '../contract/shapes.ts';
+import type { BackendStatus, DoctorCheck } from '../contract/shapes.ts';
 import type { Engine } from '../engine/engine.ts';
 import { Git } from '../git/git.ts';
 import { inspect } from '../git/inspect.ts';
+import { buildEnvironment } from '../hosts/environment.ts';
 import type { Store } from '../store/store.ts';
 import type { Configuration } from './config.ts';
-import { explainCredentials } from './credentials.ts';
 import { tryBackend } from './doctor-backend.ts';
+import { notice, ok, problem } from './doctor-checks.ts';
+import { checkPlanner } from './doctor-planner.ts';
 import type { Environment } from './environment.ts';
+import { ROZET_VARIABLES } from './rozet-variables.ts';
 
 export type DoctorParts = {
   readonly home: string;
@@ -24,61 +27,47 @@ export type DoctorParts = {
   readonly backends: ReadonlyMap<BackendId, Backend>;
 };
 
-/** Below this the disk will soon be full of an agent's build output. */
+/** Below this the disk will soon be full of agents' build output. */
 const LOW_DISK_BYTES = 1_000_000_000;
-/** Rozet's variables and what takes their place (they are never read). */
-const ROZET: Readonly<Record<string, string>> = {
-  ROZET_OPEN_CODE_BASE_URL: 'GANTRY_OPENCODE_URL or backends.opencode.url',
-  ROZET_OPEN_CODE_MODEL: '--model, or the role’s model',
-  ROZET_ORCHESTRATOR_MODEL: 'GANTRY_PLANNER_MODEL',
-  ROZET_ORCHESTRATOR_ENDPOINT: 'GANTRY_PLANNER_ENDPOINT',
-  ROZET_ORCHESTRATOR_TEMPERATURE: 'GANTRY_PLANNER_TEMPERATURE',
-  ROZET_ORCHESTRATOR_SYSTEM_PROMPT: 'GANTRY_PLANNER_PROMPT_FILE',
-  ROZET_HOME: 'GANTRY_HOME',
-};
+/** A larger database would keep the daemon busy for seconds. */
+const MAX_CHECKED_BYTES = 1_000_000_000;
 
-const ok = (name: string, detail: string): DoctorCheck => ({ name, status: 'ok', detail, repair: null });
-const problem = (name: string, detail: string, repair: string): DoctorCheck => ({
-  name,
-  status: 'problem',
-  detail,
-  repair,
-});
-const notice = (name: string, detail: string, repair: string | null): DoctorCheck => ({
-  name,
-  status: 'notice',
-  detail,
-  repair,
-});
-
-/** Looks at everything that the main job needs; `isQuick` starts no agent program. Changes nothing lasting. */
-export async function runDoctor(input: ParsedInputOf<'doctor'>, parts: DoctorParts): Promise<OutputOf<'doctor'>> {
-  const projectPath = input.project === undefined ? null : parts.engine.queries.project(input.project).path;
-  const checks = [
-    ok('node', process.version),
-    await checkGit(parts, projectPath),
-    ...(await checkHome(parts)),
+/** Looks at everything that the main job needs; `isQuick` starts no agent and asks no model. Changes nothing lasting. */
+export async function runDoctor(
+  { projectPath, isQuick }: { readonly projectPath: string | null; readonly isQuick: boolean },
+  parts: DoctorParts,
+): Promise<OutputOf<'doctor'>> {
+  const groups = await Promise.all([
+    [ok('node', process.version)],
+    checkGit(parts, projectPath),
+    checkHome(parts),
     checkStore(parts),
-    ...checkConfiguration(parts, projectPath),
-    ...checkRozet(parts),
-    ...(await checkBackends(parts, input.isQuick)),
-  ];
+    checkConfiguration(parts, projectPath, isQuick),
+    checkRozet(parts),
+    checkBackends(parts, isQuick),
+  ]);
+  const checks = groups.flat();
   return { isOk: checks.every(({ status }) => status !== 'problem'), checks };
 }
 
-async function checkGit({ environment }: DoctorParts, projectPath: string | null): Promise<DoctorCheck> {
-  const git = new Git(environment);
+async function checkGit({ environment }: DoctorParts, projectPath: string | null): Promise<DoctorCheck[]> {
+  const git = new Git(buildEnvironment(environment, {}));
   try {
-    if (projectPath === null) return ok('git', await git.read(tmpdir(), ['--version']));
+    if (projectPath === null) return [ok('git', await git.read(tmpdir(), ['--version']))];
     const { gitVersion, dirtyCount, root } = await inspect(git, projectPath);
-    const dirty = dirtyCount > 0 ? `; ${dirtyCount} uncommitted files` : '';
-    return ok('git', `git ${gitVersion}, ${root}${dirty}`);
+    const dirty = dirtyCount > 0 ? `; ${dirtyCount} uncommitted files, which agents would not see` : '';
+    const secrets = await git.read(root, ['ls-files', '--', '.env', 'credentials/.env']);
+    const tracked = secrets.split('\n').filter((file) => file !== '');
+    return [
+      ok('git', `git ${gitVersion}, ${root}${dirty}`),
+      ...tracked.map((file) => {
+        const repair = `git rm --cached ${file}, add it to .gitignore, and replace the keys that were in it`;
+        return notice('git', `${file} is tracked: its keys are in the history`, repair);
+      }),
+    ];
   } catch (error) {
-    return problem(
-      'git',
-      toAppError(error).message,
-      'install git 2.38 or newer; the project must be a git repository with a commit',
-    );
+    const repair = 'install git 2.38 or newer; the project must be a git repository with a commit';
+    return [problem('git', toAppError(error).message, repair)];
   }
 }
 
@@ -96,64 +85,59 @@ async function checkHome({ home }: DoctorParts): Promise<DoctorCheck[]> {
   ];
 }
 
-function checkStore({ store }: DoctorParts): DoctorCheck {
+function checkStore({ store, home }: DoctorParts): DoctorCheck[] {
   const { fileBytes } = store.size();
-  return ok('store', `${(fileBytes / 1e6).toFixed(1)} MB, ${store.journal.head()} facts written`);
+  const size = `${(fileBytes / 1e6).toFixed(1)} MB, ${store.journal.head()} facts written`;
+  if (fileBytes > MAX_CHECKED_BYTES) return [ok('store', `${size}; too large to be checked while the daemon runs`)];
+  const [fault] = store.check();
+  if (fault === undefined) return [ok('store', `${size}, sound`)];
+  return [problem('store', fault, `stop the daemon and go back to a copy in ${join(home, 'backups')}`)];
 }
 
-function checkConfiguration({ configuration, environment }: DoctorParts, projectPath: string | null): DoctorCheck[] {
+async function checkConfiguration(
+  { configuration, environment }: DoctorParts,
+  projectPath: string | null,
+  isQuick: boolean,
+): Promise<DoctorCheck[]> {
   try {
     const { settings, notices } = configuration.check(projectPath);
-    const { planner, defaultBackend } = settings;
-    const said = notices.map((text) => notice('configuration', text, null));
-    if (planner.model === undefined)
-      return [ok('configuration', 'valid'), ok('planner', `the model of ${defaultBackend} plans`), ...said];
-    const keys = explainCredentials(planner, environment, projectPath);
-    const isFound = keys.length === 0 || planner.endpoint !== undefined || keys.some(({ value }) => value !== null);
-    const check = isFound
-      ? ok('planner', planner.model)
-      : problem(
-          'planner',
-          `${planner.model} needs a key`,
-          `set ${keys.map(({ key }) => key).join(' or ')}, or remove planner.model`,
-        );
-    return [ok('configuration', 'valid'), check, ...said];
-  } catch (error) {
     return [
-      problem('configuration', toAppError(error).message, 'mend the file; `gantry config explain` shows what holds'),
+      ok('configuration', 'valid'),
+      ...notices.map((text) => notice('configuration', text, null)),
+      ...(await checkPlanner(settings, environment, projectPath, isQuick)),
     ];
+  } catch (error) {
+    const { message } = toAppError(error);
+    return [problem('configuration', message, 'mend it; `gantry config explain` shows what holds')];
   }
 }
 
 const checkRozet = ({ environment }: DoctorParts): DoctorCheck[] =>
   Object.keys(environment)
     .filter((name) => name.startsWith('ROZET_'))
-    .map((name) => notice('rozet', `${name} is set and not read`, `use ${ROZET[name] ?? '`gantry import rozet`'}`));
+    .map((name) => {
+      return notice('rozet', `${name} is set and not read`, `use ${ROZET_VARIABLES[name] ?? '`gantry import rozet`'}`);
+    });
 
 async function checkBackends(parts: DoctorParts, isQuick: boolean): Promise<DoctorCheck[]> {
   const { defaultBackend } = parts.configuration.settingsFor(null);
   const statuses = await parts.engine.queries.backends();
-  const checks: DoctorCheck[] = [];
-  for (const { id, version, executable, problem: fault, notices } of statuses) {
-    // The scripted fake agent is for tests: it is looked at where somebody works with it.
-    if (id === 'fake' && defaultBackend !== 'fake') continue;
-    const backend = parts.backends.get(id);
-    if (fault !== null || !backend) {
-      const isNeeded = id === defaultBackend;
-      checks.push(
-        (isNeeded ? problem : notice)(
-          `backend ${id}`,
-          fault ?? 'not made',
-          `install it, or set backends.${id}.command`,
-        ),
-      );
-      continue;
-    }
-    checks.push(ok(`backend ${id}`, `${version ?? 'version unknown'} at ${executable ?? 'unknown'}`));
-    checks.push(...notices.map((text) => notice(`backend ${id}`, text, null)));
-    if (!isQuick) checks.push(...(await inScratch((directory) => tryBackend(backend, directory))));
-  }
-  return checks;
+  // The scripted fake agent is for tests: it is looked at where somebody works with it.
+  const wanted = statuses.filter(({ id }) => id !== 'fake' || defaultBackend === 'fake');
+  const groups = wanted.map(async (status) => {
+    const backend = parts.backends.get(status.id);
+    const seen = probed(status, status.id === defaultBackend);
+    if (status.problem !== null || !backend || isQuick) return seen;
+    return [...seen, ...(await inScratch((directory) => tryBackend(backend, directory)))];
+  });
+  return (await Promise.all(groups)).flat();
+}
+
+function probed({ id, version, executable, problem: fault, notices }: BackendStatus, isNeeded: boolean): DoctorCheck[] {
+  const name = `backend ${id}`;
+  const said = notices.map((text) => notice(name, text, null));
+  if (fault === null) return [ok(name, `${version ?? 'version unknown'} at ${executable ?? 'unknown'}`), ...said];
+  return [(isNeeded ? problem : notice)(name, fault, `install it, or set backends.${id}.command`), ...said];
 }
 
 async function inScratch<T>(work: (directory: string) => Promise<T>): Promise<T> {

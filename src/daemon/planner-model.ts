@@ -1,5 +1,7 @@
+import { toAppError } from '../contract/errors.ts';
 import type { FallbackReason } from '../contract/request.ts';
 import { NO_USAGE } from '../contract/usage.ts';
+import { requireModel } from '../engine/model-filter.ts';
 import { type PlanAsk, PlanProblem } from '../engine/planner.ts';
 import type { Settings } from '../engine/settings.ts';
 import { askModel } from '../models/direct.ts';
@@ -20,13 +22,19 @@ const REASON_OF: Readonly<Record<ModelFailure['class'], FallbackReason>> = {
 
 /** How to ask the planner's own model; null if the configuration names none. The key never leaves this function's calls. */
 export function plannerModel(
-  planner: Settings['planner'],
+  settings: Pick<Settings, 'planner' | 'models'>,
   environment: Environment,
   projectPath: string,
 ): PlanAsk | null {
+  const { planner } = settings;
   const { model, endpoint, temperature, timeout } = planner;
   if (model === undefined) return null;
   return async ({ system, user, signal }) => {
+    try {
+      requireModel(model, settings);
+    } catch (error) {
+      throw new PlanProblem('no_model', toAppError(error).message);
+    }
     const { credential, headers } = plannerCredentials(planner, environment, projectPath);
     const answer = await askModel({
       model,

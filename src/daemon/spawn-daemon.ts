@@ -1,5 +1,4 @@
 import { existsSync, renameSync, statSync } from 'node:fs';
-import { get } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -11,6 +10,7 @@ import { stopStranger } from '../process/stop.ts';
 import { daemonEnvironment } from './daemon-environment.ts';
 import { type DaemonRecord, readDaemonFile } from './daemon-file.ts';
 import type { Environment } from './environment.ts';
+import { localFetch } from './local-fetch.ts';
 import { makePrivateDirectory } from './private-file.ts';
 import { readAdminToken } from './tokens-file.ts';
 
@@ -192,15 +192,14 @@ const pick = ({ url, pid, version }: DaemonRecord): Pick<RunningDaemon, 'url' | 
   version,
 });
 
-/** `/readyz` answers 200. Not `fetch`: loading it would cost a command more time than the call. */
-const isReady = ({ url }: DaemonRecord, token: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const headers = { Authorization: `Bearer ${token}` };
-    const request = get(`${url}/readyz`, { headers, agent: false, timeout: ANSWER_LIMIT_MS }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    request.on('timeout', () => request.destroy(new Error('no answer')));
-    // Nobody listens (yet), or the daemon is busy: asked again by whoever waits.
-    request.on('error', () => resolve(false));
-  });
+/** `/readyz` answers 200. Where nobody listens (yet) or the daemon is busy, whoever waits asks again. */
+async function isReady({ url }: DaemonRecord, token: string): Promise<boolean> {
+  const headers = { Authorization: `Bearer ${token}` };
+  const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  const ask = async (): Promise<boolean> => {
+    const answer = await localFetch(`${url}/readyz`, { headers, redirect: 'error', signal });
+    await answer.text();
+    return answer.ok;
+  };
+  return await ask().catch(() => false);
+}
