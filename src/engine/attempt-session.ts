@@ -29,6 +29,7 @@ export async function openAttemptSession(
     : writeDown(parts, ledger);
   const { attempt, task } = ledger;
   const role = settings.roles[task.role] ?? {};
+  const canResume = parts.backends.get(row.backend)?.capabilities.resume ?? false;
   return LiveSession.open(
     parts,
     approvals,
@@ -48,7 +49,7 @@ export async function openAttemptSession(
       },
       mcp: {},
       instructions: null,
-      from: row.nativeId === null ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
+      from: row.nativeId === null || !canResume ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
       limitMs: OPEN_LIMIT_MS,
       signal,
     },

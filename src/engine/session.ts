@@ -48,6 +48,7 @@ export class LiveSession {
     parts: Parts,
     approvals: Approvals,
     session: BackendSession,
+    origin: BackendSession['origin'],
     row: Session,
     subject: Partial<FactSubject>,
     limits: WatchLimits,
@@ -57,7 +58,7 @@ export class LiveSession {
     this.#backend = session;
     this.id = row.id;
     this.nativeId = session.nativeId;
-    this.origin = session.origin;
+    this.origin = origin;
     this.#subject = { ...subject, sessionId: row.id };
     this.#log = new LogWriter(parts, this.#subject, row.agent === null ? 'gantry' : `agent:${row.agent}`);
     this.#watch = new SessionWatch(parts.clock, limits, {
@@ -88,6 +89,7 @@ export class LiveSession {
       failRow(parts, row, error instanceof Error ? error.message : String(error));
       throw error;
     }
+    const origin = originOf(opened, row);
     parts.store.commit((tx) =>
       tx.sessions.move(
         row.id,
@@ -96,13 +98,13 @@ export class LiveSession {
         { nativeId: opened.nativeId, activity: 'idle', lastEventAt: parts.clock.now() },
         {
           actor: 'gantry',
-          cause: causeOf(opened.origin),
+          cause: causeOf(origin),
           subject,
         },
       ),
     );
     const { limits } = parts.settingsFor(spec.project.path);
-    const live = new LiveSession(parts, approvals, opened, row, subject, limits);
+    const live = new LiveSession(parts, approvals, opened, origin, row, subject, limits);
     approvals.attach(live);
     return live;
   }
@@ -258,6 +260,12 @@ export class LiveSession {
     for (const turn of this.#turns.values()) turn.resolve({ type: 'ended', reason });
   }
 }
+
+/** Made anew though there was a conversation: whoever opened it knew that the backend cannot resume one. */
+const originOf = ({ origin }: BackendSession, { backend, nativeId }: Session): BackendSession['origin'] =>
+  origin.type === 'new' && nativeId !== null
+    ? { type: 'new-instead', reason: `the backend ${backend} cannot resume a conversation` }
+    : origin;
 
 const causeOf = (origin: BackendSession['origin']): string =>
   origin.type === 'new-instead' ? `new session: ${origin.reason}` : `${origin.type} session`;
