@@ -1,14 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { applyEdits, modify } from 'jsonc-parser';
 import { AppError } from '../../contract/errors.ts';
 import { userConfigFile } from '../../daemon/config.ts';
 import { parseConfig, readSmallFile } from '../../daemon/config-file.ts';
+import { configSchema } from '../../daemon/config-schema.ts';
 import type { Environment } from '../../daemon/environment.ts';
 import { writePrivateFile } from '../../daemon/private-file.ts';
 import { ROZET_VARIABLES } from '../../daemon/rozet-variables.ts';
 import { argument, defineCommand, flag } from '../command.ts';
 import { readRozet } from '../rozet.ts';
 import { oneLine } from '../text.ts';
+
+/** For editors: beside the file, so that nothing is fetched. */
+const SCHEMA_FILE = 'config.schema.json';
+const EMPTY = `{\n  "$schema": "./${SCHEMA_FILE}"\n}`;
 
 export const rozet = defineCommand({
   arguments: { file: argument('file', "Rozet's providers.yaml") },
@@ -18,11 +24,12 @@ export const rozet = defineCommand({
     const file = userConfigFile(home);
     const before = readSmallFile(file) ?? '';
     const leaves = leavesOf(config, []);
-    const after = leaves.reduce(set, before.trim() === '' ? '{}' : before);
+    const after = leaves.reduce(set, before.trim() === '' ? EMPTY : before);
     parseConfig(after, file);
     const isChanged = leaves.reduce(set, before) !== before;
     if (isChanged && !args.isDryRun) {
-      if (before !== '') writePrivateFile(`${file}.bak`, before);
+      if (before === '') writePrivateFile(join(home, SCHEMA_FILE), `${JSON.stringify(configSchema(), null, 2)}\n`);
+      else writePrivateFile(`${file}.bak`, before);
       writePrivateFile(file, after.endsWith('\n') ? after : `${after}\n`);
     }
     const all = [...notices, ...variableNotices(environment)];
