@@ -11,8 +11,10 @@ import type { Environment } from './environment.ts';
 let root: string;
 let home: string;
 let project: string;
+const said: string[] = [];
 
 beforeEach(async () => {
+  said.length = 0;
   root = await realpath(await mkdtemp(join(tmpdir(), 'gantry-config-')));
   home = join(root, 'home');
   project = join(root, 'project');
@@ -32,7 +34,7 @@ const open = (given: { environment?: Environment; flags?: Leaf[]; isTrusted?: bo
     environment: given.environment ?? {},
     flags: given.flags ?? [],
     isTrusted: () => given.isTrusted ?? false,
-    log: silentLog,
+    log: { ...silentLog, warn: (_fields, message) => void said.push(message) },
   });
 const thrown = (fn: () => unknown): AppError => {
   try {
@@ -107,6 +109,8 @@ describe('layers', () => {
     await user({ limits: { maxParallel: 'six' } });
     expect(configuration.settingsFor(null).limits.maxParallel).toBe(5);
     expect(() => configuration.check(null)).toThrow(/maxParallel/);
+    configuration.settingsFor(null);
+    expect(said).toEqual([expect.stringMatching(/^the last valid configuration still holds: .*maxParallel/)]);
     await user({ limits: { maxParallel: 77 } });
     expect(configuration.settingsFor(null).limits.maxParallel).toBe(77);
   });
@@ -145,6 +149,8 @@ describe("a project's file", () => {
     expect(settings.setup).toBeNull();
     expect(settings.models.allowOnly).toEqual(['a/b']);
     expect(settings.port).toBe(4000);
+    open().settingsFor(project);
+    expect(said).toEqual([notices.join('\n')]);
     const named = notices.map((notice) => notice.replace(`${projectConfigFile(project)}: `, '').split(' ')[0]);
     expect(named.sort()).toEqual(
       [

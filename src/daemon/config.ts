@@ -51,7 +51,7 @@ export class Configuration {
   readonly #files = new Map<string, Cached>();
   /** The last settings that were valid, by project; '' is none. */
   readonly #valid = new Map<string, DaemonSettings>();
-  #complaint = '';
+  readonly #said = new Map<string | null, string>();
 
   /** @throws AppError bad_config for a variable that cannot be used */
   constructor(options: ConfigOptions) {
@@ -67,20 +67,23 @@ export class Configuration {
    */
   readonly settingsFor = (projectPath: string | null): DaemonSettings => {
     try {
-      const settings = this.check(projectPath).settings;
-      this.#complaint = '';
+      const { settings, notices } = this.check(projectPath);
       this.#valid.set(projectPath ?? '', settings);
+      this.#say(projectPath, notices.join('\n'));
       return settings;
     } catch (error) {
       const last = this.#valid.get(projectPath ?? '');
       if (!(error instanceof AppError) || error.code !== 'bad_config' || !last) throw error;
-      if (error.message !== this.#complaint) {
-        this.#complaint = error.message;
-        this.#options.log.warn({ err: error.message }, 'the configuration is invalid: the last valid one still holds');
-      }
+      this.#say(projectPath, `the last valid configuration still holds: ${error.message}`);
       return last;
     }
   };
+
+  /** Logs what is new to say about a project's configuration. */
+  #say(projectPath: string | null, text: string): void {
+    if (text !== '' && this.#said.get(projectPath) !== text) this.#options.log.warn({ project: projectPath }, text);
+    this.#said.set(projectPath, text);
+  }
 
   /** The settings and what of the project's file does not hold. @throws AppError bad_config */
   check(projectPath: string | null): { readonly settings: DaemonSettings; readonly notices: readonly string[] } {

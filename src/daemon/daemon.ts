@@ -199,6 +199,7 @@ function makeEngine(parts: {
     host: localHost,
     backends,
     settingsFor: configuration.settingsFor,
+    checkSettings: (path) => void configuration.check(path),
     askPlannerModel: (path) => plannerModel(configuration.settingsFor(path), environment, path),
     environment: buildEnvironment(environment, {}),
     agentEnvironment: (agent, names) => ({

@@ -15,6 +15,11 @@ export type Parts = {
   readonly host: Host;
   readonly backends: ReadonlyMap<BackendId, Backend>;
   readonly settingsFor: SettingsFor;
+  /**
+   * Throws what is wrong with a project's configuration now, where `settingsFor` goes on with the last that was valid:
+   * running work is not stopped by a slip in a file, new work is.
+   */
+  readonly checkSettings?: (projectPath: string) => void;
   /** Asks the planner's own model directly; null when the configuration names none: then a backend's model plans. */
   readonly askPlannerModel: ((projectPath: string) => PlanAsk | null) | null;
   /** Allow-listed variables for git, setup and verification commands. */

@@ -22,6 +22,7 @@ export async function submitRequest(
   const project = await resolveProject(parts, git, input.project, caller);
   const state = await inspect(git, project.path);
   checkClean(project, state, input.isDirtyAllowed);
+  parts.checkSettings?.(project.path);
   const settings = parts.settingsFor(project.path);
   const { options } = input;
   const role = options.role ?? settings.defaultRole;
