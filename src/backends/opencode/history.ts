@@ -59,3 +59,25 @@ export async function descendants(dialect: Dialect, sessionId: string): Promise<
   }
   return found;
 }
+
+/** What these prompts have led to so far: in the session itself, and in those of its sub-agents. */
+export async function historyOfTurn(
+  dialect: Dialect,
+  sessionId: string,
+  promptIds: readonly string[],
+): Promise<{
+  readonly own: readonly NativeEntry[];
+  readonly children: readonly { readonly session: NativeSession; readonly entries: readonly NativeEntry[] }[];
+}> {
+  const found = await entriesFrom(dialect, sessionId, promptIds);
+  const first = found.findIndex(({ message }) => promptIds.includes(message.id));
+  const own = first < 0 ? [] : found.slice(first);
+  const since = beginOf(own);
+  const children = await Promise.all(
+    (await descendants(dialect, sessionId)).map(async (session) => ({
+      session,
+      entries: await entriesSince(dialect, session.id, ({ message }) => message.createdAt < since),
+    })),
+  );
+  return { own, children };
+}

@@ -16,8 +16,6 @@ import { OpencodeSession } from './session.ts';
 const AGENT = 'build';
 const SESSION_ID = /^ses_\w+$/;
 
-export type Opened = { readonly session: OpencodeSession; readonly created: NativeSession };
-
 /** Opens a session on a server that runs. @throws AppError */
 export async function openSession(
   spec: OpenSpec,

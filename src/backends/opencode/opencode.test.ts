@@ -42,12 +42,33 @@ test('the agentâ€™s shell sees no secret of the server and has its own sessionâ€
   const [one, two] = await Promise.all(
     ['one', 'two'].map((name) => bench.open(backend, { env: { OF_SESSION: `session ${name}` } })),
   );
+  // Both waited for one start.
+  expect(bench.book.all()).toHaveLength(1);
   const prompt = scriptedPrompt(bash(showEnv), heard);
   expect((await one?.turn(prompt))?.text).toBe('heard: []\nsession one\n');
   expect((await two?.turn(prompt))?.text).toBe('heard: []\nsession two\n');
   const inChild = await one?.turn(scriptedPrompt(task('general', prompt), heard));
   expect(inChild?.text).toContain('heard: []\nsession one\n');
   await Promise.all([one?.close(), two?.close()]);
+});
+
+test('an interruption that overtakes its prompt still ends the turn', async () => {
+  await using live = await bench.open(backend);
+  const prompt = live.makePrompt(scriptedPrompt({ text: 'never', delayMs: 60_000 }));
+  const receipt = live.session.prompt(prompt, 'next-turn');
+  await live.session.interrupt();
+  expect(await receipt).toEqual({ type: 'accepted' });
+  expect(await live.end(prompt)).toMatchObject({ outcome: 'interrupted' });
+});
+
+test('a refused question ends the turn, and the session goes on', async () => {
+  await using live = await bench.open(backend);
+  const questions = [{ question: 'Which?', header: 'One', options: [{ label: 'a', description: 'a' }] }];
+  const sent = live.send(scriptedPrompt({ tools: [{ name: 'question', input: { questions } }] }, heard));
+  const { nativeId } = await live.events.first('asked');
+  expect(await live.session.answer(nativeId, { type: 'deny', reason: 'nobody is here' })).toBe('taken');
+  expect(await live.end((await sent).prompt)).toMatchObject({ outcome: 'rejected', failure: null });
+  expect(await live.turn(scriptedPrompt({ text: 'on' }))).toMatchObject({ outcome: 'done', text: 'on' });
 });
 
 test('MCP servers are passed through, and see no secret of the server', async () => {
@@ -147,6 +168,26 @@ test('a server without sessions is ended after five minutes', async () => {
     (await idle.promise)();
     await ended.promise;
     expect(book.all()).toEqual([]);
+    expect(await leftovers(own.root)).toEqual(process.platform === 'linux' ? [] : null);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
+
+test('a server that stands still is ended, and its session with it', async () => {
+  const own = await opencodeBench();
+  try {
+    // Silence and patience pass 20 times faster than the heartbeats of the server come.
+    const FASTER = 20;
+    const clock: typeof systemClock = {
+      now: () => systemClock.now() * FASTER,
+      after: (ms, fn) => systemClock.after(ms / FASTER, fn),
+    };
+    const live = await own.open(own.backend({}, { clock }));
+    const pid = own.book.all()[0]?.record?.pid ?? Number.NaN;
+    process.kill(pid, 'SIGSTOP');
+    expect(await live.ended()).toMatchObject({ type: 'died', failure: { class: 'crash' } });
+    expect(own.book.all()).toEqual([]);
     expect(await leftovers(own.root)).toEqual(process.platform === 'linux' ? [] : null);
   } finally {
     await own[Symbol.asyncDispose]();

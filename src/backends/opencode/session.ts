@@ -129,6 +129,9 @@ export class OpencodeSession implements BackendSession {
       case 'compacted':
         this.#emit({ type: 'compaction', phase: 'ended' });
         break;
+      case 'session-deleted':
+        if (event.sessionId === this.nativeId) this.end(diedOf('protocol', 'the session was deleted in OpenCode'));
+        break;
       case 'alive':
         this.#emit({ type: 'heartbeat' });
         break;
@@ -159,8 +162,7 @@ export class OpencodeSession implements BackendSession {
       return;
     }
     if (this.events.push(event) || this.events.isEnded) return;
-    const message = `the reader of the session's events is ${MAX_EVENTS} events behind`;
-    this.end({ type: 'died', failure: { class: 'internal', message, resetAt: null }, exitCode: null, signal: null });
+    this.end(diedOf('internal', `the reader of the session's events is ${MAX_EVENTS} events behind`));
   };
 
   #pump(): void {
@@ -237,6 +239,13 @@ export class OpencodeSession implements BackendSession {
     this.#line = [];
   }
 }
+
+const diedOf = (kind: Failure['class'], message: string): EndReason => ({
+  type: 'died',
+  failure: { class: kind, message, resetAt: null },
+  exitCode: null,
+  signal: null,
+});
 
 function overReceipt(): PromptReceipt {
   const failure: Failure = { class: 'crash', message: 'the session is over', resetAt: null };

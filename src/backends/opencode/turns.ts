@@ -4,9 +4,10 @@ import type { Failure } from '../../contract/failure.ts';
 import type { PromptId } from '../../contract/ids.ts';
 import type { BackendEvent, Prompt, PromptReceipt } from '../backend.ts';
 import type { Dialect, NativeEntry, NativeEvent, NativePrompt, NativeSession } from './dialect.ts';
-import { beginOf, descendants, entriesFrom, entriesSince } from './history.ts';
+import { historyOfTurn } from './history.ts';
 import { HttpFailure } from './http.ts';
 import { INTERRUPTED, standingOf, type Verdict } from './outcome.ts';
+import { postPrompt } from './post-prompt.ts';
 import { standingOfStored } from './stored-prompt.ts';
 import { endsOf, isAnswerIn, newTurn, type Turn, type TurnEnded, type TurnPrompt } from './turn.ts';
 import { TurnView } from './view.ts';
@@ -32,8 +33,6 @@ const LOOK_AGAIN_MS = 500;
 const LOOKS_UNTIL_RESEND = 12;
 const LOOKS_UNTIL_INTERRUPTED = 3;
 const MAX_RESENDS = 2;
-const MAX_TRIES = 6;
-const FIRST_PAUSE_MS = 100;
 const KEPT_ENDS = 100;
 
 /** The turns of one session, one after the other: sends prompts, follows them, and says once how each ended. */
@@ -207,23 +206,9 @@ export class Turns {
   }
 
   /** @returns why the program did not take it; null if it did. */
-  async #post(record: TurnPrompt): Promise<Failure | null> {
+  async #post({ prompt }: TurnPrompt): Promise<Failure | null> {
     const { dialect, rootId, bodyOf } = this.#options;
-    const body = await bodyOf(record.prompt);
-    for (let tries = 1; ; tries += 1) {
-      try {
-        await dialect.prompt(rootId, body);
-        return null;
-      } catch (error) {
-        if (!(error instanceof HttpFailure)) throw error;
-        if (error.status !== null) return { class: 'protocol', message: error.message, resetAt: null };
-        if (tries >= MAX_TRIES || this.#stop.signal.aborted) {
-          return { class: 'network', message: error.message, resetAt: null };
-        }
-        // The same ids again: a prompt that has arrived is not given a second time.
-        await pause(FIRST_PAUSE_MS * 2 ** tries, this.#stop.signal);
-      }
-    }
+    return await postPrompt(dialect, rootId, await bodyOf(prompt), this.#stop.signal);
   }
 
   #stored(messageId: string, storedAt: number, isEvent: boolean): void {
@@ -248,6 +233,7 @@ export class Turns {
     const busy = await dialect.busy(directory);
     if (busy.has(rootId)) {
       turn.quietLooks = 0;
+      if (turn.isInterrupted) await this.#abortAgain();
       return;
     }
     const { entries } = await dialect.messages(rootId, { limit: 1, before: null });
@@ -258,6 +244,12 @@ export class Turns {
     const standing = standingOf({ last, isOfTurn, error: turn.error });
     if (standing.type === 'over') this.#finish(turn, last, standing.verdict);
     else await this.#wait(turn);
+  }
+
+  /** The first abort may have come before the prompt that it was meant for. */
+  async #abortAgain(): Promise<void> {
+    await this.#options.dialect.abort(this.#options.rootId);
+    this.#lookLater();
   }
 
   async #wait(turn: Turn): Promise<void> {
@@ -291,16 +283,12 @@ export class Turns {
     turn.isGapped = false;
     try {
       const ids = turn.prompts.map(({ messageId }) => messageId);
-      const found = await entriesFrom(dialect, rootId, ids);
-      const first = found.findIndex(({ message }) => ids.includes(message.id));
-      const entries = first < 0 ? [] : found.slice(first);
-      for (const { message } of entries)
-        if (message.role === 'user') this.#stored(message.id, message.createdAt, false);
-      this.#view.entries(entries);
-      const since = beginOf(entries);
-      for (const child of await descendants(dialect, rootId)) {
-        onChild(child);
-        this.#view.entries(await entriesSince(dialect, child.id, ({ message }) => message.createdAt < since));
+      const { own, children } = await historyOfTurn(dialect, rootId, ids);
+      for (const { message } of own) if (message.role === 'user') this.#stored(message.id, message.createdAt, false);
+      this.#view.entries(own);
+      for (const { session, entries } of children) {
+        onChild(session);
+        this.#view.entries(entries);
       }
       this.#view.todo(await dialect.todo(rootId));
     } catch (error) {
