@@ -1,6 +1,7 @@
 import { type Client, createClient } from '../client/client.ts';
 import { AppError } from '../contract/errors.ts';
 import { connectionFrom, type Environment } from '../daemon/environment.ts';
+import { localFetch } from '../daemon/local-fetch.ts';
 import { ensureDaemon } from '../daemon/spawn-daemon.ts';
 import { readAdminToken } from '../daemon/tokens-file.ts';
 import type { Globals } from './globals.ts';
@@ -23,7 +24,7 @@ export async function connect({
   const token = globals.token ?? named.token;
   if (url === undefined) {
     const daemon = await ensureDaemon({ home, environment, isStartAllowed: !globals.mustRun });
-    return createClient({ url: daemon.url, token: token ?? daemon.token });
+    return clientOf(daemon.url, token ?? daemon.token);
   }
   const known = token ?? readAdminToken(home);
   if (known === null) {
@@ -31,5 +32,8 @@ export async function connect({
       details: { remedy: 'Give one by --token or GANTRY_TOKEN.' },
     });
   }
-  return createClient({ url, token: known });
+  return clientOf(url, known);
 }
+
+export const clientOf = (url: string, token: string): Client =>
+  createClient({ url, token, ...(url.startsWith('http:') && { fetch: localFetch }) });

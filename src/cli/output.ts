@@ -101,7 +101,14 @@ export class Output {
   /** A failure: on stderr in words; with `--json` also as the document on stdout. */
   failure(error: AppError): void {
     if (this.isJson) this.json({ error: { code: error.code, message: error.message, details: error.details ?? null } });
-    else this.stderr.write(`${failureLines(error).join('\n')}\n`);
+    else {
+      const width = columnsOf(this.stderr);
+      this.stderr.write(
+        `${failureLines(error)
+          .flatMap((line) => wrap(line, width))
+          .join('\n')}\n`,
+      );
+    }
   }
 }
 

@@ -59,9 +59,13 @@ export class Repl {
       .map((row) => row.name);
     const [first = ''] = words;
     if (!names.some((name) => name === first || name.startsWith(`${first} `))) {
-      throw new AppError('usage', `there is no command /${first}${didYouMean(first, names)}`, {
-        details: { remedy: 'See: /help' },
-      });
+      throw new AppError(
+        'usage',
+        `there is no command /${first}${didYouMean(first, [...new Set(names.flatMap((name) => [name, name.split(' ')[0] ?? '']))])}`,
+        {
+          details: { remedy: 'See: /help' },
+        },
+      );
     }
     const invocation = await this.#context.shell.parse(words);
     if (invocation.type === 'help') this.#context.output.print(invocation.text.trimEnd());

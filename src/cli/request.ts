@@ -5,9 +5,10 @@ import type { Context } from './command.ts';
 import { amount, flag, integer, option, time } from './command.ts';
 import { projectFrom } from './context.ts';
 import { keyAnswer } from './decide.ts';
+import { Interrupts } from './keys.ts';
 import { isSettled, type RequestView } from './progress.ts';
 import { exitCodeOf, planLines, replyLines, requestDocument, resultLines } from './result.ts';
-import { newMemory, watch } from './watch.ts';
+import { newMemory, type Watching, watch } from './watch.ts';
 
 /** The options of every command that submits a request. */
 export const SUBMIT_OPTIONS = {
@@ -59,7 +60,7 @@ export async function follow(
   client: Client,
   requestId: Request['id'],
   isOver: (view: RequestView) => boolean,
-  memory = newMemory(),
+  { memory, interrupts }: Pick<Watching, 'memory' | 'interrupts'>,
 ): Promise<RequestView> {
   const abort = new AbortController();
   const cancel = async (say: (line: string) => void): Promise<void> => {
@@ -75,6 +76,7 @@ export async function follow(
       requestId,
       isOver,
       memory,
+      interrupts,
       onInterrupt: (say) => void cancel(say),
       answer: keyAnswer(context, client),
     });
@@ -99,9 +101,10 @@ export async function runRequest(
   confirm: ((question: string) => Promise<boolean>) | null,
 ): Promise<number> {
   const { output } = context;
+  using interrupts = new Interrupts();
+  const watching = { memory: newMemory(), interrupts };
   const { id } = await submit(context, client, text, { ...args, isPlanOnly: confirm !== null });
-  const memory = newMemory();
-  const { request } = await follow(context, client, id, isPlanned, memory);
+  const { request } = await follow(context, client, id, isPlanned, watching);
   if (request.plan !== null && request.plan.reply === null) output.print(...planLines(request.plan, output), '');
   if (request.state === 'planned' && confirm !== null) {
     if (!(await confirm('Carry out?'))) {
@@ -110,7 +113,7 @@ export async function runRequest(
     }
     await client.call('requests.execute', { id });
   }
-  await follow(context, client, id, isSettled, memory);
+  await follow(context, client, id, isSettled, watching);
   return printResult(context, client, id);
 }
 

@@ -24,6 +24,7 @@ describe('text for a terminal', () => {
     expect(wrap('one two three', 7)).toEqual(['one two', 'three']);
     expect(wrap('abcdefghij', 4)).toEqual(['abcd', 'efgh', 'ij']);
     expect(wrap('a\nb', 10)).toEqual(['a', 'b']);
+    expect(wrap('  one two', 6)).toEqual(['  one', '  two']);
   });
 
   it('takes escape sequences and control characters out of foreign words', () => {

@@ -72,13 +72,14 @@ export function clipStart(text: string, width: number): string {
 export const padEnd = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - widthOf(text)));
 export const padStart = (text: string, width: number): string => ' '.repeat(Math.max(0, width - widthOf(text))) + text;
 
-/** Lines of at most `width` columns, broken between words where that is possible. */
+/** Lines of at most `width` columns, broken between words where that is possible; what is indented stays so. */
 export function wrap(text: string, width: number): string[] {
-  const limit = Math.max(1, width);
   return text.split('\n').flatMap((line) => {
+    const indent = /^ */.exec(line)?.[0] ?? '';
+    const limit = Math.max(1, width - indent.length);
     const lines: string[] = [];
     let current = '';
-    for (const word of line.split(' ')) {
+    for (const word of line.slice(indent.length).split(' ')) {
       const joined = current === '' ? word : `${current} ${word}`;
       if (widthOf(joined) <= limit) {
         current = joined;
@@ -89,7 +90,7 @@ export function wrap(text: string, width: number): string[] {
       lines.push(...pieces.slice(0, -1));
       current = pieces.at(-1) ?? '';
     }
-    return [...lines, current];
+    return [...lines, current].map((part) => indent + part);
   });
 }
 

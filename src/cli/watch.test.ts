@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { testContext } from '../../test/support/context.ts';
 import { sampleApproval, sampleAttempt, sampleRequest, sampleTask } from '../../test/support/rows.ts';
 import { Channel } from '../base/channel.ts';
 import { type Deferred, deferred } from '../base/wait.ts';
 import type { Approval } from '../contract/approval.ts';
 import { emptyView, type View } from '../contract/fold.ts';
+import { Interrupts } from './keys.ts';
 import { isSettled } from './progress.ts';
 import { newMemory, type Watching, watch } from './watch.ts';
 
@@ -30,11 +31,18 @@ const finish = (view: View): void => {
   view.requests.set(REQUEST, sampleRequest({ state: 'done' }));
 };
 
+let interrupts: Interrupts;
+beforeEach(() => {
+  interrupts = new Interrupts();
+});
+afterEach(() => interrupts[Symbol.dispose]());
+
 const watching = (over: Partial<Watching> = {}): Watching => ({
   requestId: REQUEST,
   isOver: isSettled,
   onInterrupt: () => undefined,
   memory: newMemory(),
+  interrupts,
   answer: null,
   ...over,
 });
@@ -72,17 +80,25 @@ describe('watching a request', () => {
   it('calls for the end at the first Ctrl-C and leaves at the second', async () => {
     const { context, written } = testContext();
     const { channel } = changing();
-    let interrupts = 0;
+    let calls = 0;
     const onInterrupt = (): void => {
-      interrupts += 1;
+      calls += 1;
     };
     const over = watch(context, channel, watching({ onInterrupt }));
     await until(written, 'T1 working');
     process.emit('SIGINT');
-    expect(interrupts).toBe(1);
+    expect(calls).toBe(1);
     process.emit('SIGINT');
     await expect(over).rejects.toMatchObject({ code: 'cancelled' });
-    expect([interrupts, process.listenerCount('SIGINT')]).toEqual([1, 0]);
+    expect(calls).toBe(1);
+  });
+
+  it('takes a Ctrl-C that came before it began', async () => {
+    const { context } = testContext();
+    const { channel } = changing();
+    process.emit('SIGINT');
+    process.emit('SIGINT');
+    await expect(watch(context, channel, watching())).rejects.toMatchObject({ code: 'cancelled' });
   });
 
   it('draws a tree on a terminal, answers by a key, and cleans up', async () => {

@@ -4,7 +4,7 @@ import type { Approval } from '../contract/approval.ts';
 import { AppError } from '../contract/errors.ts';
 import type { View } from '../contract/fold.ts';
 import type { Context } from './command.ts';
-import { listenToKeys, onInterrupt } from './keys.ts';
+import { type Interrupts, listenToKeys } from './keys.ts';
 import { Live } from './live.ts';
 import { columnsOf } from './output.ts';
 import {
@@ -31,6 +31,7 @@ export type Watching = {
   readonly requestId: string;
   /** Until this holds the watching goes on. */
   readonly isOver: (view: RequestView) => boolean;
+  readonly interrupts: Interrupts;
   /** The first Ctrl-C; the second leaves at once. */
   readonly onInterrupt: (say: (line: string) => void) => void;
   /** What plain lines have told so far: the next watching of the same request goes on from there. */
@@ -54,7 +55,7 @@ export async function watch(context: Context, views: AsyncIterable<View>, watchi
     if (interrupts === 1) watching.onInterrupt(show.say);
     else left.reject(new AppError('cancelled', `left; ${watching.requestId} may still be running`));
   };
-  const stopListening = [onInterrupt(interrupt), show.open(interrupt)];
+  const stopListening = [show.open(watching.interrupts.fire), watching.interrupts.listen(interrupt)];
   const seeItThrough = async (): Promise<RequestView> => {
     for await (const whole of views) {
       const view = requestView(whole, watching.requestId);

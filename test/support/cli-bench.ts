@@ -31,6 +31,12 @@ export function requestFor(...tasks: readonly FakeTask[]): string {
 
 export const write = (path: string): object => ({ write: { path, content: `${path}\n` } });
 
+type TerminalOptions = {
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly env?: Readonly<Record<string, string>>;
+};
+
 /** A home whose daemon works with fake agents on a free port, a project, and commands in it. */
 export type CliBench = AsyncDisposable & {
   readonly home: string;
@@ -39,7 +45,7 @@ export type CliBench = AsyncDisposable & {
   /** The document of a command with `--json`. */
   readonly json: (...args: string[]) => Promise<unknown>;
   readonly start: (...args: string[]) => Cli;
-  readonly terminal: (args: readonly string[], size?: { columns?: number; rows?: number }) => Promise<Terminal>;
+  readonly terminal: (args: readonly string[], options?: TerminalOptions) => Promise<Terminal>;
 };
 
 export async function openCliBench(config: Readonly<Record<string, unknown>> = {}): Promise<CliBench> {
@@ -62,8 +68,8 @@ export async function openCliBench(config: Readonly<Record<string, unknown>> = {
     run,
     json: async (...args) => documentOf(await run([...args, '--json'])),
     start: (...args) => stack.use(new Cli(args, { home, cwd: repo.root })),
-    terminal: async (args, size = {}) => {
-      const env = cliEnvironment({ home });
+    terminal: async (args, { env: extra = {}, ...size } = {}) => {
+      const env = cliEnvironment({ home, env: extra });
       return stack.use(await Terminal.open(cliCommand(...args), { cwd: repo.root, env, ...size }));
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { until } from '../../src/base/wait.ts';
 
 const run = promisify(execFile);
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 45_000;
 
 /** Why tests in a pseudo-terminal cannot run here; null if they can. */
 export const noTerminal = ((): string | null => {
@@ -48,7 +48,11 @@ export class Terminal implements AsyncDisposable {
     const script = join(directory, 'run.sh');
     const variables = Object.entries({ TERM: 'screen-256color', ...options.env }).map(([k, v]) => quoted(`${k}=${v}`));
     const words = command.map(quoted).join(' ');
-    writeFileSync(script, `cd ${quoted(options.cwd)}\nenv -i ${variables.join(' ')} ${words}\necho "[exit $?]"\ncat\n`);
+    // A shell that has a trap of its own outlives the Ctrl-C that its program gets.
+    writeFileSync(
+      script,
+      `trap : INT\ncd ${quoted(options.cwd)}\nenv -i ${variables.join(' ')} ${words}\necho "[exit $?]"\ncat\n`,
+    );
     const size = ['-x', String(options.columns ?? 100), '-y', String(options.rows ?? 30)];
     await terminal.#tmux('new-session', '-d', '-s', 'main', ...size, `sh ${quoted(script)}`);
     return terminal;
@@ -71,6 +75,21 @@ export class Terminal implements AsyncDisposable {
   /** A key by tmux's name: `Enter`, `C-c`, `C-d`, `Up`. */
   async press(key: string): Promise<void> {
     await this.#tmux('send-keys', '-t', 'main', key);
+  }
+
+  /** Types a key again and again until the screen holds `text`. */
+  async pressUntil(key: string, text: string): Promise<void> {
+    const look = async (): Promise<true | null> => {
+      if ((await this.history()).includes(text)) return true;
+      await this.type(key);
+      return null;
+    };
+    await until(look, { everyMs: 200, limitMs: LIMIT_MS }, () => new Error(`"${key}" never led to "${text}"`));
+  }
+
+  /** The screen with its colours. */
+  colours(): Promise<string> {
+    return this.#tmux('capture-pane', '-p', '-e', '-t', 'main');
   }
 
   async resize(columns: number, rows: number): Promise<void> {

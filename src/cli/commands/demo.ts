@@ -6,22 +6,31 @@ import type { Task } from '../../contract/task.ts';
 import { type Context, defineCommand, flag } from '../command.ts';
 import { DEMO_REQUEST, type Demo, openDemo, requireAgent } from '../demo.ts';
 import { diffLines } from '../diff.ts';
+import { Interrupts } from '../keys.ts';
 import { isSettled } from '../progress.ts';
 import { follow, submit } from '../request.ts';
 import { exitCodeOf, planLines, requestDocument, resultLines } from '../result.ts';
 import { oneLine } from '../text.ts';
+import { newMemory } from '../watch.ts';
 
 export const demo = defineCommand({
   options: { isKept: flag('--keep', 'keep the project and the home, and say where they are') },
   run: async (context, args) => {
+    // Also while it starts and while it clears up: a Ctrl-C must not leave anything behind.
+    using interrupts = new Interrupts();
     const scope = new Scope();
     const stopped = deferred<never>();
     const onTerminate = (): void => stopped.reject(new AppError('cancelled', 'the demo was stopped'));
     process.once('SIGTERM', onTerminate).once('SIGHUP', onTerminate);
+    context.output.note(`Request: "${DEMO_REQUEST}"`, 'Starting a daemon, OpenCode and a scripted model …');
+    const opening = openDemo(scope, context.environment, args.isKept);
     try {
-      return await Promise.race([play(context, scope, args.isKept), stopped.promise]);
+      const played = opening.then((stage) => play(context, stage, interrupts, args.isKept));
+      return await Promise.race([played, stopped.promise]);
     } finally {
       process.off('SIGTERM', onTerminate).off('SIGHUP', onTerminate);
+      // What is just being started can be ended only when it is there.
+      await Promise.allSettled([opening]);
       await scope.close();
     }
   },
@@ -40,14 +49,11 @@ const OPTIONS = {
   isPlanOnly: false,
 } as const;
 
-async function play(context: Context, scope: Scope, isKept: boolean): Promise<number> {
-  const { output } = context;
-  output.note(`Request: "${DEMO_REQUEST}"`, 'Starting a daemon, OpenCode and a scripted model …');
-  const stage = await openDemo(scope, context.environment, isKept);
+async function play(context: Context, stage: Demo, interrupts: Interrupts, isKept: boolean): Promise<number> {
   await requireAgent(stage.client);
   const { directory } = stage.project;
   const { id } = await submit(context, stage.client, DEMO_REQUEST, { ...OPTIONS, project: directory });
-  await follow(context, stage.client, id, isSettled);
+  await follow(context, stage.client, id, isSettled, { memory: newMemory(), interrupts });
   return report(context, stage, id, isKept);
 }
 

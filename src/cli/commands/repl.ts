@@ -2,6 +2,7 @@ import { askYesNo } from '../ask.ts';
 import type { Context } from '../command.ts';
 import { defineCommand, flag } from '../command.ts';
 import { projectFrom } from '../context.ts';
+import { onInterrupt } from '../keys.ts';
 import { pipedLines, typedLines } from '../lines.ts';
 import { Repl } from '../repl.ts';
 import { banner } from '../repl-help.ts';
@@ -21,12 +22,15 @@ export const repl = defineCommand({
       ? (question: string) => askYesNo(context, question)
       : (question: string) => readYesNo(context, lines, question);
     const session = new Repl(context, client, { ...args, project }, confirm);
+    // Between two prompts a terminal's Ctrl-C is a signal: it must not end the prompt.
+    const stopListening = isInteractive ? onInterrupt(() => undefined) : () => undefined;
     try {
       for (;;) {
         const line = await lines.next(output.paint('cyan', 'gantry> '));
         if (line === null || (await session.take(line)) === 'leave') return 0;
       }
     } finally {
+      stopListening();
       lines.close();
     }
   },

@@ -1,8 +1,7 @@
-import { createClient } from '../../client/client.ts';
 import type { DaemonStatus } from '../../contract/shapes.ts';
 import { findDaemon } from '../../daemon/spawn-daemon.ts';
-import type { Context } from '../command.ts';
-import { defineCommand } from '../command.ts';
+import { type Context, defineCommand } from '../command.ts';
+import { clientOf } from '../connect.ts';
 import { fieldLines } from '../fields.ts';
 import { bytes, duration, oneLine } from '../text.ts';
 
@@ -16,8 +15,7 @@ export const status = defineCommand({
       output.result({ isRunning: false, home }, () => [`not running (home ${home})`]);
       return 4;
     }
-    const client =
-      found === null ? await context.client() : createClient({ url: found.url, token: globals.token ?? found.token });
+    const client = found === null ? await context.client() : clientOf(found.url, globals.token ?? found.token);
     const daemon = await client.call('status', {});
     output.result({ isRunning: true, ...daemon }, () => statusLines(daemon, context));
     return 0;
