@@ -14,6 +14,11 @@ export class JournalWatch {
   #reading: { readonly abort: AbortController; readonly over: Promise<void> } | null = null;
   #fault: Error | null = null;
 
+  /** Nothing up to `since` is seen. */
+  constructor(since = 0) {
+    this.view.seq = since;
+  }
+
   /** Goes on after the last fact that was seen. */
   follow(client: Client): void {
     const abort = new AbortController();

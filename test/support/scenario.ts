@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { isAttemptLive } from '../../src/contract/attempt.ts';
 import type { Fact } from '../../src/contract/fact.ts';
+import { AGENT_KINDS } from './agent-kinds.ts';
 import { lineOf } from './journal-watch.ts';
 import { hashOfTree, leftovers } from './leftovers.ts';
-import { AGENT_KINDS, type AgentKind } from './scripted-agent.ts';
+import type { AgentKind } from './scripted-agent.ts';
 import { type Project, World, type WorldConfig } from './world.ts';
 
 /** How much of the journal a failure shows. */
@@ -22,7 +23,10 @@ export type ScenarioOptions = {
   readonly not?: Readonly<Record<string, string>>;
 };
 
-/** Registers a test of one scenario for every backend: a world of its own, its daemon up, and the common check at the end. */
+/**
+ * Registers a test of one scenario for every backend: a world with its daemon up, and the common check at the end. The
+ * world is its own, or where an agent can be renewed, the one of all scenarios of the file.
+ */
 export function scenario(name: string, options: ScenarioOptions, body: (world: World) => Promise<void>): void {
   for (const kind of AGENT_KINDS) {
     if (options.not?.[kind.name] !== undefined) continue;
@@ -30,10 +34,28 @@ export function scenario(name: string, options: ScenarioOptions, body: (world: W
   }
 }
 
+/** A world that scenarios share, and how it was before them. */
+type Stage = { readonly world: World; readonly before: Settings };
+
+const stages = new Map<AgentKind, Stage>();
+
+afterAll(async () => {
+  const left = [...stages.values()];
+  stages.clear();
+  for (const { world, before } of left) {
+    await using _ = world;
+    await stopCheck(world, before);
+  }
+});
+
 async function play(kind: AgentKind, options: ScenarioOptions, body: (world: World) => Promise<void>): Promise<void> {
-  await using world = await World.make(kind, options.config);
-  const before = await settingsOf(world);
-  await world.up();
+  const stage = await stageFor(kind, options.config);
+  const { world, before } = stage;
+  // Whatever fails: no other scenario finds what this one has left.
+  stages.delete(kind);
+  await using stack = new AsyncDisposableStack();
+  stack.use(world);
+  const logged = (await world.log()).length;
   try {
     await body(world);
   } catch (error) {
@@ -41,7 +63,30 @@ async function play(kind: AgentKind, options: ScenarioOptions, body: (world: Wor
       error.message += `\nThe journal ends:\n${world.journal.facts.slice(-SHOWN_FACTS).map(lineOf).join('\n')}`;
     throw error;
   }
-  await commonCheck(world, before, options);
+  if (!world.agent.renew) return commonCheck(world, before, options);
+  await world.settled();
+  checkFacts(world, options);
+  await checkLog(world, options, logged);
+  expect(await world.strangers(), 'processes and ports that are left').toEqual([]);
+  stages.set(kind, stage);
+  stack.move();
+}
+
+async function stageFor(kind: AgentKind, config: WorldConfig | undefined): Promise<Stage> {
+  const shared = stages.get(kind);
+  if (shared) {
+    await shared.world.renew(config);
+    return shared;
+  }
+  const world = await World.make(kind, config);
+  try {
+    const before = await settingsOf(world);
+    await world.up();
+    return { world, before };
+  } catch (error) {
+    await world[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** What is not Gantry's, and must be byte-identical afterwards. */
@@ -65,7 +110,13 @@ async function projectSettings({ root, git }: Project): Promise<string> {
 
 /** What must hold at the end of every scenario; the daemon is stopped for it. */
 export async function commonCheck(world: World, before: Settings, options: ScenarioOptions = {}): Promise<void> {
-  const { facts, view } = world.journal;
+  await stopCheck(world, before);
+  checkFacts(world, options);
+  await checkLog(world, options, 0);
+}
+
+/** The daemon stops, and leaves nothing behind. */
+async function stopCheck(world: World, before: Settings): Promise<void> {
   const down = await world.down();
   expect(down, 'gantry down').toMatchObject({ code: 0 });
   expect((await leftovers(world.root)) ?? [], 'processes and ports that are left').toEqual([]);
@@ -79,7 +130,11 @@ export async function commonCheck(world: World, before: Settings, options: Scena
     (await readdir(world.root)).filter((name) => !known.has(name)),
     'files outside of every directory',
   ).toEqual([]);
+}
 
+/** What the journal has told of the scenario. */
+function checkFacts(world: World, options: ScenarioOptions): void {
+  const { facts, view } = world.journal;
   expect(facts.filter((fact) => isCauseDue(fact) && !hasCause(fact)).map(lineOf), 'facts without a cause').toEqual([]);
   expect(doubleAttempts(facts), 'tasks with two live attempts').toEqual([]);
   const lost = facts.filter(
@@ -96,7 +151,11 @@ export async function commonCheck(world: World, before: Settings, options: Scena
     unsaved.filter((path) => !existsSync(path)),
     'unsaved work that is gone',
   ).toEqual([]);
-  const log = await world.log();
+}
+
+/** Only what was logged after the first `skipped` characters counts. */
+async function checkLog(world: World, options: ScenarioOptions, skipped: number): Promise<void> {
+  const log = (await world.log()).slice(skipped);
   expect(log, 'secrets in the log').not.toMatch(/gty_\w{8}/);
   const errors = log
     .split('\n')

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { BackendSettings } from '../../src/contract/config.ts';
+import type { Leftover } from './leftovers.ts';
 import { COMPILE_CACHE } from './temp.ts';
 
 /** What an agent is made to do, in words that the script of every backend has. Each act is one request to the model. */
@@ -32,7 +34,11 @@ export type ScriptedAgent = AsyncDisposable & {
   /** The id of the backend; further ones of the same kind begin with it and a dash. */
   readonly backend: string;
   readonly settings: BackendSettings;
+  /** How often the program says that it lives. */
+  readonly heartbeatMs: number;
   readonly broken: (fault: Fault) => BackendSettings;
+  /** From now on the program that is broken so starts as it should. */
+  readonly repair: (fault: Fault) => Promise<void>;
   /** The words of a prompt that make the agent do this. */
   readonly play: (...acts: readonly Act[]) => string;
   readonly release: (name: string) => Promise<void>;
@@ -44,6 +50,10 @@ export type ScriptedAgent = AsyncDisposable & {
   readonly forget: (nativeId: string) => Promise<void>;
   /** Every prompt that the program wrote into its own store as a new one. */
   readonly promptsTaken: () => Promise<readonly { readonly id: string; readonly nativeId: string }[]>;
+  /** A program that outlives the sessions which it serves. */
+  readonly isStanding?: (process: Leftover) => boolean;
+  /** Forgets requests, prompts and releases so far. Where it is, one world is used for many scenarios, one after the other. */
+  readonly renew?: () => Promise<void>;
 };
 
 /** How one backend is put on the stage of a world. */
@@ -60,7 +70,11 @@ type LogLine = {
   readonly messages?: readonly { readonly text: string }[];
 };
 
-const fake: AgentKind = {
+const FAKE_AGENT = fileURLToPath(new URL('../../src/backends/fake/agent/main.ts', import.meta.url));
+
+export const HEARTBEAT_MS = 500;
+
+export const fake: AgentKind = {
   name: 'fake',
   setUp: async ({ root, home }) => {
     const control = join(root, 'control');
@@ -72,10 +86,16 @@ const fake: AgentKind = {
       (await linesOf<LogLine>(log)).filter((line) => line.kind === kind);
     return {
       backend: 'fake',
-      settings: { env },
+      settings: { env, config: { heartbeatMs: HEARTBEAT_MS } },
+      heartbeatMs: HEARTBEAT_MS,
       broken: (fault) => {
         if (fault === 'missing') return { env, command: [join(root, 'bin', 'agent')] };
         return start({ wrongVersion: 'version=9.0.0', diesAtOnce: 'exit=3', neverReady: 'never-ready' }[fault]);
+      },
+      repair: async (fault) => {
+        // The control directory's word is stronger than the configuration's.
+        if (fault !== 'missing') return writeFile(join(control, 'start'), '');
+        await writeProgram(join(root, 'bin', 'agent'), [process.execPath, FAKE_AGENT]);
       },
       play: (...acts) => `@@fake ${JSON.stringify(acts.map(stepOf))}`,
       release: (name) => writeFile(join(control, name), ''),
@@ -107,6 +127,13 @@ const fake: AgentKind = {
   },
 };
 
+/** A program that runs another one. */
+export async function writeProgram(path: string, command: readonly string[]): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`);
+  await chmod(path, 0o755);
+}
+
 /** A line of a session's own store. */
 type StoreLine = { readonly type: string; readonly nativeId?: string; readonly id?: string };
 
@@ -136,6 +163,3 @@ async function linesOf<T>(file: string): Promise<T[]> {
   const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line) as T);
 }
-
-/** The backends that every scenario runs on. */
-export const AGENT_KINDS: readonly AgentKind[] = [fake];

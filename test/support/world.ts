@@ -8,8 +8,10 @@ import type { InputOf, OperationName } from '../../src/contract/api.ts';
 import type { Config } from '../../src/contract/config.ts';
 import type { View } from '../../src/contract/fold.ts';
 import { isRequestOver, type Request } from '../../src/contract/request.ts';
+import { isSessionOver } from '../../src/contract/session.ts';
 import type { Task } from '../../src/contract/task.ts';
 import { JournalWatch, LIMIT_MS } from './journal-watch.ts';
+import { type Leftover, leftovers } from './leftovers.ts';
 import { makeRepository, type TestRepository } from './repository.ts';
 import type { Act, AgentKind, ScriptedAgent } from './scripted-agent.ts';
 import { COMPILE_CACHE, tempDir } from './temp.ts';
@@ -24,10 +26,8 @@ export type CliResult = {
   readonly json: () => never;
 };
 
-/** What is written into the user's configuration beside the backends. */
-export type WorldConfig = Omit<Config, 'backends'> & {
-  readonly backends?: (agent: ScriptedAgent) => NonNullable<Config['backends']>;
-};
+/** What is written into the user's configuration beside the good backend. */
+export type WorldConfig = Config | ((agent: ScriptedAgent) => Config);
 
 /** A task of a plan, as a scenario writes it. */
 export type Work = {
@@ -51,13 +51,15 @@ export class World implements AsyncDisposable {
   readonly home: string;
   readonly userHome: string;
   readonly agent: ScriptedAgent;
-  readonly journal = new JournalWatch();
   readonly projects: Project[] = [];
   /** Variables of the person's shell. */
   readonly env: Record<string, string>;
   readonly #stack: AsyncDisposableStack;
+  #journal = new JournalWatch();
   #client: Client | null = null;
   #pid: number | null = null;
+  /** As they are configured. */
+  #backends = '';
 
   private constructor(root: string, agent: ScriptedAgent, stack: AsyncDisposableStack) {
     this.root = root;
@@ -95,6 +97,10 @@ export class World implements AsyncDisposable {
     return project;
   }
 
+  get journal(): JournalWatch {
+    return this.#journal;
+  }
+
   get client(): Client {
     if (!this.#client) throw new Error('no daemon runs');
     return this.#client;
@@ -106,15 +112,17 @@ export class World implements AsyncDisposable {
   }
 
   /** Writes the user's configuration file anew. */
-  async configure({ backends, ...config }: WorldConfig): Promise<void> {
+  async configure(given: WorldConfig): Promise<void> {
     const { agent } = this;
+    const config = typeof given === 'function' ? given(agent) : given;
     const whole = {
       defaultBackend: agent.backend,
       ...config,
-      backends: { [agent.backend]: agent.settings, ...backends?.(agent) },
+      backends: { [agent.backend]: agent.settings, ...config.backends },
       policy: { default: 'allow', ...config.policy },
       limits: { retryBackoff: 10, ...config.limits },
     };
+    this.#backends = JSON.stringify(whole.backends);
     await writeFile(join(this.home, 'config.jsonc'), JSON.stringify(whole, null, 2));
   }
 
@@ -155,12 +163,38 @@ export class World implements AsyncDisposable {
     if (started.code !== 0)
       throw new Error(`gantry up: ${started.code}\n${started.stdout}\n${started.stderr}\n${await this.log()}`);
     const { url, pid } = started.json() as { readonly url: string; readonly pid: number };
-    const made = await this.gantry(['token', '--json']);
+    const made = await this.gantry(['token', '--scope', 'admin', '--json']);
     if (made.code !== 0) throw new Error(`gantry token: ${made.code}\n${made.stdout}\n${made.stderr}`);
     const { token } = made.json() as { readonly token: string };
     this.#pid = pid;
     this.#client = createClient({ url, token });
     this.journal.follow(this.#client);
+  }
+
+  /** The same machine for another scenario, which sees nothing of what was before. Backends that differ want a new daemon. */
+  async renew(config: WorldConfig = {}): Promise<void> {
+    await this.agent.renew?.();
+    await this.journal.pause();
+    const { seq } = this.journal.view;
+    const before = this.#backends;
+    await this.configure(config);
+    this.#journal = new JournalWatch(seq);
+    if (this.#backends === before) return this.journal.follow(this.client);
+    await this.down();
+    await this.up();
+  }
+
+  /** No session is at work. */
+  async settled(): Promise<void> {
+    await this.until('the end of every session', ({ sessions }) =>
+      [...sessions.values()].every(({ state }) => state === 'paused' || isSessionOver(state)),
+    );
+  }
+
+  /** The living processes of this world but for the daemon and the programs that stand by. */
+  async strangers(): Promise<readonly Leftover[]> {
+    const all = (await leftovers(this.root)) ?? [];
+    return all.filter((one) => one.pid !== this.#pid && !this.agent.isStanding?.(one));
   }
 
   async down(): Promise<CliResult> {
