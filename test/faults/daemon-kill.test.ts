@@ -6,7 +6,6 @@ import type { Fact } from '../../src/contract/fact.ts';
 import { isRequestOver, type Request } from '../../src/contract/request.ts';
 import { AGENT_KINDS } from '../support/agent-kinds.ts';
 import { lineOf } from '../support/journal-watch.ts';
-import { leftovers } from '../support/leftovers.ts';
 import { commonCheck, settingsOf } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
 
@@ -223,8 +222,7 @@ for (const kind of AGENT_KINDS) {
         const why = `killed at ${point} of ${length}, after ${run.told.slice(-3).map(lineOf).join(' | ')}`;
         expect(await run.finish(), why).toMatchObject({ state: 'done' });
         await run.check();
-        const left = ((await leftovers(world.root)) ?? []).filter(({ pid }) => pid !== world.daemonPid);
-        expect(left, 'processes that are left').toEqual([]);
+        expect(await world.strangers(), 'processes that are left').toEqual([]);
       }
       await commonCheck(world, before);
     });

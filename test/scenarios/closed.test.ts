@@ -2,6 +2,7 @@ import { describe, expect } from 'vitest';
 import { isAttemptLive } from '../../src/contract/attempt.ts';
 import type { Request } from '../../src/contract/request.ts';
 import { scenario } from '../support/scenario.ts';
+import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import type { World } from '../support/world.ts';
 
 /** Restarts the daemon by force and proves that nothing of the request came back to life. */
@@ -46,7 +47,7 @@ describe('closed means closed (B3)', () => {
   });
 
   const slow = {
-    config: { backends: (agent: World['agent']) => ({ [`${agent.backend}-mute`]: agent.broken('neverReady') }) },
+    config: (agent: ScriptedAgent) => ({ backends: { [`${agent.backend}-mute`]: agent.broken('neverReady') } }),
   };
   scenario('when starting', slow, async (world) => {
     const request = await world.submitOne([{ text: 'never' }], { backend: `${world.agent.backend}-mute` });

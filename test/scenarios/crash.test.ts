@@ -4,6 +4,7 @@ import { describe, expect } from 'vitest';
 import { until } from '../../src/base/wait.ts';
 import { LIMIT_MS } from '../support/journal-watch.ts';
 import { scenario } from '../support/scenario.ts';
+import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import { gone, type World } from '../support/world.ts';
 
 /** The session that an attempt has, once it is running. */
@@ -99,23 +100,38 @@ describe('slow is not dead (B4)', () => {
     expect(alerts.map(({ kind }) => kind)).toEqual(['alert.opened', 'alert.closed']);
   });
 
+  const watchful = {
+    config: ({ heartbeatMs }: ScriptedAgent) => ({ limits: { hungAfter: 10 * heartbeatMs } }),
+    deaths: 1,
+  };
   scenario(
-    'an agent that is stopped by a signal is found by its time limit, and nothing of it is left',
-    { deaths: 0 },
+    'a program that is stopped by a signal is found, with evidence, and its task goes on',
+    watchful,
     async (world) => {
-      const { id } = await world.submitOne(
-        [{ write: { path: 'half.txt', content: 'half\n' } }, { hold: 'go', text: 'never' }],
-        { timeoutMs: 4_000 },
-      );
+      const { id } = await world.submitOne([
+        { write: { path: 'half.txt', content: 'half\n' } },
+        { hold: 'go', run: 'cp half.txt copy.txt' },
+        { text: 'whole' },
+      ]);
       await world.until('the file', () => world.journal.facts.some((fact) => fact.kind === 'file.changed'));
       const task = await world.task(id, 'T1', 'working');
       const session = await running(world, task.id);
       const pid = await world.agent.pidOf(session.nativeId ?? '');
       process.kill(pid, 'SIGSTOP');
-      const request = await world.over(id);
-      expect(request).toMatchObject({ state: 'failed', failure: { class: 'timeout' } });
+      await world.until('the next attempt', ({ attempts }) =>
+        [...attempts.values()].some((attempt) => attempt.number === 2 && attempt.state === 'working'),
+      );
       await gone(pid);
       expect(await readFile(join(session.directory, 'half.txt'), 'utf8')).toBe('half\n');
+      await world.agent.release('go');
+      expect(await world.over(id)).toMatchObject({ state: 'done' });
+      const [first] = attemptsOf(world, task.id);
+      expect(first?.failure).toMatchObject({
+        class: 'crash',
+        message: expect.stringMatching(/no sign of life for \d+ s/),
+      });
+      const alerts = world.journal.facts.filter(({ kind }) => kind === 'alert.opened' || kind === 'alert.closed');
+      expect(alerts.map(({ kind }) => kind)).toEqual(['alert.opened', 'alert.closed']);
     },
   );
 });

@@ -2,6 +2,7 @@ import { describe, expect } from 'vitest';
 import type { Request } from '../../src/contract/request.ts';
 import type { Session } from '../../src/contract/session.ts';
 import { scenario } from '../support/scenario.ts';
+import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import type { World } from '../support/world.ts';
 
 /** Starts work, pauses it in its midst by the CLI; `between` happens while nothing runs; then it goes on. */
@@ -83,11 +84,9 @@ describe('resume (D4)', () => {
   );
 
   const forgetful = {
-    config: {
-      backends: (agent: World['agent']) => ({
-        [`${agent.backend}-forgetful`]: { ...agent.settings, config: { ...agent.settings.config, resume: false } },
-      }),
-    },
+    config: ({ backend, settings }: ScriptedAgent) => ({
+      backends: { [`${backend}-forgetful`]: { ...settings, config: { ...settings.config, resume: false } } },
+    }),
     not: { opencode: 'it can always resume' },
   };
   scenario('makes a new conversation, and says so, where the backend cannot resume', forgetful, async (world) => {

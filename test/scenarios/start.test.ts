@@ -1,26 +1,25 @@
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { leftovers } from '../support/leftovers.ts';
 import { scenario } from '../support/scenario.ts';
-import type { Fault } from '../support/scripted-agent.ts';
+import type { Fault, ScriptedAgent } from '../support/scripted-agent.ts';
 import type { CliResult, World } from '../support/world.ts';
 
 const FAULTS: readonly Fault[] = ['missing', 'wrongVersion', 'diesAtOnce', 'neverReady'];
 const idOf = (world: Pick<World, 'agent'>, fault: Fault): string => `${world.agent.backend}-${fault.toLowerCase()}`;
 
 const broken = {
-  config: {
+  config: (agent: ScriptedAgent) => ({
     roles: { worker: { maxAttempts: 1 } },
-    backends: (agent: World['agent']) =>
-      Object.fromEntries(
-        FAULTS.map((fault) => [
-          idOf({ agent }, fault),
-          { ...agent.broken(fault), startLimit: fault === 'neverReady' ? 1_000 : 20_000 },
-        ]),
-      ),
-  },
+    backends: Object.fromEntries(
+      FAULTS.map((fault) => {
+        const startLimit = fault === 'neverReady' ? 1_000 : 20_000;
+        return [idOf({ agent }, fault), { ...agent.broken(fault), startLimit }];
+      }),
+    ),
+  }),
 };
 
 const run = (world: World, fault: Fault, words = 'answer'): Promise<CliResult> =>
@@ -36,8 +35,7 @@ const run = (world: World, fault: Fault, words = 'answer'): Promise<CliResult> =
 
 /** What a start that failed must not have left: processes, ports, worktrees, branches. */
 async function expectNothingStarted(world: World): Promise<void> {
-  const left = ((await leftovers(world.root)) ?? []).filter(({ pid }) => pid !== world.daemonPid);
-  expect(left).toEqual([]);
+  expect(await world.strangers()).toEqual([]);
   expect(await world.project.git(['branch', '--list', '--format=%(refname:short)'])).toBe('main');
   expect((await world.project.git(['worktree', 'list'])).split('\n')).toHaveLength(1);
 }
@@ -56,10 +54,7 @@ describe('a start that fails (A8)', () => {
       await expectNothingStarted(world);
       expect(world.journal.view.requests.size).toBe(0);
 
-      await mkdir(join(String(program), '..'), { recursive: true });
-      const main = new URL('../../src/backends/fake/agent/main.ts', import.meta.url).pathname;
-      await writeFile(String(program), `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`);
-      await chmod(String(program), 0o755);
+      await world.agent.repair('missing');
       expect(await run(world, 'missing')).toMatchObject({ code: 0 });
     },
   );
@@ -84,13 +79,11 @@ describe('a start that fails (A8)', () => {
       const task = await world.task(requestId as never, 'T1', 'failed');
       expect(task.failure?.message).toContain(cause);
       expect((await world.gantry(['explain', task.id])).stdout).toContain(cause);
-      const left = ((await leftovers(world.root)) ?? []).filter(({ pid }) => pid !== world.daemonPid);
-      expect(left).toEqual([]);
+      expect(await world.strangers()).toEqual([]);
       const sessions = [...world.journal.view.sessions.values()];
       expect(sessions.map(({ state, cause: why }) => [state, why?.includes(cause)])).toEqual([['failed', true]]);
 
-      // The control directory's word is stronger than the configuration's: the program is repaired.
-      await writeFile(join(world.root, 'control', 'start'), '');
+      await world.agent.repair(fault);
       expect(await world.gantry(['retry', task.id])).toMatchObject({ code: 0 });
       await world.until('the work', ({ tasks }) => tasks.get(task.id)?.state === 'done');
     });
@@ -211,12 +204,11 @@ describe('a clean end (A7)', () => {
     expect(living.find(({ pid }) => pid === pids[2])?.ports).toHaveLength(1);
 
     expect(await world.gantry(['cancel', id])).toMatchObject({ code: 0 });
-    const left = ((await leftovers(world.root)) ?? []).filter(({ pid }) => pid !== world.daemonPid);
-    expect(left).toEqual([]);
+    expect(await world.strangers()).toEqual([]);
     const [attempt] = [...world.journal.view.attempts.values()];
     expect(await readFile(join(attempt?.workspace ?? '', 'half.txt'), 'utf8')).toBe('half\n');
-    const shown = await world.gantry(['show', attempt?.taskId ?? '']);
-    expect(shown.stdout).toContain(attempt?.workspace);
+    const explained = await world.gantry(['explain', attempt?.taskId ?? '']);
+    expect(explained.stdout).toContain(`workspace ${attempt?.workspace}`);
     const session = await world.until('its end', ({ sessions }) =>
       [...sessions.values()].find(({ state }) => state === 'stopped'),
     );
