@@ -2,7 +2,7 @@ import type { Decision } from '../../contract/approval.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { BackendEvent } from '../backend.ts';
 import type { Dialect, NativeAsk } from './dialect.ts';
-import { HttpFailure } from './http.ts';
+import { again, HttpFailure } from './http.ts';
 
 /** The open questions of a session tree. */
 export class Asks {
@@ -42,7 +42,15 @@ export class Asks {
     }
     this.#close(askId);
     try {
-      return await this.#send(askId, decision);
+      let isSent = false;
+      return await again(async () => {
+        const result = await this.#send(askId, decision).catch((error: unknown) => {
+          isSent ||= error instanceof HttpFailure && error.isLost;
+          throw error;
+        });
+        // Its own answer to the lost try.
+        return isSent ? 'taken' : result;
+      });
     } catch (error) {
       if (!(error instanceof HttpFailure)) throw error;
       this.#over.delete(askId);

@@ -20,6 +20,8 @@ export type StreamOptions = {
 const SILENCE_MS = 30_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
+/** A connection that held so long starts the pauses anew. */
+const STEADY_MS = 1_000;
 const MAX_FRAME_BYTES = 32 * 1024 * 1024;
 
 /** Reads a server's events for as long as it is open: a break, a silence or a frame over the bound is followed by a new try. */
@@ -52,7 +54,7 @@ export class EventStream {
       const cause = await this.#readOnce();
       if (this.#over.signal.aborted) break;
       this.#options.listener.onBreak(cause);
-      if (this.#options.clock.now() - began > SILENCE_MS) pauseMs = FIRST_PAUSE_MS;
+      if (this.#options.clock.now() - began > STEADY_MS) pauseMs = FIRST_PAUSE_MS;
       await pause(pauseMs, this.#over.signal);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }

@@ -1,3 +1,5 @@
+import { pause } from '../../base/wait.ts';
+
 /** A command that the server did not carry out. */
 export class HttpFailure extends Error {
   /** Null: no answer came (connection, time limit). */
@@ -10,6 +12,11 @@ export class HttpFailure extends Error {
     this.name = 'HttpFailure';
     this.status = status;
     this.kind = kind;
+  }
+
+  /** The connection broke: whether the server has carried the command out is not known. */
+  get isLost(): boolean {
+    return this.status === null && this.kind === null;
   }
 }
 
@@ -34,6 +41,8 @@ export type Http = {
 
 /** Longest that a command may take unless it says otherwise. */
 const LIMIT_MS = 30_000;
+const MAX_TRIES = 4;
+const TRY_PAUSE_MS = 100;
 /** Largest answer that is read; a session's newest message can hold a large tool output. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
@@ -49,26 +58,39 @@ export function connectHttp(url: string, password: string | null): Http {
       throw unanswered(path, error);
     }
   };
+  const send: Http['send'] = async ({ method = 'GET', path, query = {}, body, limitMs = LIMIT_MS }) => {
+    const pairs = Object.entries(query).flatMap(([k, v]) => (v === undefined ? [] : [[k, v] as [string, string]]));
+    const search = pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
+    const response = await request(`${path}${search}`, {
+      method,
+      signal: AbortSignal.timeout(limitMs),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const answer = parsed(await bodyOf(response, path));
+    if (!response.ok) throw refused(path, response.status, answer);
+    return { body: answer, headers: response.headers };
+  };
   return {
     url: base,
-    send: async ({ method = 'GET', path, query = {}, body, limitMs = LIMIT_MS }) => {
-      const pairs = Object.entries(query).flatMap(([k, v]) => (v === undefined ? [] : [[k, v] as [string, string]]));
-      const search = pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
-      const response = await request(`${path}${search}`, {
-        method,
-        signal: AbortSignal.timeout(limitMs),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      const answer = parsed(await bodyOf(response, path));
-      if (!response.ok) throw refused(path, response.status, answer);
-      return { body: answer, headers: response.headers };
-    },
+    send: async (asked) => (asked.method === undefined ? await again(() => send(asked)) : await send(asked)),
     open: async (path, signal) => {
       const response = await request(path, { signal });
       if (!response.ok || response.body === null) throw refused(path, response.status, null);
       return response.body;
     },
   };
+}
+
+/** Reading changes nothing: a connection that broke is tried again. @throws HttpFailure */
+export async function again<T>(read: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof HttpFailure) || !error.isLost || tries >= MAX_TRIES) throw error;
+    }
+    await pause(TRY_PAUSE_MS * tries);
+  }
 }
 
 async function bodyOf(response: Response, path: string): Promise<string> {

@@ -95,8 +95,16 @@ async function nativeSession(spec: OpenSpec, running: Running): Promise<Native> 
   const known =
     from.type === 'new' || from.type === 'fork' ? await dialect.findSession(directory, gantrySession) : null;
   if (known) return { native: known, origin: { type: from.type === 'fork' ? 'forked' : 'new' }, isFresh: false };
-  const create = (): Promise<NativeSession> =>
-    dialect.createSession({ directory, title, model: spec.model, gantrySession, rules });
+  const create = async (): Promise<NativeSession> => {
+    try {
+      return await dialect.createSession({ directory, title, model: spec.model, gantrySession, rules });
+    } catch (error) {
+      const made =
+        error instanceof HttpFailure && error.isLost && (await dialect.findSession(directory, gantrySession));
+      if (made) return made;
+      throw error;
+    }
+  };
   if (from.type === 'new') return { native: await create(), origin: { type: 'new' }, isFresh: true };
 
   const old = await dialect.session(from.nativeId);

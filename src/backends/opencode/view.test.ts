@@ -143,6 +143,18 @@ test('a text that was open when we came is told when it is whole', () => {
   expect(words(told)).toEqual(['text-delta first and second half', 'text first and second half']);
 });
 
+test('an old history does not take back what an event has told', () => {
+  const { view, told, play } = viewOf();
+  const events = scene('question');
+  for (const event of events) play(event);
+  const [usage, count] = [view.usage(), told.length];
+  const open = events.find((e) => e.type === 'message' && e.message.role === 'assistant');
+  if (open?.type !== 'message') throw new Error('the scene has no answer');
+  view.entries([{ message: open.message, parts: [] }]);
+  expect(view.usage()).toEqual(usage);
+  expect(told).toHaveLength(count);
+});
+
 test('what is open at the end of the turn is ended', () => {
   const { view, told, play } = viewOf();
   const events = scene('question');

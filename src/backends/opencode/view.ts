@@ -69,6 +69,8 @@ export class TurnView {
 
   #message(message: NativeMessage): void {
     const known = this.#messages.get(message.id);
+    // A history that was read before the end came is not news.
+    if (known && known.completedAt !== null && message.completedAt === null) return;
     this.#messages.set(message.id, message);
     if (message.isCompaction && !known) this.#emit({ type: 'compaction', phase: 'started' });
     if (message.completedAt !== null && (known?.completedAt ?? null) === null && hasTokens(message.usage)) {
