@@ -63,7 +63,7 @@ async function play(kind: AgentKind, options: ScenarioOptions, body: (world: Wor
       error.message += `\nThe journal ends:\n${world.journal.facts.slice(-SHOWN_FACTS).map(lineOf).join('\n')}`;
     throw error;
   }
-  if (!world.agent.renew) return commonCheck(world, before, options);
+  if (!world.agent.renew) return await commonCheck(world, before, options);
   await world.settled();
   checkFacts(world, options);
   await checkLog(world, options, logged);
