@@ -1,21 +1,12 @@
 import type { Client } from '../client/client.ts';
 import type { InputOf } from '../contract/api.ts';
-import type { Fact, FactKind } from '../contract/fact.ts';
+import type { Fact } from '../contract/fact.ts';
 import { onInterrupt } from './keys.ts';
 
-/** Which part of the journal: what is named must hold. */
-export type FactQuery = Pick<StreamOptions, 'requestId' | 'taskId' | 'sessionId'> & {
-  readonly kinds?: readonly FactKind[] | undefined;
-};
-type StreamOptions = NonNullable<Parameters<Client['facts']>[0]>;
+/** Which part of the journal: all that is named must hold. */
+export type FactQuery = Pick<InputOf<'facts.list'>, 'kind' | 'requestId' | 'taskId' | 'sessionId'>;
 
 const PAGE = 1_000;
-
-/** The query as the list operation has it. */
-export const listQuery = ({ kinds, ...subject }: FactQuery): InputOf<'facts.list'> => ({
-  ...subject,
-  ...(kinds !== undefined && { kind: [...kinds] }),
-});
 
 /** Everything of the journal that the query asks for, oldest first, and the position to go on from. */
 export async function factsUntilNow(
@@ -25,7 +16,7 @@ export async function factsUntilNow(
   const facts: Fact[] = [];
   let next = 0;
   for (;;) {
-    const page = await client.call('facts.list', { ...listQuery(query), since: next, limit: PAGE });
+    const page = await client.call('facts.list', { ...query, since: next, limit: PAGE });
     facts.push(...page.items);
     if (page.items.length < PAGE) return { facts, next: page.next };
     next = page.next;

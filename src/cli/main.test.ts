@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -54,6 +54,21 @@ describe('gantry', () => {
   it('prints the JSON Schema of the configuration', async () => {
     const schema = documentOf(await run(['config', 'schema']));
     expect(schema).toMatchObject({ type: 'object', properties: { planner: { type: 'object' } } });
+  });
+
+  it('takes over a configuration of Rozet, once', async () => {
+    const file = join(home, 'providers.yaml');
+    await writeFile(join(home, 'config.jsonc'), '{\n  // mine\n  "limits": { "maxParallel": 2 }\n}\n');
+    await writeFile(file, 'orchestrator: { provider: openai, model: gpt-5-nano }\nbudget: { max_task_usd: 0.75 }\n');
+    const first = await run(['import', 'rozet', file]);
+    expect(first).toMatchObject({ code: 0, stdout: expect.stringContaining('planner.model = "openai/gpt-5-nano"') });
+    const written = await readFile(join(home, 'config.jsonc'), 'utf8');
+    expect(written).toContain('// mine');
+    expect(written).toContain('"taskUsd": 0.75');
+    expect(documentOf(await run(['import', 'rozet', file, '--json']))).toMatchObject({ isChanged: false });
+    expect(await readFile(join(home, 'config.jsonc'), 'utf8')).toBe(written);
+    expect((await run(['import', 'rozet', '/nowhere.yaml'])).code).toBe(7);
+    await rm(join(home, 'config.jsonc'));
   });
 
   it('is quiet when its reader goes away', async () => {

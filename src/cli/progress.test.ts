@@ -31,7 +31,7 @@ const working = (view: View): void => {
   view.attempts.set('att_000000001', sampleAttempt(1));
   view.live.set('sess_000000001', { text: 'I write\nthe script now.', partId: 'p', tool: null, lastAt: START + 9_000 });
 };
-const canvas = (columns: number, rows = 24) => ({ columns, rows, paint: plainPaint });
+const canvas = (columns: number, rows = 24) => ({ columns, rows, paint: plainPaint, hasKeys: true });
 const NOW = START + 12_000;
 
 describe('progress on a terminal', () => {

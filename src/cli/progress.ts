@@ -75,7 +75,13 @@ const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', 
 /** How long a picture of the spinner stays, ms. */
 export const FRAME_MS = 100;
 
-export type Canvas = { readonly columns: number; readonly rows: number; readonly paint: Paint };
+export type Canvas = {
+  readonly columns: number;
+  readonly rows: number;
+  readonly paint: Paint;
+  /** Whether keys answer questions here. */
+  readonly hasKeys: boolean;
+};
 
 /** The picture of a request at `now` (ms): request, tasks, open questions. Never more lines than the canvas has rows. */
 export function progressLines(view: RequestView, now: number, canvas: Canvas): string[] {
@@ -168,7 +174,7 @@ const labelOf = ({ tasks }: RequestView, approval: Approval): string =>
 /** Nobody should say yes to a command whose end they cannot see: so much of it is shown. */
 const SUBJECT_LINES = 6;
 
-function approvalLines(view: RequestView, approval: Approval, { columns, paint }: Canvas): string[] {
+function approvalLines(view: RequestView, approval: Approval, { columns, paint, hasKeys }: Canvas): string[] {
   const isQuestion = approval.subject.type === 'question';
   const text = `? ${labelOf(view, approval)} ${isQuestion ? 'asks' : 'wants to use'} ${subjectText(approval)}`;
   const subject = wrap(text, columns);
@@ -176,8 +182,10 @@ function approvalLines(view: RequestView, approval: Approval, { columns, paint }
   return [
     ...subject.slice(0, SUBJECT_LINES).map((line) => paint('yellow', line)),
     ...(isLong ? [paint('red', clip(`  … and more: gantry show ${approval.id}`, columns))] : []),
-    clip(isQuestion ? '  [a] answer  [d] deny' : '  [o] once  [s] this session  [d] deny', columns),
-    paint('dim', clip(`  or: ${answerCommands(approval)}`, columns)),
+    ...(hasKeys
+      ? [clip(isQuestion ? '  [a] answer  [d] deny' : '  [o] once  [s] this session  [d] deny', columns)]
+      : []),
+    paint('dim', clip(`  ${hasKeys ? 'or: ' : ''}${answerCommands(approval)}`, columns)),
   ];
 }
 

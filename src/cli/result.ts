@@ -39,7 +39,7 @@ export function planLines(plan: Plan, { columns, paint }: Page): string[] {
   return [
     ...table(PLAN_COLUMNS, rows, columns, paint),
     ...criteriaLines(plan.tasks, { columns, paint }),
-    ...plan.notices.map((notice) => paint('yellow', clip(`note: ${oneLine(notice)}`, columns))),
+    ...plan.notices.flatMap((notice) => noteLines(`note: ${oneLine(notice)}`, { columns, paint })),
     ...fallbackLines(plan, { columns, paint }),
   ];
 }
@@ -60,10 +60,12 @@ function criteriaLines(tasks: readonly PlannedTask[], { columns, paint }: Page):
 function fallbackLines(plan: Plan, { columns, paint }: Page): string[] {
   if (plan.source !== 'fallback') return [];
   const why = `No model made this plan (${plan.fallbackReason ?? 'unknown'}): ${plan.fallbackDetail ?? 'the request became one task'}`;
-  return ['', ...wrap(oneLine(why), Math.min(columns, 100)).map((line) => paint('yellow', line))];
+  return ['', ...noteLines(oneLine(why), { columns, paint })];
 }
 
-/** `3 files  +12 -4`. */
+const noteLines = (text: string, { columns, paint }: Page): string[] =>
+  wrap(text, Math.min(columns, 100)).map((line) => paint('yellow', line));
+
 const CHANGE_LETTERS: Readonly<Record<FileChange['status'], string>> = {
   added: 'A',
   modified: 'M',
@@ -71,6 +73,7 @@ const CHANGE_LETTERS: Readonly<Record<FileChange['status'], string>> = {
   renamed: 'R',
 };
 
+/** `M README.md  +2 -1`, the paths below each other. */
 export function fileLines(files: readonly FileChange[], { columns, paint }: Page): string[] {
   const width = Math.min(columns - 18, Math.max(0, ...files.map((file) => widthOf(file.path))));
   return files.map((file) => {
@@ -127,8 +130,8 @@ export function usageText(usage: Usage): string {
   return `${number(read)} tokens in, ${number(usage.outputTokens)} out · cost ${cost(usage.costUsd)}`;
 }
 
-/** The end of a request, for people. `path` is the project's directory. */
-export function resultLines(detail: RequestDetail, path: string, now: number, page: Page): string[] {
+/** The end of a request, for people. `path` is the project's directory; null: nobody will want to merge there. */
+export function resultLines(detail: RequestDetail, path: string | null, now: number, page: Page): string[] {
   const { request } = detail;
   const { paint, columns } = page;
   const tasks = inPlanOrder(detail.tasks);
@@ -154,8 +157,8 @@ export function resultLines(detail: RequestDetail, path: string, now: number, pa
   ];
 }
 
-function branchLines({ result }: Request, path: string, { paint }: Page): string[] {
-  if (result === null || result.branch === null) return [];
+function branchLines({ result }: Request, path: string | null, { paint }: Page): string[] {
+  if (path === null || result === null || result.branch === null) return [];
   return [
     '',
     `On branch ${paint('bold', result.branch)}; your own branch was not touched.`,

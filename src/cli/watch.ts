@@ -119,6 +119,7 @@ function telling({ output, clock }: Context, memory: Memory): Show {
 function drawing(context: Context, { answer }: Watching): Show {
   const { clock, output, stdin, isInteractive } = context;
   const live = new Live(output.stderr);
+  const hasKeys = isInteractive && answer !== null;
   let latest: RequestView | null = null;
   let isAnswering = false;
   let isClosed = false;
@@ -129,14 +130,14 @@ function drawing(context: Context, { answer }: Watching): Show {
     const [approval] = latest.approvals;
     if (approval?.id !== asked?.approval.id) asked = approval ? { approval, since: clock.now() } : null;
     const rows = (output.stderr.rows ?? DEFAULT_ROWS) - 1;
-    const canvas = { columns: columnsOf(output.stderr), rows, paint: output.paintNote };
+    const canvas = { columns: columnsOf(output.stderr), rows, paint: output.paintNote, hasKeys };
     live.draw(progressLines(latest, clock.now(), canvas));
   };
   const open = (interrupt: () => void): (() => void) => {
     const stopDrawing = every(clock, FRAME_MS, draw);
     let closeKeys: (() => void) | null = null;
     const listen = (): void => {
-      if (isInteractive && answer !== null) closeKeys = listenToKeys(stdin, (key) => void decide(key), interrupt);
+      if (hasKeys) closeKeys = listenToKeys(stdin, (key) => void decide(key), interrupt);
     };
     const decide = async (key: string): Promise<void> => {
       if (asked === null || answer === null || isAnswering || clock.now() - asked.since < READ_MS) return;

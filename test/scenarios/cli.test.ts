@@ -137,6 +137,22 @@ describe('gantry run', () => {
   });
 });
 
+describe('what is followed', () => {
+  it('goes on with what happens until Ctrl-C', async () => {
+    await bench.run(['run', requestFor({ id: 'T1', steps: [write('x.txt')] })]);
+    await using events = bench.start('events', '-f', '-n', '1', '--type', 'request.changed', '--json');
+    await using agents = bench.start('agents', '--watch');
+    await agents.shows('BACKEND');
+    const { requestId } = (await bench.json('plan', THREE)) as { readonly requestId: string };
+    await events.shows(`"requestId":"${requestId}"`);
+    events.child.kill('SIGINT');
+    agents.child.kill('SIGINT');
+    const { code, stdout } = await events.exited;
+    expect([code, (await agents.exited).code]).toEqual([0, 0]);
+    for (const line of stdout.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ kind: 'request.changed' });
+  });
+});
+
 describe('gantry plan', () => {
   it('runs nothing until it is told to', async () => {
     const document = (await bench.json('plan', THREE)) as { readonly requestId: string };

@@ -3,6 +3,7 @@ import type { Context } from '../command.ts';
 import { defineCommand, flag, option } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { orDash, stateStyle } from '../lists.ts';
+import { maybe } from '../maybe.ts';
 import { type Column, table } from '../output.ts';
 import { repeat } from '../repeat.ts';
 import { cost, duration, oneLine } from '../text.ts';
@@ -30,9 +31,9 @@ export const agents = defineCommand({
   run: async (context, args) => {
     const client = await context.client();
     const query = {
-      ...(args.project !== undefined && { project: projectFrom(context, args.project) }),
-      ...(args.role !== undefined && { role: args.role }),
-      ...(args.state !== undefined && { state: args.state }),
+      project: maybe(args.project, (given) => projectFrom(context, given)),
+      role: args.role,
+      state: args.state,
     };
     const read = async (): Promise<readonly AgentRow[]> => (await client.call('agents.list', query)).items;
     if (args.watch) return repeat(context, read, (rows) => agentLines(rows, context));

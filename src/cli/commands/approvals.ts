@@ -1,6 +1,7 @@
 import { approvalPage } from '../approvals-page.ts';
 import { defineCommand, flag, option } from '../command.ts';
 import { idOf } from '../ids.ts';
+import { maybe } from '../maybe.ts';
 
 export const approvals = defineCommand({
   options: {
@@ -10,7 +11,7 @@ export const approvals = defineCommand({
   run: async ({ client, output, clock }, args) => {
     const { items } = await (await client()).call('approvals.list', {
       all: args.all ? 'true' : 'false',
-      ...(args.request !== undefined && { requestId: idOf(args.request, ['req']) }),
+      requestId: maybe(args.request, (given) => idOf(given, ['req'])),
     });
     output.result(items, () => {
       if (items.length === 0) return [args.all ? 'Nothing was asked yet.' : 'Nothing waits for an answer.'];

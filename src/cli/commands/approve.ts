@@ -13,7 +13,7 @@ export const approve = defineCommand({
     const approval = await (await client()).call('approvals.allow', {
       id: idOf(args.id, ['apr']),
       scope: args.scope ?? 'once',
-      ...(args.ttlMs !== undefined && { ttlMs: args.ttlMs }),
+      ttlMs: args.ttlMs,
     });
     output.result(approval, () => [`${approval.id} ${decisionText(approval)}: ${subjectText(approval)}`]);
   },

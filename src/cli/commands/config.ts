@@ -1,6 +1,7 @@
 import { configSchema } from '../../daemon/config-schema.ts';
 import { defineCommand, option, optionalArgument } from '../command.ts';
 import { projectFrom } from '../context.ts';
+import { maybe } from '../maybe.ts';
 import { table } from '../output.ts';
 import { oneLine } from '../text.ts';
 
@@ -11,8 +12,8 @@ export const explain = defineCommand({
     const { output } = context;
     const client = await context.client();
     const { items } = await client.call('config.explain', {
-      ...(args.key !== undefined && { key: args.key }),
-      ...(args.project !== undefined && { project: projectFrom(context, args.project) }),
+      key: args.key,
+      project: maybe(args.project, (given) => projectFrom(context, given)),
     });
     output.result(items, () => {
       const rows = items.map((item) => [item.key, oneLine(JSON.stringify(item.value) ?? '-'), item.layer, item.source]);

@@ -10,7 +10,7 @@ const control = (verb: Verb): Command =>
     arguments: { id: argument('id', 'a request (req_…) or a task (tsk_…)') },
     options: { reason: option('--reason <text>', 'why; kept with what happened') },
     run: async (context, args) => {
-      const input = { id: idOf(args.id, ['req', 'tsk']), ...(args.reason !== undefined && { reason: args.reason }) };
+      const input = { id: idOf(args.id, ['req', 'tsk']), reason: args.reason };
       await act(context, verb, input as InputOf<`things.${Verb}`>);
     },
   });

@@ -78,7 +78,7 @@ async function report(
   output.result({ ...requestDocument(detail, clock.now()), isOnDisk, isScripted: true, url }, () => [
     ...(request.plan === null ? [] : [...title('Plan'), ...planLines(request.plan, output)]),
     ...title('Result'),
-    ...resultLines(detail, project.directory, clock.now(), output),
+    ...resultLines(detail, isKept ? project.directory : null, clock.now(), output),
     ...title('Permissions'),
     ...(decisions.length > 0 ? decisions : ['nothing was asked']),
     ...title('Diff'),

@@ -8,7 +8,7 @@ export const deny = defineCommand({
   run: async ({ client, output }, args) => {
     const approval = await (await client()).call('approvals.deny', {
       id: idOf(args.id, ['apr']),
-      ...(args.reason !== undefined && { reason: args.reason }),
+      reason: args.reason,
     });
     output.result(approval, () => [`${approval.id} ${decisionText(approval)}`]);
   },

@@ -1,5 +1,6 @@
 import { defineCommand, flag, option } from '../command.ts';
 import { projectFrom } from '../context.ts';
+import { maybe } from '../maybe.ts';
 import { oneLine, wrap } from '../text.ts';
 
 const GLYPHS = { ok: ['✓', 'green'], notice: ['!', 'yellow'], problem: ['✗', 'red'] } as const;
@@ -16,7 +17,7 @@ export const doctor = defineCommand({
     if (!args.isQuick) output.note('Checking; every agent program is started once …');
     const found = await client.call('doctor', {
       isQuick: args.isQuick,
-      ...(args.project !== undefined && { project: projectFrom(context, args.project) }),
+      project: maybe(args.project, (given) => projectFrom(context, given)),
     });
     output.result(found, () =>
       found.checks.flatMap((check) => {

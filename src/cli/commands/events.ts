@@ -3,8 +3,9 @@ import { FACT_KINDS, type Fact, type FactKind } from '../../contract/fact.ts';
 import { didYouMean } from '../../daemon/nearest.ts';
 import { defineCommand, flag, integer, list, option } from '../command.ts';
 import { eventLine } from '../facts.ts';
-import { type FactQuery, followFacts, listQuery } from '../follow-facts.ts';
+import { type FactQuery, followFacts } from '../follow-facts.ts';
 import { idOf } from '../ids.ts';
+import { maybe } from '../maybe.ts';
 
 export const events = defineCommand({
   options: {
@@ -16,14 +17,14 @@ export const events = defineCommand({
   },
   run: async (context, args) => {
     const { output } = context;
-    const kinds = args.type?.map(kindOf);
+    const kind = args.type?.map(kindOf);
     const client = await context.client();
     const query: FactQuery = {
-      ...(kinds !== undefined && { kinds }),
-      ...(args.session !== undefined && { sessionId: idOf(args.session, ['sess']) }),
+      kind,
+      sessionId: maybe(args.session, (given) => idOf(given, ['sess'])),
     };
     const { items, next } = await client.call('facts.list', {
-      ...listQuery(query),
+      ...query,
       recent: args.recent ?? 50,
       limit: args.recent ?? 50,
     });

@@ -23,10 +23,10 @@ export const exec = defineCommand({
       const result = await execute(context, client, args.isDebug, {
         prompt,
         directory: projectFrom(context, args.directory ?? '.'),
-        ...(args.backend !== undefined && { backend: args.backend }),
-        ...(args.model !== undefined && { model: args.model }),
-        ...(args.resume !== undefined && { resume: args.resume }),
-        ...(args.timeoutMs !== undefined && { timeoutMs: args.timeoutMs }),
+        backend: args.backend,
+        model: args.model,
+        resume: args.resume,
+        timeoutMs: args.timeoutMs,
       });
       return printExec(context, result, isJson);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { textFrom } from '../ask.ts';
 import { defineCommand, option, words } from '../command.ts';
 import { projectFrom } from '../context.ts';
+import { maybe } from '../maybe.ts';
 import { oneLine } from '../text.ts';
 
 const WORDS = { allow: 'allowed', deny: 'denied', ask: 'asks a person' } as const;
@@ -19,9 +20,9 @@ export const policyTest = defineCommand({
     const verdict = await client.call('policy.test', {
       value,
       tool: args.tool ?? 'bash',
-      ...(args.role !== undefined && { role: args.role }),
-      ...(args.backend !== undefined && { backend: args.backend }),
-      ...(args.project !== undefined && { project: projectFrom(context, args.project) }),
+      role: args.role,
+      backend: args.backend,
+      project: maybe(args.project, (given) => projectFrom(context, given)),
     });
     const { paint } = context.output;
     const colour = { allow: 'green', deny: 'red', ask: 'yellow' } as const;

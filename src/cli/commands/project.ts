@@ -13,7 +13,7 @@ export const add = defineCommand({
     const client = await context.client();
     const project = await client.call('projects.add', {
       path: projectFrom(context, args.path ?? '.'),
-      ...(args.name !== undefined && { name: args.name }),
+      name: args.name,
       ...((args.isTrusted || args.isDistrusted) && { isTrusted: args.isTrusted }),
     });
     context.output.result(project, () => [

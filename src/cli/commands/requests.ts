@@ -2,6 +2,7 @@ import { RequestState } from '../../contract/request.ts';
 import { defineCommand, integer, list, option } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { stateStyle } from '../lists.ts';
+import { maybe } from '../maybe.ts';
 import { table } from '../output.ts';
 import { brief, duration } from '../text.ts';
 
@@ -15,8 +16,8 @@ export const requests = defineCommand({
     const client = await context.client();
     const { items } = await client.call('requests.list', {
       limit: args.limit ?? 20,
-      ...(args.state !== undefined && { state: [...args.state] }),
-      ...(args.project !== undefined && { project: projectFrom(context, args.project) }),
+      state: maybe(args.state, (given) => [...given]),
+      project: maybe(args.project, (given) => projectFrom(context, given)),
     });
     const { items: projects } = await client.call('projects.list', {});
     const names = new Map<string, string>(projects.map(({ id, name }) => [id, name]));

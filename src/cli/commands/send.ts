@@ -1,6 +1,7 @@
 import { textFrom } from '../ask.ts';
 import { argument, defineCommand, oneOf, option, time, words } from '../command.ts';
 import { idOf } from '../ids.ts';
+import { maybe } from '../maybe.ts';
 
 export const send = defineCommand({
   arguments: {
@@ -19,8 +20,8 @@ export const send = defineCommand({
       to: args.agent,
       text,
       mode: args.mode ?? 'next-turn',
-      ...(args.replyTo !== undefined && { replyTo: idOf(args.replyTo, ['mail']) }),
-      ...(args.ttlMs !== undefined && { ttlMs: args.ttlMs }),
+      replyTo: maybe(args.replyTo, (given) => idOf(given, ['mail'])),
+      ttlMs: args.ttlMs,
     });
     context.output.result(message, () => [
       `${message.id} ${message.state}${message.cause === null ? '' : ` (${message.cause})`}`,

@@ -3,6 +3,7 @@ import { defineCommand, integer, list, option } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { idOf } from '../ids.ts';
 import { orDash, stateStyle } from '../lists.ts';
+import { maybe } from '../maybe.ts';
 import { table } from '../output.ts';
 import { brief, duration } from '../text.ts';
 
@@ -17,9 +18,9 @@ export const tasks = defineCommand({
     const client = await context.client();
     const { items } = await client.call('tasks.list', {
       limit: args.limit ?? 20,
-      ...(args.state !== undefined && { state: [...args.state] }),
-      ...(args.request !== undefined && { requestId: idOf(args.request, ['req']) }),
-      ...(args.project !== undefined && { project: projectFrom(context, args.project) }),
+      state: maybe(args.state, (given) => [...given]),
+      requestId: maybe(args.request, (given) => idOf(given, ['req'])),
+      project: maybe(args.project, (given) => projectFrom(context, given)),
     });
     const now = context.clock.now();
     context.output.result(items, () => {

@@ -42,7 +42,7 @@ export const token = defineCommand({
     const made = await daemon.call('tokens.create', {
       name: args.name ?? 'cli',
       scope: args.scope ?? 'operate',
-      ...(args.ttlMs !== undefined && { ttlMs: args.ttlMs }),
+      ttlMs: args.ttlMs,
     });
     output.result(made, () => [made.token]);
     output.note(`Scope ${made.info.scope}. It is shown only now.`);
