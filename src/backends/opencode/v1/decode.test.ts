@@ -123,7 +123,7 @@ test('stored messages are read with their tools, files and usage', () => {
       "grep completed",
       "glob completed",
       "read error",
-      "invalid completed",
+      "nosuchtool error",
       "task completed",
       "bash interrupted",
     ]

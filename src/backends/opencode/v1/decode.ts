@@ -176,11 +176,13 @@ type ToolPart = Extract<NativePart, { type: 'tool' }>;
 
 function toolOf({ callID, tool, state }: WireToolPart): Omit<ToolPart, 'id' | 'messageId' | 'sessionId'> {
   const metadata = state.metadata ?? {};
+  const refused = tool === UNAVAILABLE ? refusedTool(state.input) : null;
+  const ended = refused !== null && state.status === 'completed' ? 'error' : state.status;
   return {
     type: 'tool',
     callId: callID,
-    tool,
-    status: isInterrupted(state, metadata) ? 'interrupted' : state.status,
+    tool: refused ?? tool,
+    status: isInterrupted(state, metadata) ? 'interrupted' : ended,
     title: state.title ?? '',
     input: state.input ?? null,
     output: state.output ?? state.error ?? '',
@@ -188,6 +190,12 @@ function toolOf({ callID, tool, state }: WireToolPart): Omit<ToolPart, 'id' | 'm
     startedAt: state.time?.start ?? null,
   };
 }
+
+/** A call of a tool that the model does not have (a denied one), or with wrong arguments, is `completed` under this name. */
+const UNAVAILABLE = 'invalid';
+
+const refusedTool = (input: unknown): string | null => InvalidCall.safeParse(input).data?.tool ?? null;
+const InvalidCall = z.object({ tool: z.string() });
 
 /** An aborted bash is `completed` without an exit code; the other tools say `interrupted`. */
 const isInterrupted = (state: WireToolPart['state'], metadata: Properties): boolean =>
