@@ -105,7 +105,8 @@ export async function runRequest(
   const watching = { memory: newMemory(), interrupts };
   const { id } = await submit(context, client, text, { ...args, isPlanOnly: confirm !== null });
   const { request } = await follow(context, client, id, isPlanned, watching);
-  if (request.plan !== null && request.plan.reply === null) output.print(...planLines(request.plan, output), '');
+  const isShown = !output.isQuiet || confirm !== null;
+  if (isShown && request.plan?.reply === null) output.print(...planLines(request.plan, output), '');
   if (request.state === 'planned' && confirm !== null) {
     if (!(await confirm('Carry out?'))) {
       output.note(`Nothing was run. Later: gantry resume ${id}`);
