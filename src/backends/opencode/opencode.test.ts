@@ -6,6 +6,7 @@ import { profileWith } from '../../../test/support/backend-session.ts';
 import { hashOfTree, leftovers } from '../../../test/support/leftovers.ts';
 import { type OpencodeBench, opencodeBench, scriptedConfig, scriptedPrompt } from '../../../test/support/opencode.ts';
 import { systemClock } from '../../base/clock.ts';
+import { newId } from '../../base/ids.ts';
 import { deferred } from '../../base/wait.ts';
 import type { Backend } from '../backend.ts';
 import { connectHttp } from './http.ts';
@@ -143,6 +144,42 @@ test('a server outlives a release and is taken over with its session', async () 
   }
 });
 
+test('a release ends a server that serves no session', async () => {
+  const own = await opencodeBench();
+  try {
+    const one = own.backend();
+    await (await own.open(one)).close();
+    await one.release?.();
+    expect(own.book.all()).toEqual([]);
+    expect(await leftovers(own.root)).toEqual(process.platform === 'linux' ? [] : null);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
+
+test('with other settings a session moves to another server: the old one is ended first', async () => {
+  const own = await opencodeBench();
+  try {
+    const spec = { sessionId: newId('sess', Date.now()) };
+    const first = await own.open(own.backend(), spec);
+    const prompt = first.makePrompt(scriptedPrompt(bash('echo x >> count; sleep 600'), heard));
+    await first.session.prompt(prompt, 'next-turn');
+    await first.events.first('tool-started');
+    const [before] = own.book.all();
+
+    const after = own.backend({ env: { OTHER: 'settings' } });
+    await after.sweep(new Set([spec.sessionId]));
+    const from = { type: 'resume', nativeId: first.session.nativeId } as const;
+    const second = await own.open(after, { ...spec, from });
+    expect((await first.ended()).type).toBe('died');
+    expect(own.book.all().map(({ id }) => id)).not.toContain(before?.id);
+    expect(await second.turn(prompt)).toMatchObject({ outcome: 'done', text: expect.stringContaining('interrupted') });
+    expect(second.events.of('tool-ended')).toMatchObject([{ tool: 'bash', status: 'interrupted' }]);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
+
 test('a server without sessions is ended after five minutes', async () => {
   const own = await opencodeBench();
   try {
@@ -183,7 +220,7 @@ test('a server that stands still is ended, and its session with it', async () =>
       now: () => systemClock.now() * FASTER,
       after: (ms, fn) => systemClock.after(ms / FASTER, fn),
     };
-    const live = await own.open(own.backend({}, { clock }));
+    const live = await own.open(own.backend({}, { clock }), { limitMs: 60_000 * FASTER });
     const pid = own.book.all()[0]?.record?.pid ?? Number.NaN;
     process.kill(pid, 'SIGSTOP');
     expect(await live.ended()).toMatchObject({ type: 'died', failure: { class: 'crash' } });

@@ -9,6 +9,7 @@ import { probe } from './probe.ts';
 import { promptIdsOf } from './prompt-ids.ts';
 import { Servers } from './servers.ts';
 import type { OpencodeSession } from './session.ts';
+import { waitOpen } from './wait-open.ts';
 
 const CAPABILITIES: Capabilities = {
   resume: true,
@@ -36,18 +37,24 @@ export function createOpencodeBackend(context: BackendContext): Backend {
   let isClosed = false;
 
   const openOn = async (spec: OpenSpec): Promise<OpencodeSession> => {
+    const end = context.clock.now() + spec.limitMs;
     await needDirectory(spec.directory);
-    const lease = await servers.acquire(context.settings.url === undefined ? planOf(spec, context) : null, spec);
+    const plan = context.settings.url === undefined ? planOf(spec, context) : null;
+    const lease = await servers.acquire(plan, spec.sessionId, spec);
+    const opening = openSession(spec, context, lease, (ended) => {
+      sessions.delete(ended);
+      taken.delete(ended.nativeId);
+    });
     try {
-      const session = await openSession(spec, context, lease, (ended) => {
-        sessions.delete(ended);
-        taken.delete(ended.nativeId);
-      });
+      const limit = { limitMs: Math.max(0, end - context.clock.now()), signal: spec.signal };
+      const session = await waitOpen(opening, limit, 'the OpenCode session');
       sessions.add(session);
       taken.add(session.nativeId);
       return session;
     } catch (error) {
       await lease.release(true);
+      // Given up, but it may have come about on a server that others use.
+      void opening.then((late) => late.close(0)).catch(() => undefined);
       throw toOpenError(error);
     }
   };

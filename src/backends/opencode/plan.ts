@@ -30,6 +30,8 @@ export type Paths = {
 
 /** Of the variables that the settings give to the program, those with such names are the program's alone. */
 const SECRET_NAME = /(key|token|secret|password|passwd|credentials?)$/i;
+/** The daemon may be started from another terminal next time; that makes no other server. */
+const OF_TERMINAL = /^(TERM|LANG|LANGUAGE|LC_\w+)$/;
 const SECRET_VARIABLES = ['OPENCODE_SERVER_PASSWORD', 'OPENCODE_CONFIG_CONTENT', 'OPENCODE_DB', 'OPENCODE_TEST_HOME'];
 /** The switches of a server that reaches nothing and reads nothing of the user's (opencode-ai 1.18.33). */
 const PRIVATE_SWITCHES = [
@@ -70,7 +72,8 @@ export function planOf(
   const shell = shellOf(env, blank, kind);
   const config = configOf(profile, context);
   const plugin = [PLUGIN_SOURCE, shell];
-  const key = hash({ command, kind, project: [project.id, project.isTrusted], env, config, plugin });
+  const telling = Object.entries(env).filter(([name]) => !OF_TERMINAL.test(name));
+  const key = hash({ command, kind, project: [project.id, project.isTrusted], env: telling, config, plugin });
   return { key, command, profile: kind, paths, env, config, shell, blank };
 }
 

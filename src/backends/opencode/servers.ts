@@ -1,11 +1,12 @@
-import { deferred, within } from '../../base/wait.ts';
+import { within } from '../../base/wait.ts';
 import { AppError } from '../../contract/errors.ts';
-import type { BackendContext, OpenSpec } from '../backend.ts';
+import type { BackendContext } from '../backend.ts';
 import { dialectFor, versionOf } from './dialects.ts';
 import { connectHttp, HttpFailure } from './http.ts';
-import { adoptServer, type Launched, startServer } from './launch.ts';
+import { adoptServer, endEntry, type Launched, startServer } from './launch.ts';
 import type { LaunchPlan } from './plan.ts';
 import { OpencodeServer } from './server.ts';
+import { type OpenLimit, waitOpen } from './wait-open.ts';
 
 /** A server with what is needed to open sessions on it. */
 export type Running = {
@@ -22,7 +23,8 @@ type Slot = {
   readonly abort: AbortController;
   /** Sessions, and openings that have not ended. */
   users: number;
-  isStarted: boolean;
+  /** Null until it has started. */
+  running: Running | null;
   cancelIdle: () => void;
 };
 
@@ -52,10 +54,11 @@ export class Servers {
   }
 
   /** @throws AppError as Backend.open does; nothing is left of a start that nobody waits for any more. */
-  async acquire(plan: LaunchPlan | null, spec: Pick<OpenSpec, 'limitMs' | 'signal'>): Promise<Lease> {
+  async acquire(plan: LaunchPlan | null, gantrySession: string, limit: OpenLimit): Promise<Lease> {
     if (this.#isClosed) throw new AppError('cancelled', `the backend "${this.#context.id}" is closed`);
     const key = plan?.key ?? ATTACHED;
-    const slot = this.#slots.get(key) ?? this.#slot(key, plan);
+    await this.#endOthers(gantrySession, key);
+    const slot = this.#current(key) ?? this.#slot(key, plan);
     slot.users += 1;
     slot.cancelIdle();
     let isReleased = false;
@@ -65,44 +68,57 @@ export class Servers {
       await this.#release(slot, isFailed);
     };
     try {
-      return { running: await waitFor(slot.starting, spec), release };
+      return { running: await waitOpen(slot.starting, limit, 'the OpenCode server'), release };
     } catch (error) {
       await release(true);
       throw error;
     }
   }
 
-  /** Every server that is up now. */
-  async running(): Promise<readonly Running[]> {
-    const all = await Promise.allSettled([...this.#slots.values()].map(({ starting }) => starting));
-    return all.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  }
-
-  /** Ends all, or with `isKept` lets those that are up live on. */
+  /** Ends all, or with `isKept` lets those that serve a session live on. */
   async close(graceMs: number, isKept: boolean): Promise<void> {
     this.#isClosed = true;
     const slots = [...this.#slots.values()];
     for (const slot of slots) {
       slot.cancelIdle();
-      if (!slot.isStarted) slot.abort.abort();
+      if (!slot.running) slot.abort.abort();
     }
     await Promise.allSettled(
       slots.map(async (slot) => {
-        if (!isKept) return await this.#retire(slot, graceMs);
+        if (!isKept || slot.users === 0) return await this.#retire(slot, isKept ? RETIRE_GRACE_MS : graceMs);
         await (await slot.starting).server.close({ type: 'closed' });
       }),
     );
     await Promise.allSettled(this.#ending);
   }
 
+  /**
+   * A server of an earlier daemon with other settings may still work on the session: two servers would both answer its
+   * prompts.
+   */
+  async #endOthers(gantrySession: string, key: string): Promise<void> {
+    const { book, id } = this.#context;
+    const others = book.list(id).filter(({ id: entryId, data }) => {
+      const sessions = Array.isArray(data.sessions) ? data.sessions : [];
+      return !this.isOurs(entryId) && data.key !== key && sessions.includes(gantrySession);
+    });
+    await Promise.all(others.map((entry) => endEntry(entry, this.#context)));
+  }
+
+  /** One that is ending is no longer to be had. */
+  #current(key: string): Slot | undefined {
+    const slot = this.#slots.get(key);
+    return slot?.running?.server.isGone ? undefined : slot;
+  }
+
   #slot(key: string, plan: LaunchPlan | null): Slot {
     const abort = new AbortController();
     const starting = plan ? this.#launch(plan, abort.signal) : this.#attach();
-    const slot: Slot = { key, starting, abort, users: 0, isStarted: false, cancelIdle: () => undefined };
+    const slot: Slot = { key, starting, abort, users: 0, running: null, cancelIdle: () => undefined };
     this.#slots.set(key, slot);
     starting.then(
-      () => {
-        slot.isStarted = true;
+      (running) => {
+        slot.running = running;
       },
       () => this.#forget(slot),
     );
@@ -116,7 +132,7 @@ export class Servers {
   async #release(slot: Slot, isFailed: boolean): Promise<void> {
     slot.users -= 1;
     if (slot.users > 0) return;
-    if (!slot.isStarted) {
+    if (!slot.running) {
       slot.abort.abort();
       await slot.starting.catch(() => undefined);
     }
@@ -214,26 +230,6 @@ export class Servers {
     if (entryId !== null) this.#ours.delete(entryId);
     const slot = this.#slots.get(key);
     if (!slot) return;
-    void slot.starting.then((running) => {
-      if (running.server === server) this.#forget(slot);
-    });
-  }
-}
-
-/** One waiter's own limit and signal; the start itself goes on for the others. */
-async function waitFor(
-  starting: Promise<Running>,
-  { limitMs, signal }: Pick<OpenSpec, 'limitMs' | 'signal'>,
-): Promise<Running> {
-  const stop = deferred<never>();
-  const onAbort = (): void => stop.reject(new AppError('cancelled', 'the opening was cancelled'));
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await within(Promise.race([starting, stop.promise]), limitMs, () => {
-      return new AppError('timeout', `the OpenCode server was not ready after ${limitMs} ms`);
-    });
-  } finally {
-    signal.removeEventListener('abort', onAbort);
+    if (slot.running?.server === server) this.#forget(slot);
   }
 }

@@ -130,8 +130,8 @@ export class Turns {
         if (isRoot) this.#view.todo(event.items);
         break;
       case 'error':
-        // Before its own prompt was told, it is the late word of an earlier turn.
-        if (isRoot && this.#turn?.isSeen) this.#turn.error = event.error;
+        // Before its own prompt was told, it is the late word of an earlier turn; the second one holds a stack.
+        if (isRoot && this.#turn?.isSeen) this.#turn.error ??= event.error;
         break;
       case 'idle':
         if (isRoot) void this.look();

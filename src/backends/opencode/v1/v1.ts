@@ -9,6 +9,9 @@ import { SESSION_METADATA_KEY, WireAgents, WireStatus } from './wire.ts';
 export const TESTED_VERSION = '1.18.33';
 /** A prompt and an abort wait for a loaded server; a lost answer is settled by sending the same ids again. */
 const PROMPT_LIMIT_MS = 60_000;
+/** The first request of a directory installs the plugins of the user's configuration; whoever opens has a limit of his own. */
+const BOOT_LIMIT_MS = 300_000;
+const DISPOSE_LIMIT_MS = 10_000;
 /** Starting the servers of an MCP configuration. */
 const MCP_LIMIT_MS = 60_000;
 const QUESTION_PREFIX = 'que_';
@@ -27,13 +30,13 @@ export function dialectV1(http: Http): Dialect {
 
 type Query = Readonly<Record<string, string | undefined>>;
 type Commands = {
-  readonly get: (path: string, query?: Query) => Promise<HttpAnswer>;
+  readonly get: (path: string, query?: Query, limitMs?: number) => Promise<HttpAnswer>;
   readonly post: (path: string, directory?: string, body?: unknown, limitMs?: number) => Promise<HttpAnswer>;
   readonly patch: (path: string, body: unknown) => Promise<HttpAnswer>;
 };
 
 const commandsOf = (http: Http): Commands => ({
-  get: (path, query = {}) => http.send({ path, query }),
+  get: (path, query = {}, limitMs) => http.send({ path, query, ...(limitMs === undefined ? {} : { limitMs }) }),
   post: (path, directory, body, limitMs) =>
     http.send({ method: 'POST', path, query: { directory }, body, ...(limitMs === undefined ? {} : { limitMs }) }),
   patch: (path, body) => http.send({ method: 'PATCH', path, body }),
@@ -152,7 +155,7 @@ type DirectoryCommand = 'agents' | 'hasModel' | 'addMcp' | 'disposeDirectory' | 
 function directoryCommands({ get, post }: Commands): Pick<Dialect, DirectoryCommand> {
   return {
     agents: async (directory) => {
-      const { body } = await get('/agent', { directory });
+      const { body } = await get('/agent', { directory }, BOOT_LIMIT_MS);
       return WireAgents.parse(body).flatMap(({ name, hidden, permission }) =>
         hidden === true ? [] : [{ name, rules: permission }],
       );
@@ -168,7 +171,7 @@ function directoryCommands({ get, post }: Commands): Pick<Dialect, DirectoryComm
       return status?.status === 'connected' ? null : (status?.error ?? status?.status ?? 'not listed');
     },
     disposeDirectory: async (directory) => {
-      await post('/instance/dispose', directory, undefined);
+      await post('/instance/dispose', directory, undefined, DISPOSE_LIMIT_MS);
     },
     disposeAll: async (limitMs) => {
       await post('/global/dispose', undefined, undefined, limitMs);
