@@ -1,14 +1,12 @@
-import { newId } from '../base/ids.ts';
 import type { Project } from '../contract/project.ts';
 import type { Session } from '../contract/session.ts';
-import { NO_USAGE } from '../contract/usage.ts';
 import type { Approvals } from './approvals.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
 import { requireModel } from './model-filter.ts';
-import { reopened } from './one-turn.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
 import { LiveSession } from './session.ts';
+import { freshSession, reopened } from './session-row.ts';
 import type { Settings } from './settings.ts';
 
 /** Longest wait for a session that would accept a prompt. */
@@ -59,27 +57,9 @@ export async function openAttemptSession(
 
 function writeDown(parts: Parts, ledger: AttemptLedger): Session {
   const { attempt, task } = ledger;
-  const now = parts.clock.now();
-  const row: Session = {
-    id: newId('sess', now),
-    backend: attempt.backend,
-    nativeId: null,
-    purpose: 'attempt',
-    attemptId: attempt.id,
-    agent: attempt.agent,
-    directory: attempt.workspace,
-    host: parts.host.id,
-    model: task.model,
-    state: 'starting',
-    activity: 'unknown',
-    cause: null,
-    failure: null,
-    usage: NO_USAGE,
-    lastEventAt: now,
-    createdAt: now,
-    updatedAt: now,
-    endedAt: null,
-  };
+  const { backend, id: attemptId, agent, workspace: directory } = attempt;
+  const place = { backend, model: task.model, directory, nativeId: null };
+  const row = freshSession(parts, { ...place, purpose: 'attempt', attemptId, agent });
   return ledger.change('open a session', (tx) => {
     const meta = { actor: 'gantry', cause: 'opens', subject: ledger.subject };
     const made = tx.sessions.insert(row, meta);

@@ -4,13 +4,14 @@ import { StoredPrompt } from '../contract/attempt.ts';
 import { AppError } from '../contract/errors.ts';
 import type { FactSubject } from '../contract/fact.ts';
 import type { BackendId, SessionId } from '../contract/ids.ts';
-import { isSessionOver, type Session } from '../contract/session.ts';
-import { addUsage, NO_USAGE } from '../contract/usage.ts';
+import type { Session } from '../contract/session.ts';
+import { addUsage } from '../contract/usage.ts';
 import type { Approvals } from './approvals.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
 import { LiveSession, type TurnEnd, type TurnResult } from './session.ts';
+import { freshSession, reopened } from './session-row.ts';
 
 export type OneTurnSpec = {
   readonly purpose: 'planner' | 'exec';
@@ -37,26 +38,9 @@ export function prepareTurn(parts: Parts, spec: OneTurnSpec): Session {
       'backend_unknown',
       `no backend ${spec.backend}; known: ${[...parts.backends.keys()].join(', ')}`,
     );
-  const row: Session = {
-    id: newId('sess', now),
-    backend: spec.backend,
-    nativeId: spec.resume,
-    purpose: spec.purpose,
-    attemptId: null,
-    agent: null,
-    directory: spec.directory,
-    host: parts.host.id,
-    model: spec.model,
-    state: 'starting',
-    activity: 'unknown',
-    cause: null,
-    failure: null,
-    usage: NO_USAGE,
-    lastEventAt: now,
-    createdAt: now,
-    updatedAt: now,
-    endedAt: null,
-  };
+  const { purpose, model, directory, resume } = spec;
+  const place = { backend: spec.backend, model, directory, nativeId: resume };
+  const row = freshSession(parts, { ...place, purpose, attemptId: null, agent: null });
   const prompt: StoredPrompt = {
     id: newId('prm', now),
     kind: 'task',
@@ -163,16 +147,6 @@ async function leave(live: LiveSession, signal: AbortSignal, result: TurnResult 
     return;
   }
   await live.close(GRACE_MS, 'stopped', 'the turn is over');
-}
-
-/** The row in state `starting` again, whatever the crash left. */
-export function reopened(parts: Parts, id: SessionId, subject: Partial<FactSubject>): Session {
-  const row = parts.store.read.sessions.need(id);
-  if (row.state === 'starting') return row;
-  if (isSessionOver(row.state)) throw new AppError('conflict', `session ${id} is over (${row.state})`);
-  return parts.store.commit((tx) =>
-    tx.sessions.move(id, row.state, 'starting', { failure: null }, { actor: 'gantry', cause: 'brought back', subject }),
-  );
 }
 
 async function stopOn(signal: AbortSignal): Promise<never> {

@@ -1,0 +1,38 @@
+import { newId } from '../base/ids.ts';
+import { AppError } from '../contract/errors.ts';
+import type { FactSubject } from '../contract/fact.ts';
+import { isSessionOver, type Session } from '../contract/session.ts';
+import { NO_USAGE } from '../contract/usage.ts';
+import type { Parts } from './parts.ts';
+
+/** The row of a session that is not opened yet: it is written down before anything is started. */
+export function freshSession(
+  parts: Parts,
+  given: Pick<Session, 'backend' | 'nativeId' | 'purpose' | 'attemptId' | 'agent' | 'directory' | 'model'>,
+): Session {
+  const now = parts.clock.now();
+  return {
+    ...given,
+    id: newId('sess', now),
+    host: parts.host.id,
+    state: 'starting',
+    activity: 'unknown',
+    cause: null,
+    failure: null,
+    usage: NO_USAGE,
+    lastEventAt: now,
+    createdAt: now,
+    updatedAt: now,
+    endedAt: null,
+  };
+}
+
+/** The row in state `starting` again, whatever a crash left. @throws AppError `conflict` if it is over */
+export function reopened(parts: Parts, id: Session['id'], subject: Partial<FactSubject>): Session {
+  const row = parts.store.read.sessions.need(id);
+  if (row.state === 'starting') return row;
+  if (isSessionOver(row.state)) throw new AppError('conflict', `session ${id} is over (${row.state})`);
+  return parts.store.commit((tx) =>
+    tx.sessions.move(id, row.state, 'starting', { failure: null }, { actor: 'gantry', cause: 'brought back', subject }),
+  );
+}
