@@ -125,17 +125,23 @@ describe('work that fails (A9)', () => {
         { fail: 'the model is broken: second' },
       ]);
       const task = await world.task(id, 'T1', 'waiting');
-      expect(task).toMatchObject({ attempts: 2, failure: { class: 'model', message: 'the model is broken: second' } });
+      expect(task).toMatchObject({
+        attempts: 2,
+        failure: { class: 'model', message: expect.stringContaining('second') },
+      });
       expect(task.cause).toContain('2 attempts failed');
       const attempts = [...world.journal.view.attempts.values()].filter((attempt) => attempt.taskId === task.id);
       expect(attempts.map(({ state, failure }) => [state, failure?.message])).toEqual([
-        ['failed', 'the model is broken: first'],
-        ['failed', 'the model is broken: second'],
+        ['failed', expect.stringContaining('the model is broken: first')],
+        ['failed', expect.stringContaining('the model is broken: second')],
       ]);
       expect(attempts[0]?.workspace).toBe(attempts[1]?.workspace);
       const requests = await world.agent.requests();
       expect(requests.at(-1)?.text).toContain('the model is broken: first');
-      const alerts = world.journal.facts.filter((fact) => fact.kind === 'alert.opened');
+      const alerts = await world.until('the alert', () => {
+        const opened = world.journal.facts.filter((fact) => fact.kind === 'alert.opened');
+        return opened.length > 0 && opened;
+      });
       expect(alerts.map(({ data }) => data.key)).toEqual([`task:${task.id}`]);
       const status = (await world.gantry(['status', '--json'])).json() as {
         readonly alerts: readonly { readonly text: string }[];
@@ -169,7 +175,13 @@ describe('work that fails (A9)', () => {
     expect(run).toMatchObject({ code: 1 });
     expect(run.json()).toMatchObject({
       state: 'failed',
-      tasks: [{ state: 'failed', attempts: 1, failure: { class: 'model', message: 'the model is broken' } }],
+      tasks: [
+        {
+          state: 'failed',
+          attempts: 1,
+          failure: { class: 'model', message: expect.stringContaining('the model is broken') },
+        },
+      ],
     });
     expect(await world.agent.requests()).toHaveLength(1);
   });

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
+import { TESTED_VERSION } from '../../src/backends/opencode/v1/v1.ts';
 import type { BackendSettings } from '../../src/contract/config.ts';
 import { chatCompletions } from '../../src/models/scripted/chat-completions.ts';
 import { startScriptedModel } from '../../src/models/scripted/server.ts';
@@ -33,7 +34,8 @@ export const opencode: AgentKind = {
     };
     const wrapper = (fault: Fault): string => join(root, 'bin', fault);
     for (const [fault, how] of Object.entries(FAULTS)) {
-      await writeProgram(wrapper(fault as Fault), [process.execPath, IMPOSTOR, how]);
+      const version = fault === 'wrongVersion' ? null : TESTED_VERSION;
+      await writeProgram(wrapper(fault as Fault), [process.execPath, IMPOSTOR, how], version);
     }
     /** What is asked about begins here; a hold of an earlier scenario was released for ever. */
     let round = { name: '0', requests: 0, prompts: new Set<string>() };
@@ -46,7 +48,7 @@ export const opencode: AgentKind = {
       heartbeatMs: HEARTBEAT_MS,
       broken: (fault) => ({ ...settings, command: [wrapper(fault)] }),
       repair: (fault) => writeProgram(wrapper(fault), [program]),
-      play: (...acts) => scriptedPrompt(...acts.map((act) => stepOf(act, holdName))),
+      play: (...acts) => scriptedPrompt(...asOneFailure(acts).map((act) => stepOf(act, holdName))),
       release: async (name) => model.release(holdName(name)),
       requests: async () =>
         model.requests().flatMap(({ at, sessionId, body }, index) => {
@@ -77,6 +79,17 @@ export const opencode: AgentKind = {
     };
   },
 };
+
+/** An answer that failed is not in the conversation: the next request meets the same step again, whatever was to come. */
+function asOneFailure(acts: readonly Act[]): Act[] {
+  const merged: Act[] = [];
+  for (const act of acts) {
+    const last = merged.at(-1);
+    if (act.fail === undefined || last?.fail === undefined) merged.push(act);
+    else merged.splice(-1, 1, { fail: `${last.fail}; ${act.fail}` });
+  }
+  return merged;
+}
 
 function stepOf(
   { child, run, write, question, fail, silentMs, hold, ...act }: Act,

@@ -127,10 +127,15 @@ export const fake: AgentKind = {
   },
 };
 
-/** A program that runs another one. */
-export async function writeProgram(path: string, command: readonly string[]): Promise<void> {
+/** A program that runs another one; its version it tells itself, if one is given. */
+export async function writeProgram(
+  path: string,
+  command: readonly string[],
+  version: string | null = null,
+): Promise<void> {
+  const telling = version === null ? '' : `[ "$1" = --version ] && exec echo ${version}\n`;
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`);
+  await writeFile(path, `#!/bin/sh\n${telling}exec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`);
   await chmod(path, 0o755);
 }
 
