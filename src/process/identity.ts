@@ -27,7 +27,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
 function stateOf(pid: number): State | null {
   try {
     return process.platform === 'linux'
-      ? parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'), readFileSync(BOOT_ID_FILE, 'latin1'))
+      ? parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'), readFileSync(BOOT_ID_FILE, 'utf8'))
       : psState(pid);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { pause } from '../base/wait.ts';
 
@@ -44,7 +45,7 @@ export function readTable(): Promise<readonly ProcessRow[]> {
  * After the bound the table is as complete as a machine that busy allows.
  */
 export async function readProcTable(): Promise<readonly ProcessRow[]> {
-  const bootId = await readFile(BOOT_ID_FILE, 'latin1');
+  const bootId = readFileSync(BOOT_ID_FILE, 'utf8');
   const rows = new Map<string, ProcessRow | null>();
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const fresh = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && !rows.has(name));
@@ -55,14 +56,14 @@ export async function readProcTable(): Promise<readonly ProcessRow[]> {
 }
 
 async function readRow(pid: string, bootId: string): Promise<ProcessRow | null> {
-  const stat = await readIfAny(`/proc/${pid}/stat`);
+  const stat = readIfAny(`/proc/${pid}/stat`);
   if (stat === null) return null;
-  let environment = await readIfAny(`/proc/${pid}/environ`);
+  let environment = readIfAny(`/proc/${pid}/environ`);
   // In the middle of an exec a program has neither arguments nor environment; a kernel thread or zombie never has, nor memory.
   for (let i = 0; i < MAX_EXEC_LOOKS && environment === '' && memoryIn(stat) > 0; i += 1) {
-    const hasArguments = (await readIfAny(`/proc/${pid}/cmdline`)) !== '';
+    const hasArguments = readIfAny(`/proc/${pid}/cmdline`) !== '';
     if (!hasArguments) await pause(1);
-    environment = await readIfAny(`/proc/${pid}/environ`);
+    environment = readIfAny(`/proc/${pid}/environ`);
     if (hasArguments) break;
   }
   return { ...parseStat(stat, bootId), marker: markerIn(environment ?? '') };
@@ -124,10 +125,13 @@ function markerIn(environment: string): string | null {
   return entry === undefined ? null : entry.slice(MARKER_VARIABLE.length + 1);
 }
 
-/** Null for a process that has ended (ENOENT, ESRCH) or is another user's (EACCES, EPERM). */
-export async function readIfAny(path: string): Promise<string | null> {
+/**
+ * Null for a process that has ended (ENOENT, ESRCH) or is another user's (EACCES, EPERM). Read at once and as UTF-8: the
+ * kernel has it in memory, and every other way takes Node 24 five times the processor time and 64 kB per file.
+ */
+export function readIfAny(path: string): string | null {
   try {
-    return await readFile(path, 'latin1');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return null;

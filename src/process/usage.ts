@@ -17,7 +17,7 @@ export async function usageOf(marker: string): Promise<TreeUsage | null> {
   addDescendants(members, table);
   if (members.size === 0) return null;
   const rows = [...members];
-  const statuses = await Promise.all(rows.map(({ pid }) => readIfAny(`/proc/${pid}/status`)));
+  const statuses = rows.map(({ pid }) => readIfAny(`/proc/${pid}/status`));
   return {
     processes: rows.length,
     rssBytes: statuses.reduce((sum, status) => sum + rssBytesIn(status ?? ''), 0),
