@@ -59,17 +59,21 @@ export class Asks {
     }
   }
 
-  /** What is pending now, as the program lists it; null if it cannot. `isReal` tells ghosts from those that still wait. */
+  /**
+   * What is pending now, as the program lists it. `isReal` tells ghosts from those that still wait.
+   * @returns false if the program cannot list it now
+   */
   async reconcile(
     isOfTree: (sessionId: string) => boolean,
     isReal: (ask: NativeAsk) => Promise<boolean>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const listed = await this.#dialect.asks(this.#directory);
-    if (listed === null) return;
+    if (listed === null) return false;
     const ours = listed.filter((ask) => isOfTree(ask.sessionId));
     for (const ask of ours) if (await isReal(ask)) this.asked(ask);
     const ids = new Set(ours.map((ask) => ask.id));
     for (const id of [...this.#open.keys()]) if (!ids.has(id)) this.#withdraw(id, 'it was gone after a reconnect');
+    return true;
   }
 
   /** Withdraws those of a session, or all: the program keeps them listed for ever after an abort, until they are refused. */

@@ -16,7 +16,7 @@ export function verdictOf(message: NativeMessage): Verdict | null {
     case 'tools':
       return { outcome: 'rejected', failure: null };
     case 'other':
-      return failed('the model ended its answer for a reason that it did not tell');
+      return failedBy('model', 'the model ended its answer for a reason that it did not tell');
     // Complete without a finish and without an error: an abort while the model was waited for.
     case null:
       return INTERRUPTED;
@@ -30,9 +30,12 @@ export const INTERRUPTED: Verdict = { outcome: 'interrupted', failure: null };
 export const verdictOfError = (error: NativeError): Verdict =>
   error.type === 'aborted' ? INTERRUPTED : { outcome: 'failed', failure: error.failure };
 
-const failed = (message: string): Verdict => ({
+/** The program did not keep to what we know of it. */
+export const brokenBy = (message: string): Verdict => failedBy('protocol', message);
+
+const failedBy = (kind: Failure['class'], message: string): Verdict => ({
   outcome: 'failed',
-  failure: { class: 'model', message, resetAt: null },
+  failure: { class: kind, message, resetAt: null },
 });
 
 /** Where a turn stands when the program is not at work on it. */

@@ -3,6 +3,7 @@ import { type Deferred, deferred } from '../../base/wait.ts';
 import type { Decision } from '../../contract/approval.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { Failure } from '../../contract/failure.ts';
+import type { PromptId } from '../../contract/ids.ts';
 import type { MessageMode } from '../../contract/message.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
 import type { BackendEvent, BackendSession, CloseReport, EndReason, Prompt, PromptReceipt } from '../backend.ts';
@@ -10,7 +11,8 @@ import { Asks } from './asks.ts';
 import { type NativeAsk, type NativeEvent, type NativeSession, transcriptOf } from './dialect.ts';
 import { entriesSince } from './history.ts';
 import { HttpFailure } from './http.ts';
-import { type TurnOptions, Turns } from './turns.ts';
+import { refused, type TurnOptions } from './turn.ts';
+import { Turns } from './turns.ts';
 
 type Waiting = { readonly prompt: Prompt; readonly receipt: Deferred<PromptReceipt> };
 
@@ -30,6 +32,8 @@ export type SessionOptions = Pick<TurnOptions, 'dialect' | 'clock' | 'bodyOf' | 
 /** Events that wait for the reader; beyond the first bound deltas and heartbeats are left out, beyond the second it ends. */
 const MAX_EVENTS = 20_000;
 const MAX_SMALL_EVENTS = 10_000;
+const ASKS_UNKNOWN =
+  'OpenCode cannot list its open questions now; one that was put while its events were not read stays open until the turn is interrupted';
 /** For the program to confirm that it stopped a turn; killing a running command takes it a moment. */
 const INTERRUPT_LIMIT_MS = 30_000;
 
@@ -43,6 +47,8 @@ export class OpencodeSession implements BackendSession {
   readonly #turns: Turns;
   readonly #asks: Asks;
   readonly #children = new Set<string>();
+  /** Prompts that the program has not taken or refused yet, and those of them that wait for the running turn. */
+  readonly #pending = new Map<PromptId, Promise<PromptReceipt>>();
   #line: Waiting[] = [];
   #isSending = false;
   #closing: Promise<CloseReport> | null = null;
@@ -65,10 +71,12 @@ export class OpencodeSession implements BackendSession {
   }
 
   prompt(prompt: Prompt, mode: MessageMode): Promise<PromptReceipt> {
-    const known = this.#line.find((waiting) => waiting.prompt.id === prompt.id);
-    if (known) return known.receipt.promise;
+    const known = this.#pending.get(prompt.id);
+    if (known) return known;
     const waiting = { prompt, receipt: deferred<PromptReceipt>() };
-    if (this.events.isEnded || this.#closing !== null) waiting.receipt.resolve(overReceipt());
+    this.#pending.set(prompt.id, waiting.receipt.promise);
+    void waiting.receipt.promise.finally(() => this.#pending.delete(prompt.id));
+    if (this.events.isEnded || this.#closing !== null) waiting.receipt.resolve(OVER);
     else if (mode === 'steer' && this.#turns.isRunning) void this.#send(waiting);
     else if (mode === 'interrupt' && this.#turns.isRunning && !this.#turns.has(prompt.id)) {
       this.#line.unshift(waiting);
@@ -147,7 +155,7 @@ export class OpencodeSession implements BackendSession {
   /** After a gap: what the program says now. */
   async reconcile(): Promise<void> {
     const isOfTree = (id: string): boolean => id === this.nativeId || this.#options.isOfTree(id);
-    await this.#asks.reconcile(isOfTree, (ask) => this.#isWaiting(ask));
+    if (!(await this.#asks.reconcile(isOfTree, (ask) => this.#isWaiting(ask)))) this.notice('warning', ASKS_UNKNOWN);
     await this.#turns.look();
   }
 
@@ -235,7 +243,7 @@ export class OpencodeSession implements BackendSession {
   }
 
   #refuseLine(): void {
-    for (const { receipt } of this.#line) receipt.resolve(overReceipt());
+    for (const { receipt } of this.#line) receipt.resolve(OVER);
     this.#line = [];
   }
 }
@@ -247,10 +255,7 @@ const diedOf = (kind: Failure['class'], message: string): EndReason => ({
   signal: null,
 });
 
-function overReceipt(): PromptReceipt {
-  const failure: Failure = { class: 'crash', message: 'the session is over', resetAt: null };
-  return { type: 'refused', failure };
-}
+const OVER = refused({ class: 'crash', message: 'the session is over', resetAt: null });
 
 function toAppFailure(error: unknown): never {
   if (!(error instanceof HttpFailure)) throw error;

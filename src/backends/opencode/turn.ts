@@ -1,8 +1,25 @@
+import type { Clock } from '../../base/clock.ts';
 import { type Deferred, deferred } from '../../base/wait.ts';
-import type { BackendEvent, Prompt } from '../backend.ts';
-import type { NativeEntry, NativeError, NativeMessage } from './dialect.ts';
-import type { Verdict } from './outcome.ts';
+import type { Failure } from '../../contract/failure.ts';
+import type { BackendEvent, Prompt, PromptReceipt } from '../backend.ts';
+import type { Dialect, NativeEntry, NativeError, NativeMessage, NativePrompt, NativeSession } from './dialect.ts';
+import { brokenBy, INTERRUPTED, type Verdict } from './outcome.ts';
 import type { TurnView } from './view.ts';
+
+export type TurnOptions = {
+  readonly rootId: string;
+  readonly directory: string;
+  readonly dialect: Dialect;
+  readonly clock: Clock;
+  readonly emit: (event: BackendEvent) => void;
+  /** A prompt as it is sent, with model, agent and instructions. */
+  readonly bodyOf: (prompt: Prompt) => Promise<NativePrompt>;
+  /** A sub-agent's session was found. */
+  readonly onChild: (child: NativeSession) => void;
+  readonly onOver: () => void;
+  /** The session was made just now: no earlier daemon can have sent anything. */
+  readonly isFresh: boolean;
+};
 
 export type TurnPrompt = {
   readonly prompt: Prompt;
@@ -32,6 +49,9 @@ export type Turn = {
 
 export type TurnEnded = Extract<BackendEvent, { type: 'turn-ended' }>;
 
+export const ACCEPTED: PromptReceipt = { type: 'accepted' };
+export const refused = (failure: Failure): PromptReceipt => ({ type: 'refused', failure });
+
 export const newTurn = (): Turn => ({
   prompts: [],
   over: deferred(),
@@ -43,6 +63,26 @@ export const newTurn = (): Turn => ({
   quietLooks: 0,
   resends: 0,
 });
+
+/** After so many looks the program is not about to go on by itself: it is told again, or an interruption is taken as done. */
+const LOOKS_UNTIL_RESEND = 12;
+const LOOKS_UNTIL_INTERRUPTED = 3;
+const MAX_RESENDS = 2;
+
+/** What to do about a turn that is neither at work nor done: counts the look in it. */
+export function afterQuietLook(
+  turn: Turn,
+): { readonly type: 'wait' | 'resend' } | { readonly type: 'over'; readonly verdict: Verdict } {
+  turn.quietLooks += 1;
+  if (turn.isInterrupted && turn.quietLooks >= LOOKS_UNTIL_INTERRUPTED) return { type: 'over', verdict: INTERRUPTED };
+  if (turn.quietLooks < LOOKS_UNTIL_RESEND) return { type: 'wait' };
+  if (turn.resends >= MAX_RESENDS) {
+    return { type: 'over', verdict: brokenBy('OpenCode took the prompt and did not answer it') };
+  }
+  turn.resends += 1;
+  turn.quietLooks = 0;
+  return { type: 'resend' };
+}
 
 /** Whether the server has told that it has every prompt, and this message is an answer to one of them. */
 export const isAnswerIn = ({ prompts }: Turn, view: TurnView, { id, parentId }: NativeMessage): boolean =>

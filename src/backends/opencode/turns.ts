@@ -1,38 +1,29 @@
-import type { Clock } from '../../base/clock.ts';
-import { pause, until } from '../../base/wait.ts';
+import { until, within } from '../../base/wait.ts';
 import type { Failure } from '../../contract/failure.ts';
 import type { PromptId } from '../../contract/ids.ts';
-import type { BackendEvent, Prompt, PromptReceipt } from '../backend.ts';
-import type { Dialect, NativeEntry, NativeEvent, NativePrompt, NativeSession } from './dialect.ts';
+import type { Prompt, PromptReceipt } from '../backend.ts';
+import type { NativeEntry, NativeEvent } from './dialect.ts';
 import { historyOfTurn } from './history.ts';
 import { HttpFailure } from './http.ts';
-import { INTERRUPTED, standingOf, type Verdict } from './outcome.ts';
+import { brokenBy, INTERRUPTED, standingOf, type Verdict } from './outcome.ts';
 import { postPrompt } from './post-prompt.ts';
 import { standingOfStored } from './stored-prompt.ts';
-import { endsOf, isAnswerIn, newTurn, type Turn, type TurnEnded, type TurnPrompt } from './turn.ts';
+import {
+  ACCEPTED,
+  afterQuietLook,
+  endsOf,
+  isAnswerIn,
+  newTurn,
+  refused,
+  type Turn,
+  type TurnEnded,
+  type TurnOptions,
+  type TurnPrompt,
+} from './turn.ts';
 import { TurnView } from './view.ts';
-
-export type TurnOptions = {
-  readonly rootId: string;
-  readonly directory: string;
-  readonly dialect: Dialect;
-  readonly clock: Clock;
-  readonly emit: (event: BackendEvent) => void;
-  /** A prompt as it is sent, with model, agent and instructions. */
-  readonly bodyOf: (prompt: Prompt) => Promise<NativePrompt>;
-  /** A sub-agent's session was found. */
-  readonly onChild: (child: NativeSession) => void;
-  readonly onOver: () => void;
-  /** The session was made just now: no earlier daemon can have sent anything. */
-  readonly isFresh: boolean;
-};
 
 /** How often a turn is looked at that is neither at work nor done. */
 const LOOK_AGAIN_MS = 500;
-/** After so many looks the program is not about to go on by itself: it is told again, or an interruption is taken as done. */
-const LOOKS_UNTIL_RESEND = 12;
-const LOOKS_UNTIL_INTERRUPTED = 3;
-const MAX_RESENDS = 2;
 const KEPT_ENDS = 100;
 
 /** The turns of one session, one after the other: sends prompts, follows them, and says once how each ended. */
@@ -84,17 +75,17 @@ export class Turns {
     const turn = this.#turn;
     if (turn) turn.isInterrupted = true;
     await dialect.abort(rootId);
-    if (turn) {
-      void this.look();
-      const late = pause(limitMs, this.#stop.signal).then(() => false);
-      return await Promise.race([turn.over.promise.then(() => true), late]);
-    }
+    if (turn) void this.look();
     const isQuiet = async (): Promise<true | null> => ((await dialect.busy(directory)).has(rootId) ? null : true);
     const limits = { everyMs: LOOK_AGAIN_MS, limitMs, signal: this.#stop.signal };
-    return await until(isQuiet, limits, () => LATE).catch((error: unknown) => {
-      if (error !== LATE) throw error;
-      return false;
-    });
+    const over: Promise<unknown> = turn ? turn.over.promise : until(isQuiet, limits, () => LATE);
+    return await within(over, limitMs, () => LATE).then(
+      () => true,
+      (error: unknown) => {
+        if (error !== LATE) throw error;
+        return false;
+      },
+    );
   }
 
   /** The session is over: what runs is left without an end. */
@@ -159,7 +150,7 @@ export class Turns {
     } catch (error) {
       // A server that does not answer now is asked again; one that has died ends the session.
       if (error instanceof HttpFailure) this.#lookLater();
-      else if (this.#turn) this.#finish(this.#turn, null, failedBy(`OpenCode was not understood: ${String(error)}`));
+      else if (this.#turn) this.#finish(this.#turn, null, brokenBy(`OpenCode was not understood: ${String(error)}`));
     } finally {
       this.#isLooking = false;
     }
@@ -233,8 +224,10 @@ export class Turns {
     const busy = await dialect.busy(directory);
     if (busy.has(rootId)) {
       turn.quietLooks = 0;
-      if (turn.isInterrupted) await this.#abortAgain();
-      return;
+      if (!turn.isInterrupted) return;
+      // The first abort may have come before the prompt that it was meant for.
+      await dialect.abort(rootId);
+      return this.#lookLater();
     }
     const { entries } = await dialect.messages(rootId, { limit: 1, before: null });
     if (turn !== this.#turn || turn.sending > 0 || turn.isGapped) return;
@@ -246,29 +239,15 @@ export class Turns {
     else await this.#wait(turn);
   }
 
-  /** The first abort may have come before the prompt that it was meant for. */
-  async #abortAgain(): Promise<void> {
-    await this.#options.dialect.abort(this.#options.rootId);
-    this.#lookLater();
-  }
-
   async #wait(turn: Turn): Promise<void> {
-    turn.quietLooks += 1;
-    if (turn.isInterrupted && turn.quietLooks >= LOOKS_UNTIL_INTERRUPTED) {
-      this.#finish(turn, null, INTERRUPTED);
+    const next = afterQuietLook(turn);
+    if (next.type === 'over') {
+      this.#finish(turn, null, next.verdict);
       return;
     }
-    if (turn.quietLooks >= LOOKS_UNTIL_RESEND) {
-      const newest = turn.prompts.at(-1);
-      if (!newest || turn.resends >= MAX_RESENDS) {
-        this.#finish(turn, null, failedBy('OpenCode took the prompt and did not answer it'));
-        return;
-      }
-      turn.resends += 1;
-      turn.quietLooks = 0;
-      const failure = await this.#post(newest);
-      if (failure) turn.error ??= { type: 'failed', failure };
-    }
+    const newest = turn.prompts.at(-1);
+    const failure = next.type === 'resend' && newest ? await this.#post(newest) : null;
+    if (failure) turn.error ??= { type: 'failed', failure };
     this.#lookLater();
   }
 
@@ -323,12 +302,4 @@ export class Turns {
   }
 }
 
-const ACCEPTED: PromptReceipt = { type: 'accepted' };
 const LATE = new Error('late');
-
-const refused = (failure: Failure): PromptReceipt => ({ type: 'refused', failure });
-
-const failedBy = (message: string): Verdict => ({
-  outcome: 'failed',
-  failure: { class: 'protocol', message, resetAt: null },
-});
