@@ -320,4 +320,3 @@ export async function isRunning(pid: number): Promise<boolean> {
   return stat !== null && !/^\d+ \(.*\) [ZX] /s.test(stat);
 }
 
-export type { OperationName };
