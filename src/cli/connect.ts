@@ -1,8 +1,8 @@
 import { type Client, createClient } from '../client/client.ts';
 import { AppError } from '../contract/errors.ts';
 import { connectionFrom, type Environment } from '../daemon/environment.ts';
+import { findDaemon, type RunningDaemon } from '../daemon/find-daemon.ts';
 import { localFetch } from '../daemon/local-fetch.ts';
-import { ensureDaemon } from '../daemon/spawn-daemon.ts';
 import { readAdminToken } from '../daemon/tokens-file.ts';
 import type { Globals } from './globals.ts';
 
@@ -22,8 +22,13 @@ export async function connect({
   const named = connectionFrom(environment);
   const url = globals.url ?? named.url;
   const token = globals.token ?? named.token;
+  // Loaded only then: what starts a daemon takes longer to load than what finds one.
+  const ensure = async (): Promise<RunningDaemon> => {
+    const { ensureDaemon } = await import('../daemon/spawn-daemon.ts');
+    return await ensureDaemon({ home, environment, isStartAllowed: !globals.mustRun });
+  };
   if (url === undefined) {
-    const daemon = await ensureDaemon({ home, environment, isStartAllowed: !globals.mustRun });
+    const daemon = (await findDaemon(home)) ?? (await ensure());
     return clientOf(daemon.url, token ?? daemon.token);
   }
   const known = token ?? readAdminToken(home);

@@ -12,14 +12,23 @@ export type SendInit = {
  * Sends a request to the daemon; the answer is a good one.
  * @throws AppError with the daemon's code; daemon_unreachable; cancelled or timeout by `signal`
  */
-export type Send = (path: string, init?: SendInit) => Promise<Response>;
+export type Send = (path: string, init?: SendInit) => Promise<Answer>;
+
+/** Of a `Response` what the client reads; either `text` or `body`, once. */
+export type Answer = Pick<Response, 'ok' | 'status' | 'text' | 'body'>;
+
+/** Of `fetch` what the client asks for: that fits, and something smaller may. */
+export type Fetch = (
+  url: string,
+  init: Omit<SendInit, 'signal'> & { readonly redirect: 'error'; readonly signal: AbortSignal | null },
+) => Promise<Answer>;
 
 export type Connection = {
   /** Where the daemon is: `http://127.0.0.1:4000`. */
   readonly url: string;
   /** Absent in a page of the daemon's own: there the browser's cookie is sent. */
   readonly token?: string;
-  readonly fetch?: typeof fetch;
+  readonly fetch?: Fetch;
 };
 
 export function openSend({ url, token, fetch: given }: Connection): Send {

@@ -11,7 +11,8 @@ import { AppError } from '../contract/errors.ts';
 import { identityOf, isAlive } from '../process/identity.ts';
 import { readDaemonFile, writeDaemonFile } from './daemon-file.ts';
 import { type Environment, processEnvironment } from './environment.ts';
-import { ensureDaemon, findDaemon, logFile, type RunningDaemon, stopDaemon } from './spawn-daemon.ts';
+import { findDaemon, type RunningDaemon } from './find-daemon.ts';
+import { ensureDaemon, logFile, stopDaemon } from './spawn-daemon.ts';
 
 const GRACE = { graceMs: 20_000 };
 let root: string;

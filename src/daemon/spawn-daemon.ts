@@ -8,25 +8,14 @@ import { isAlive } from '../process/identity.ts';
 import { type RunningProcess, startProcess } from '../process/spawn.ts';
 import { stopStranger } from '../process/stop.ts';
 import { daemonEnvironment } from './daemon-environment.ts';
-import { type DaemonRecord, readDaemonFile } from './daemon-file.ts';
+import { readDaemonFile } from './daemon-file.ts';
 import type { Environment } from './environment.ts';
-import { localFetch } from './local-fetch.ts';
+import { findDaemon, type RunningDaemon } from './find-daemon.ts';
 import { makePrivateDirectory } from './private-file.ts';
-import { readAdminToken } from './tokens-file.ts';
-
-export type RunningDaemon = {
-  readonly url: string;
-  /** The home's admin token. */
-  readonly token: string;
-  readonly pid: number;
-  readonly version: string;
-  /** Whether this call started it. */
-  readonly isStarted: boolean;
-};
 
 const READY_LIMIT_MS = 30_000;
 const POLL_MS = 50;
-const ANSWER_LIMIT_MS = 5_000;
+const STOP_GRACE_MS = 5_000;
 const LAST_LINES = 15;
 /** Saves 15 MB of an idle daemon's memory (Node 24: its default is 16 MB in three parts) at no cost that was measured. */
 const YOUNG_SPACE = '--max-semi-space-size=2';
@@ -41,14 +30,6 @@ export const StartFailure = z.object({
     details: z.record(z.string(), z.unknown()).optional(),
   }),
 });
-
-/** The daemon of this home, if one runs and is ready. @throws AppError bad_config */
-export async function findDaemon(home: string): Promise<RunningDaemon | null> {
-  const record = readDaemonFile(home);
-  const token = record && readAdminToken(home);
-  if (!record || token === null) return null;
-  return (await isReady(record, token)) ? { ...pick(record), token, isStarted: false } : null;
-}
 
 /**
  * The daemon of this home, started in the background if none runs. Several callers at once start one.
@@ -120,7 +101,7 @@ async function waitUntilReady(home: string, child: RunningProcess | null, limitM
   } catch (error) {
     if (error !== lastWords || !child) throw error;
     // What never got ready must not stay behind, nor answer later.
-    const { code, signal } = await child.stop({ graceMs: ANSWER_LIMIT_MS });
+    const { code, signal } = await child.stop({ graceMs: STOP_GRACE_MS });
     throw new AppError('timeout', `${lastWords.message}; its last words:\n${await tail(child)}`, {
       details: { code, signal },
     });
@@ -184,22 +165,4 @@ export async function stopDaemon(
 export async function endDaemon(home: string, { graceMs }: { readonly graceMs: number }): Promise<void> {
   const record = readDaemonFile(home);
   if (record) await stopStranger(record, `gantry-daemon:${home}`, { graceMs });
-}
-
-const pick = ({ url, pid, version }: DaemonRecord): Pick<RunningDaemon, 'url' | 'pid' | 'version'> => ({
-  url,
-  pid,
-  version,
-});
-
-/** `/readyz` answers 200. Where nobody listens (yet) or the daemon is busy, whoever waits asks again. */
-async function isReady({ url }: DaemonRecord, token: string): Promise<boolean> {
-  const headers = { Authorization: `Bearer ${token}` };
-  const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
-  const ask = async (): Promise<boolean> => {
-    const answer = await localFetch(`${url}/readyz`, { headers, redirect: 'error', signal });
-    await answer.text();
-    return answer.ok;
-  };
-  return await ask().catch(() => false);
 }

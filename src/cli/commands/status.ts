@@ -1,5 +1,5 @@
 import type { DaemonStatus } from '../../contract/shapes.ts';
-import { findDaemon } from '../../daemon/spawn-daemon.ts';
+import { findDaemon } from '../../daemon/find-daemon.ts';
 import { type Context, defineCommand } from '../command.ts';
 import { clientOf } from '../connect.ts';
 import { fieldLines } from '../fields.ts';
