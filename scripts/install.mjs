@@ -9,7 +9,10 @@ import { hasDevelopmentPackages, isInstalled } from './installed.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Programs that only Debian's packages have, and what needs them: `start` or `test`. */
-const DEBIAN = [{ command: 'git', package: 'git', needs: ['start', 'test'], what: 'worktrees' }];
+const DEBIAN = [
+  { command: 'git', package: 'git', needs: ['start', 'test'], what: 'worktrees' },
+  { command: 'strace', package: 'strace', needs: ['test'], what: 'the proof that nothing but loopback is reached' },
+];
 
 /** Agent programs, each with a manifest of its own in agents/. */
 const AGENTS = [{ folder: 'opencode', needs: ['start', 'test'] }];
