@@ -59,15 +59,22 @@ export class AttemptLedger {
     return held.value;
   }
 
-  /** Stores a prompt before it is sent, and that it carries `mail`. */
+  /** Whether this conversation was given the task: a kill may come between its making and its first prompt. */
+  isTold(nativeId: string): boolean {
+    const { sessionId } = this.attempt;
+    return sessionId !== null && this.#parts.store.read.meta.get(toldKey(sessionId)) === nativeId;
+  }
+
+  /** Stores a prompt before it is sent, and that it carries `mail`. The task told anew takes the place of whatever was on its way. */
   storePrompt(kind: StoredPrompt['kind'], text: string, mail: readonly Message[] = []): StoredPrompt {
     const backend = this.#parts.backends.get(this.attempt.backend);
     const id = newId('prm', this.#parts.clock.now());
     const prompt: StoredPrompt = { id, kind, text, state: 'stored', native: { ...backend?.promptIds() } };
     this.change(`store prompt ${prompt.id}`, (tx, task, attempt) => {
+      const before = kind === 'task' ? attempt.prompts.map(ended) : attempt.prompts;
       tx.attempts.update(
         attempt.id,
-        { prompts: [...attempt.prompts, prompt] },
+        { prompts: [...before, prompt] },
         { actor: 'gantry', subject: subjectOf(task, attempt) },
       );
       carryMail(tx, mail, prompt.id);
@@ -85,6 +92,9 @@ export class AttemptLedger {
       else tx.attempts.move(attempt.id, attempt.state, 'working', { prompts }, meta);
       if (task.state !== 'working') tx.tasks.move(task.id, task.state, 'working', { cause: null }, meta);
       mailDelivered(tx, attempt.agent, prompt.id);
+      if (prompt.kind === 'task' && attempt.sessionId !== null) {
+        tx.meta.set(toldKey(attempt.sessionId), tx.sessions.need(attempt.sessionId).nativeId ?? '');
+      }
       closeAlert(tx, `crash:${task.id}`, 'the work goes on', subject);
       if (prompt.state === 'accepted') return;
       tx.record('prompt.accepted', { promptId: prompt.id, kind: prompt.kind }, subject, 'gantry');
@@ -111,7 +121,7 @@ export class AttemptLedger {
   /** A turn that was broken off on purpose is not taken up again: going on needs a new prompt. */
   forgetAccepted(): void {
     this.change('parked', (tx, task, attempt) => {
-      const prompts = attempt.prompts.map((p) => (p.state === 'accepted' ? { ...p, state: 'ended' as const } : p));
+      const prompts = attempt.prompts.map((p) => (p.state === 'accepted' ? ended(p) : p));
       tx.attempts.update(attempt.id, { prompts }, { actor: 'gantry', subject: subjectOf(task, attempt) });
     });
   }
@@ -126,6 +136,11 @@ export class AttemptLedger {
     });
   }
 }
+
+/** Of a session: the native id of the conversation that was given the task. */
+const toldKey = (sessionId: string): string => `told:${sessionId}`;
+
+const ended = (prompt: StoredPrompt): StoredPrompt => ({ ...prompt, state: 'ended' });
 
 const withState = (attempt: Attempt, id: PromptId, state: StoredPrompt['state']): StoredPrompt[] =>
   attempt.prompts.map((p) => (p.id === id ? { ...p, state } : p));

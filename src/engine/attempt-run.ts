@@ -119,9 +119,11 @@ export class AttemptRun {
       live.origin.type === 'new-instead'
         ? `new session, ${live.origin.reason}`
         : (failure?.message ?? task.cause ?? 'it was interrupted');
-    if (live.origin.type === 'resumed') return this.#ledger.storePrompt('resume', goOnPrompt(cause));
+    if (live.origin.type === 'resumed' && this.#ledger.isTold(live.nativeId)) {
+      return this.#ledger.storePrompt('resume', goOnPrompt(cause));
+    }
     const isFirst = attempt.number === 1 && attempt.prompts.length === 0;
-    const mail = this.#mail();
+    const mail = waitingMail(this.#parts, attempt.agent, []);
     const text = taskPrompt(task, this.#parts.store.read.requests.need(task.requestId), {
       rolePrompt: this.#settings.roles[task.role]?.prompt ?? null,
       handOver: isFirst ? null : handOverNote(attempt.number, cause),
@@ -130,12 +132,9 @@ export class AttemptRun {
     return this.#ledger.storePrompt('task', text, mail);
   }
 
-  #mail(): ReturnType<typeof waitingMail> {
-    return waitingMail(this.#parts, this.#ledger.attempt.agent);
-  }
-
   #mailPrompt(): StoredPrompt | null {
-    const mail = this.#mail();
+    const { agent, prompts } = this.#ledger.attempt;
+    const mail = waitingMail(this.#parts, agent, prompts);
     const text = mailText(mail);
     return text === null ? null : this.#ledger.storePrompt('message', text, mail);
   }

@@ -241,6 +241,20 @@ describe('an attempt', () => {
     const prompts = test.store.read.attempts.list({ requestId: id }).flatMap((a) => a.prompts);
     expect(prompts.filter((p) => p.text.includes('also this')).map((p) => p.kind)).toEqual(['message']);
   });
+
+  it('gets a message with its next prompt if the one that carried it was refused', async () => {
+    await using test = await bench({ limits: { maxAttempts: 1 } });
+    const finished = async (steps: readonly object[]): Promise<string> =>
+      (await over(test, (await submit(test, test.repo.root, single(steps), one)).id)).state;
+    expect(await finished([{ text: 'first' }])).toBe('done');
+    const [agent] = test.store.read.agents.list({});
+    const message = test.engine.send({ to: agent?.id ?? '', text: 'also this', mode: 'next-turn' }, person);
+    const stateNow = (): string => test.store.read.messages.need(message.id).state;
+    expect(await finished([{ refuse: { message: 'not now' } }])).toBe('failed');
+    expect(stateNow()).toBe('queued');
+    expect(await finished([{ text: 'last' }])).toBe('done');
+    expect(stateNow()).toBe('seen');
+  });
 });
 
 describe('a restart', () => {

@@ -1,4 +1,5 @@
 import { newId } from '../base/ids.ts';
+import type { StoredPrompt } from '../contract/attempt.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import type { AgentAddress, PromptId } from '../contract/ids.ts';
@@ -6,9 +7,15 @@ import type { Message, MessageMode } from '../contract/message.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Parts } from './parts.ts';
 
-/** Messages that no prompt carries yet, oldest first. */
-export const waitingMail = (parts: Parts, agent: AgentAddress): Message[] =>
-  parts.store.read.messages.list({ to: agent, state: 'queued' }).filter((m) => m.promptId === null);
+/** Messages that no prompt which is still to be sent carries, oldest first. A prompt that was given up gives them back. */
+export function waitingMail(parts: Parts, agent: AgentAddress, toBeSent: readonly StoredPrompt[]): Message[] {
+  const carrying = storedIds(toBeSent);
+  const queued = parts.store.read.messages.list({ to: agent, state: 'queued' });
+  return queued.filter(({ promptId }) => promptId === null || !carrying.has(promptId));
+}
+
+const storedIds = (prompts: readonly StoredPrompt[]): ReadonlySet<string> =>
+  new Set(prompts.flatMap(({ id, state }) => (state === 'stored' ? [id] : [])));
 
 /** A stored prompt carries them: a crash between storing and sending gives them once, not twice. */
 export function carryMail(tx: Transaction, mail: readonly Message[], promptId: PromptId): void {
@@ -70,10 +77,13 @@ export function sendMessage(
 
 /** Messages past their time are never delivered later. @returns when the next one expires, or null. */
 export function expireMail(parts: Parts): number | null {
+  const { read } = parts.store;
   const now = parts.clock.now();
+  const live = read.attempts.list({ state: ['starting', 'working', 'verifying'] });
+  const carrying = storedIds(live.flatMap(({ prompts }) => prompts));
   let next: number | null = null;
-  for (const message of parts.store.read.messages.list({ state: 'queued' })) {
-    if (message.expiresAt === null || message.promptId !== null) continue;
+  for (const message of read.messages.list({ state: 'queued' })) {
+    if (message.expiresAt === null || (message.promptId !== null && carrying.has(message.promptId))) continue;
     if (message.expiresAt <= now) {
       const cause = 'nobody took it before it expired';
       parts.store.commit((tx) =>
