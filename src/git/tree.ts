@@ -1,5 +1,4 @@
 import { copyFile, lstat, mkdtemp, realpath, rm, stat, utimes } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Git, gitRefused } from './git.ts';
 
@@ -13,7 +12,8 @@ const MAX_DEPTH = 4;
  */
 export async function treeOfFiles(git: Git, checkout: string): Promise<string> {
   const gitDir = await needCheckout(git, checkout);
-  const scratch = await mkdtemp(join(tmpdir(), 'gantry-index-'));
+  // What a kill leaves of it goes with the worktree.
+  const scratch = await mkdtemp(join(gitDir, 'gantry-index-'));
   try {
     await copyIndex(join(gitDir, 'index'), join(scratch, 'index-0'));
     return await new TreeBuilder(git, gitDir, scratch).build(checkout, 0);
