@@ -1,13 +1,16 @@
-// Builds dist/ from src/: JavaScript, type declarations, and the files that are not TypeScript.
+// Builds dist/ from src/. The library (client and contract) as it is, with types; the programs bundled, which
+// takes a third off the start of each (docs/decisions/0008); and the files that are not TypeScript.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
 import { findNode } from './find-node.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const src = join(root, 'src');
+const programs = ['cli/main', 'daemon/main', 'backends/fake/agent/main'];
 
 rmSync(dist, { recursive: true, force: true });
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
@@ -17,6 +20,35 @@ const { status } = spawnSync(findNode(root) ?? process.execPath, [tsc, '-p', 'ts
 });
 if (status !== 0) process.exit(1);
 
+/** Wherever a module's code is now, it goes on looking for its files from where it was: one folder below dist. */
+const keepPlace = {
+  name: 'keep-place',
+  transform(code, id) {
+    if (!id.startsWith(src) || !code.includes('import.meta.url')) return null;
+    const place = `../${relative(src, id).replace(/\.ts$/, '.js')}`;
+    return code.replaceAll('import.meta.url', `new URL('${place}', import.meta.url).href`);
+  },
+};
+await build({
+  root,
+  configFile: false,
+  logLevel: 'warn',
+  plugins: [keepPlace],
+  // Of the packages only Zod: a hundred files, of which most are languages that nobody reads here.
+  ssr: { noExternal: ['zod'] },
+  build: {
+    ssr: true,
+    outDir: dist,
+    emptyOutDir: false,
+    target: 'node24',
+    minify: false,
+    rolldownOptions: {
+      input: Object.fromEntries(programs.map((name) => [name, join(src, `${name}.ts`)])),
+      output: { entryFileNames: '[name].js', chunkFileNames: 'shared/[name]-[hash].js' },
+    },
+  },
+});
+
 // Everything beside the code that the code reads at run time: migrations, scripts of the model, the API's page.
 for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) {
   const file = join(entry.parentPath, entry.name);
@@ -25,11 +57,5 @@ for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) 
   mkdirSync(dirname(target), { recursive: true });
   cpSync(file, target);
 }
-// Types are published of the client and of what it speaks; nothing else can be imported from the package.
-for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
-  const file = join(entry.parentPath, entry.name);
-  if (file.endsWith('.d.ts') && !/^(client|contract)[/\\]/.test(relative(dist, file))) rmSync(file);
-}
 cpSync(join(root, 'docs', 'config.schema.json'), join(dist, 'config.schema.json'));
-const bin = join(dist, 'cli', 'main.js');
-if (existsSync(bin)) chmodSync(bin, 0o755);
+chmodSync(join(dist, 'cli', 'main.js'), 0o755);
