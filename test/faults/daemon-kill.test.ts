@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { toAppError } from '../../src/contract/errors.ts';
 import type { Fact } from '../../src/contract/fact.ts';
@@ -7,6 +5,7 @@ import { isRequestOver, type Request } from '../../src/contract/request.ts';
 import { AGENT_KINDS } from '../support/agent-kinds.ts';
 import { lineOf } from '../support/journal-watch.ts';
 import { commonCheck, settingsOf } from '../support/scenario.ts';
+import type { Act } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
 /** Points of one run; `npm run test:faults` takes 100. A run with the same seed kills at the same facts. */
@@ -52,7 +51,7 @@ class Run {
     this.#world = world;
     this.name = name;
     this.marks = ['T1', 'T2', 'T3'].map((label) => `mark-${name}-${label}.`);
-    this.asked = join(world.root, 'scratch', `asked-${name}`);
+    this.asked = `${name}-asked.txt`;
   }
 
   async submit(): Promise<void> {
@@ -61,24 +60,27 @@ class Run {
     const [one, two, three] = this.marks;
     const file = (label: string): string => `${this.name}-${label}.txt`;
     const made = (label: string) => ({ write: { path: file(label), content: `${label}\n` } });
+    const joined = { run: `cat ${file('T1')} ${file('T2')} > ${file('T3')}` };
+    // A tool that a kill has cut is not called again by itself: the agent does when it is told what is missing.
+    const again = (act: Act): Act[] => [act, { text: 'again' }, act, { text: 'once more' }];
     const tasks = [
       {
         id: 'T1',
         words: `Do ${one}`,
-        acts: [made('T1'), { run: `cat ${file('T1')}` }, { text: 'one' }],
+        acts: [made('T1'), { run: `cat ${file('T1')}` }, { text: 'one' }, ...again(made('T1'))],
         check: `test -f ${file('T1')}`,
       },
       {
         id: 'T2',
         words: `Do ${two}`,
-        acts: [made('T2'), { run: `echo asked >> ${this.asked}` }, { text: 'two' }],
+        acts: [made('T2'), { run: `echo asked >> ${this.asked}` }, { text: 'two' }, ...again(made('T2'))],
         check: `test -f ${file('T2')}`,
       },
       {
         id: 'T3',
         words: `Do ${three}`,
         needs: ['T1', 'T2'],
-        acts: [{ run: `cat ${file('T1')} ${file('T2')} > ${file('T3')}` }, { text: 'three' }],
+        acts: [joined, { text: 'three' }, ...again(joined)],
         check: `test -s ${file('T3')}`,
       },
     ];
@@ -147,9 +149,13 @@ class Run {
       ['T2', 'done'],
       ['T3', 'done'],
     ]);
-    // Allowed once: not run a second time, though the answer and its effect may fall on two sides of the kill.
-    const ran = await readFile(this.asked, 'utf8').catch(() => '');
-    expect(ran.split('\n').length - 1, 'runs of the command that was allowed once').toBeLessThanOrEqual(1);
+    // Allowed once: never run twice, and run if the agent was told so.
+    const ran = await git(['show', `${branch}:${this.asked}`]).catch(() => '');
+    const lines = ran.split('\n').filter((line) => line !== '').length;
+    const isCompleted = this.facts.some(
+      ({ kind, data }) => kind === 'tool.ended' && data.title.includes(this.asked) && data.status === 'completed',
+    );
+    expect(isCompleted ? [1] : [0, 1], 'runs of what was allowed once').toContain(lines);
     await this.#promptsOnce();
   }
 
@@ -219,8 +225,12 @@ for (const kind of AGENT_KINDS) {
         await killAt(world, run, point);
         // The work of coming back is broken off too, now and then.
         if (random() < KILLED_TWICE) await killAt(world, run, run.facts.length + Math.ceil(random() * length * 0.3));
-        const why = `killed at ${point} of ${length}, after ${run.told.slice(-3).map(lineOf).join(' | ')}`;
-        expect(await run.finish(), why).toMatchObject({ state: 'done' });
+        const request = await run.finish();
+        const story = request.state === 'done' ? '' : run.facts.map(lineOf).join('\n');
+        expect(
+          request,
+          `killed at fact ${point} of ${length}; told last: ${run.told.at(-1)?.seq}\n${story}`,
+        ).toMatchObject({ state: 'done' });
         await run.check();
         expect(await world.strangers(), 'processes that are left').toEqual([]);
       }
