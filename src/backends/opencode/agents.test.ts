@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { profileWith } from '../../../test/support/backend-session.ts';
 import { profileFault } from './agents.ts';
-import { permissionsOf } from './plan.ts';
+import { type NativeRule, rulesOf } from './permissions.ts';
 
 const profile = profileWith({ bash: 'ask', edit: 'ask' });
 const rule = (permission: string, pattern: string, action: string) => ({ permission, pattern, action });
 const defaults = [rule('*', '*', 'allow'), rule('doom_loop', '*', 'ask'), rule('read', '*.env', 'ask')];
-const block = Object.entries(permissionsOf(profile)).map(([permission, action]) => rule(permission, '*', action));
-const faultOf = (...rules: ReturnType<typeof rule>[]): string | null =>
+const block = rulesOf(profile);
+const faultOf = (...rules: NativeRule[]): string | null =>
   profileFault(
     [
       { name: 'build', rules: [...defaults, ...block] },
@@ -27,10 +27,10 @@ test.each([
   ['a tool that is let through', rule('bash', '*', 'allow')],
   ['a pattern that is let through', rule('bash', 'git *', 'allow')],
   ['everything let through', rule('*', 'x', 'allow')],
+  ['secret files let through', rule('read', '*', 'allow')],
 ])('the profile does not hold with %s after it', (_, loose) => {
   const strict = profileWith({ bash: 'ask', '*': 'ask' });
-  const own = Object.entries(permissionsOf(strict)).map(([permission, action]) => rule(permission, '*', action));
-  expect(profileFault([{ name: 'theirs', rules: [...own, loose] }], strict)).toContain('theirs');
+  expect(profileFault([{ name: 'theirs', rules: [...rulesOf(strict), loose] }], strict)).toContain('theirs');
 });
 
 test('an agent that does not have the profile at all is named', () => {

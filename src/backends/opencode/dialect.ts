@@ -3,6 +3,7 @@ import type { Failure } from '../../contract/failure.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
 import type { Usage } from '../../contract/usage.ts';
 import type { McpServer, PermissionProfile } from '../backend.ts';
+import type { NativeRule } from './permissions.ts';
 
 /**
  * What the rest of this folder knows of OpenCode. A major version of OpenCode is one implementation of `Dialect`
@@ -118,7 +119,7 @@ export type NativePrompt = {
 export type NativeAgent = {
   readonly name: string;
   /** Rules in their order, the last match decides; the engine's own hidden agents are left out. */
-  readonly rules: readonly { readonly permission: string; readonly pattern: string; readonly action: string }[];
+  readonly rules: readonly NativeRule[];
 };
 
 /** The commands of one server. Every one has its own time limit and throws HttpFailure. */

@@ -72,6 +72,21 @@ test('a refused question ends the turn, and the session goes on', async () => {
   expect(await live.turn(scriptedPrompt({ text: 'on' }))).toMatchObject({ outcome: 'done', text: 'on' });
 });
 
+test('a file that may hold secrets is asked for, also where reading is allowed', async () => {
+  await using live = await bench.open(backend, { profile: profileWith({ read: 'allow' }) });
+  for (const name of ['.env', '.env.example', '.env.local']) await writeFile(join(bench.project, name), `of ${name}\n`);
+  const read = (name: string): object => ({ tools: [{ name: 'read', input: { filePath: name } }] });
+  const sent = live.send(scriptedPrompt(read('.env.example'), read('.env'), read('.env.local'), heard));
+  const first = await live.events.first('asked');
+  expect(first.subject).toMatchObject({ type: 'permission', call: { tool: 'read', patterns: ['.env'] } });
+  await live.session.answer(first.nativeId, { type: 'allow', scope: 'once', expiresAt: null });
+  const second = await live.events.first('asked', ({ nativeId }) => nativeId !== first.nativeId);
+  expect(second.subject).toMatchObject({ call: { tool: 'read', patterns: ['.env.local'] } });
+  await live.session.answer(second.nativeId, { type: 'deny', reason: 'mark-no' });
+  expect((await live.end((await sent).prompt)).text).toContain('mark-no');
+  expect(live.events.of('tool-ended').map(({ status }) => status)).toEqual(['completed', 'completed', 'error']);
+});
+
 test('MCP servers are passed through, and see no secret of the server', async () => {
   await using live = await bench.open(backend, { mcp: { given: { ...local, environment: { OWN: 'mine' } } } });
   for (const name of ['given', 'configured']) {

@@ -43,7 +43,15 @@ test('every permission has a value, the one for all others first; the settings c
   const full = fullConfig(plan, '/sessions');
   expect(Object.keys(full.permission as object)[0]).toBe('*');
   expect(full).toMatchObject({
-    permission: { '*': 'deny', bash: 'ask', doom_loop: 'allow', external_directory: 'allow', question: 'allow' },
+    permission: {
+      '*': 'deny',
+      bash: 'ask',
+      doom_loop: 'allow',
+      external_directory: 'allow',
+      question: 'allow',
+      // What OpenCode asks by itself is not lifted.
+      read: { '*': 'allow', '*.env': 'ask', '*.env.*': 'ask', '*.env.example': 'allow' },
+    },
     share: 'disabled',
     autoupdate: false,
     snapshot: false,

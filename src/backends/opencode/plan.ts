@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { BackendContext, OpenSpec, PermissionProfile } from '../backend.ts';
+import { permissionsOf } from './permissions.ts';
 import { PLUGIN_SOURCE } from './plugin.ts';
 
 /** What decides which server a session runs on: sessions whose plans have the same key share one. */
@@ -82,12 +83,6 @@ export function fullConfig({ config, paths, shell }: LaunchPlan, sessions: strin
   const own = Array.isArray(config.plugin) ? (config.plugin as unknown[]) : [];
   const options = { sessions, shell, permission: config.permission };
   return { ...config, plugin: [...own, [pathToFileURL(paths.plugin).href, options]] };
-}
-
-/** The permissions that Gantry wants: every key has a value, and the one for all others comes first (the last match decides). */
-export function permissionsOf({ tools }: PermissionProfile): Readonly<Record<string, string>> {
-  const { '*': rest, ...named } = tools;
-  return { '*': rest, ...named };
 }
 
 function configOf(profile: PermissionProfile, { settings }: BackendContext): Readonly<Record<string, unknown>> {

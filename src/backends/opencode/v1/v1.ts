@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import type { McpServer, PermissionProfile } from '../../backend.ts';
+import type { McpServer } from '../../backend.ts';
 import type { Dialect, NativeAsk, NativePrompt } from '../dialect.ts';
 import { type Http, type HttpAnswer, HttpFailure } from '../http.ts';
+import { rulesOf } from '../permissions.ts';
 import { decodeFrame, entryOf, permissionAskOf, questionAskOf, sessionOf, todosOf } from './decode.ts';
 import { SESSION_METADATA_KEY, WireAgents, WireStatus } from './wire.ts';
 
@@ -198,12 +199,6 @@ function promptBody({ messageId, partId, text, model, agent, system }: NativePro
 }
 
 /** As session rules: the last match decides, so the one for every tool comes first. */
-function rulesOf({ tools }: PermissionProfile): readonly unknown[] {
-  const { '*': rest, ...named } = tools;
-  const rule = (permission: string, action: string): unknown => ({ permission, pattern: '*', action });
-  return [rule('*', rest), ...Object.entries(named).map(([tool, action]) => rule(tool, action))];
-}
-
 function mcpOf(server: McpServer, blank: readonly string[]): unknown {
   if (server.type === 'remote') return { type: 'remote', url: server.url, headers: server.headers, oauth: false };
   const environment = { ...Object.fromEntries(blank.map((name) => [name, ''])), ...server.environment };
