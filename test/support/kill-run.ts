@@ -1,0 +1,258 @@
+import { describe, expect, it } from 'vitest';
+import { toAppError } from '../../src/contract/errors.ts';
+import type { Fact } from '../../src/contract/fact.ts';
+import { isRequestOver, type Request } from '../../src/contract/request.ts';
+import { lineOf } from './journal-watch.ts';
+import { commonCheck, settingsOf } from './scenario.ts';
+import type { Act, AgentKind } from './scripted-agent.ts';
+import { World } from './world.ts';
+
+/** How often the daemon is killed, if it is said: `npm run test:faults` says 100. */
+const { GANTRY_KILL_POINTS } = process.env;
+/** A run with the same seed kills at the same facts. */
+const SEED = Number(process.env.GANTRY_KILL_SEED ?? Date.now() % 1_000_000);
+/** Nothing is left to be lost after the last facts of a run. */
+const WHOLE_RUN = 0.98;
+const KILLED_TWICE = 0.3;
+
+/** In [0, 1), the same for the same seed (mulberry32, https://github.com/bryc/code/blob/master/jshash/PRNGs.md). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const config = {
+  policy: { default: 'allow' as const, rules: [{ action: 'ask' as const, tool: 'bash', pattern: 'echo asked*' }] },
+  limits: { maxWorkspacesPerProject: 1_000 },
+};
+
+/** The run that is broken off: three tasks, one after the two others; one asks; a message is under way. */
+class Run {
+  readonly #world: World;
+  readonly name: string;
+  readonly marks: readonly string[];
+  readonly asked: string;
+  request: Request | null = null;
+  /** The journal's position before it. */
+  from = 0;
+  /** What was seen of it before the last kill. */
+  told: readonly Fact[] = [];
+  readonly #said = new Set<string>();
+  readonly #acknowledged = new Set<string>();
+  readonly #refusals: string[] = [];
+  readonly #answers: Promise<void>[] = [];
+
+  constructor(world: World, name: string) {
+    this.#world = world;
+    this.name = name;
+    this.marks = ['T1', 'T2', 'T3'].map((label) => `mark-${name}-${label}.`);
+    this.asked = `${name}-asked.txt`;
+  }
+
+  async submit(): Promise<void> {
+    const world = this.#world;
+    this.from = world.journal.view.seq;
+    const [one, two, three] = this.marks;
+    const file = (label: string): string => `${this.name}-${label}.txt`;
+    const made = (label: string) => ({ write: { path: file(label), content: `${label}\n` } });
+    const joined = { run: `cat ${file('T1')} ${file('T2')} > ${file('T3')}` };
+    // A tool that a kill has cut is not called again by itself: the agent does when it is told what is missing.
+    const again = (act: Act): Act[] => [act, { text: 'again' }, act, { text: 'once more' }];
+    const tasks = [
+      {
+        id: 'T1',
+        words: `Do ${one}`,
+        acts: [made('T1'), { run: `cat ${file('T1')}` }, { text: 'one' }, ...again(made('T1'))],
+        check: `test -f ${file('T1')}`,
+      },
+      {
+        id: 'T2',
+        words: `Do ${two}`,
+        acts: [made('T2'), { run: `echo asked >> ${this.asked}` }, { text: 'two' }, ...again(made('T2'))],
+        check: `test -f ${file('T2')}`,
+      },
+      {
+        id: 'T3',
+        words: `Do ${three}`,
+        needs: ['T1', 'T2'],
+        acts: [joined, { text: 'three' }, ...again(joined)],
+        check: `test -s ${file('T3')}`,
+      },
+    ];
+    if (world.journal.view.agents.size > 0) {
+      await world.call('messages.send', { to: 'project/worker/worker-1', text: `mark-${this.name}-mail.` });
+    }
+    this.request = await world.submitPlan(tasks);
+  }
+
+  /** Facts of this run that were seen. */
+  get facts(): readonly Fact[] {
+    return this.#world.journal.facts.filter(({ seq }) => seq > this.from);
+  }
+
+  /** Says yes to whatever waits, once to each by one daemon. What that daemon acknowledges must hold for ever. */
+  answer(): void {
+    const world = this.#world;
+    for (const { id, state } of world.journal.view.approvals.values()) {
+      if (state !== 'pending' || this.#said.has(id)) continue;
+      this.#said.add(id);
+      const answer = world.call('approvals.allow', { id }).then(
+        () => void this.#acknowledged.add(id),
+        (error: unknown) => {
+          const { code } = toAppError(error);
+          if (code !== 'daemon_unreachable') this.#refusals.push(code);
+        },
+      );
+      this.#answers.push(answer);
+    }
+  }
+
+  /** Another daemon: what was said to the one before may not have been heard. */
+  async asksAgain(): Promise<void> {
+    await Promise.all(this.#answers);
+    this.#said.clear();
+  }
+
+  finish(): Promise<Request> {
+    return this.#world.until(`the end of run ${this.name}`, () => {
+      this.answer();
+      return this.isOver && this.#row;
+    });
+  }
+
+  get isOver(): boolean {
+    return this.#row !== undefined && isRequestOver(this.#row.state);
+  }
+
+  get #row(): Request | undefined {
+    return this.#world.journal.view.requests.get(this.request?.id ?? '');
+  }
+
+  async check(): Promise<void> {
+    const world = this.#world;
+    await Promise.all(this.#answers);
+    expect(this.#refusals, 'answers that were refused').toEqual([]);
+    const approvals = [...world.journal.view.approvals.values()];
+    const forgotten = approvals.filter(({ id, state }) => this.#acknowledged.has(id) && state !== 'allowed');
+    expect(forgotten, 'answers that were acknowledged and forgotten').toEqual([]);
+    const { id, branch } = this.request ?? { id: '', branch: '' };
+    const { git } = world.project;
+    expect(await git(['show', `${branch}:${this.name}-T3.txt`])).toBe('T1\nT2');
+    const tasks = [...world.journal.view.tasks.values()].filter((task) => task.requestId === id);
+    expect(tasks.map(({ label, state }) => [label, state])).toEqual([
+      ['T1', 'done'],
+      ['T2', 'done'],
+      ['T3', 'done'],
+    ]);
+    // Allowed once: never run twice, and run if the agent was told so.
+    const ran = await git(['show', `${branch}:${this.asked}`]).catch(() => '');
+    const lines = ran.split('\n').filter((line) => line !== '').length;
+    const isCompleted = this.facts.some(
+      ({ kind, data }) => kind === 'tool.ended' && data.title.includes(this.asked) && data.status === 'completed',
+    );
+    expect(isCompleted ? [1] : [0, 1], 'runs of what was allowed once').toContain(lines);
+    await this.#promptsOnce();
+  }
+
+  /** No prompt was taken twice as a new one, and none shows its task, or the message, twice. */
+  async #promptsOnce(): Promise<void> {
+    const taken = (await this.#world.agent.promptsTaken()).map((prompt) => prompt.id);
+    expect(
+      taken.filter((prompt, i) => taken.indexOf(prompt) !== i),
+      'prompts that were taken twice',
+    ).toEqual([]);
+    const requests = await this.#world.agent.requests();
+    const once = (what: string, mark: string, times: number, isMeant: (text: string) => boolean): void => {
+      const shown = requests.filter(({ text }) => text.includes(mark) && isMeant(text));
+      const doubled = shown.filter(({ text }) => text.split(mark).length - 1 > times);
+      expect(
+        doubled.map(({ text }) => text),
+        `requests that show ${what} more than once`,
+      ).toEqual([]);
+      expect(
+        new Set(shown.map(({ nativeId }) => nativeId)).size,
+        `conversations that were told ${what}`,
+      ).toBeLessThanOrEqual(1);
+    };
+    const isPlanning = (text: string): boolean => text.includes('plan_tasks');
+    once('the plan', this.marks[0] ?? '', 1, isPlanning);
+    once('the message', `mark-${this.name}-mail.`, 1, () => true);
+    // A task's words stand in its description, and in the request that its prompt quotes.
+    for (const [i, mark] of this.marks.entries())
+      once(mark, mark, 2, (text) => text.includes(`Task: Task T${i + 1}\n`));
+  }
+}
+
+/** What the daemon had told before it was killed is told again, word for word. */
+async function expectNothingForgotten(world: World, told: readonly Fact[]): Promise<void> {
+  const [first] = told;
+  if (!first) return;
+  const again: Fact[] = [];
+  for (let since = first.seq - 1; again.length < told.length; ) {
+    const { items } = await world.call('facts.list', { since, limit: 1000 });
+    if (items.length === 0) break;
+    again.push(...items);
+    since = items.at(-1)?.seq ?? since;
+  }
+  expect(again.slice(0, told.length).map(lineOf)).toEqual(told.map(lineOf));
+}
+
+/** Registers the test; `usual` points where nothing else is said, never more than `most`. */
+export function daemonIsKilled(
+  kind: AgentKind,
+  { usual, most }: { readonly usual: number; readonly most: number },
+): void {
+  const points = Math.min(Number(GANTRY_KILL_POINTS ?? usual), most);
+  describe(`the daemon is killed (B2, ${kind.name})`, () => {
+    it(`at ${points} points of a three-task run with seed ${SEED}, and the run ends as if it had not been`, {
+      timeout: 60_000 + points * 30_000,
+    }, async () => {
+      process.stdout.write(`B2 ${kind.name}: GANTRY_KILL_POINTS=${points} GANTRY_KILL_SEED=${SEED}\n`);
+      await using world = await World.make(kind, config);
+      const before = await settingsOf(world);
+      await world.up();
+      const whole = new Run(world, 'whole');
+      await whole.submit();
+      expect(await whole.finish()).toMatchObject({ state: 'done' });
+      await whole.check();
+      const length = Math.floor(whole.facts.length * WHOLE_RUN);
+      const random = seeded(SEED);
+      for (let i = 0; i < points; i += 1) {
+        // One point in each of as many equal parts of the run, so that they are spread over all of it.
+        const point = Math.max(1, Math.floor(((i + random()) / points) * length));
+        const run = new Run(world, `p${i}`);
+        await run.submit();
+        await killAt(world, run, point);
+        // The work of coming back is broken off too, now and then.
+        if (random() < KILLED_TWICE) await killAt(world, run, run.facts.length + Math.ceil(random() * length * 0.3));
+        const request = await run.finish();
+        const story = request.state === 'done' ? '' : run.facts.map(lineOf).join('\n');
+        expect(
+          request,
+          `killed at fact ${point} of ${length}; told last: ${run.told.at(-1)?.seq}\n${story}`,
+        ).toMatchObject({ state: 'done' });
+        await run.check();
+        expect(await world.strangers(), 'processes that are left').toEqual([]);
+      }
+      await commonCheck(world, before);
+    });
+  });
+}
+
+/** Kills the daemon when so many facts of the run were seen, or the run is over; starts it again. */
+async function killAt(world: World, run: Run, point: number): Promise<void> {
+  await world.until(`fact ${point} of run ${run.name}`, () => {
+    run.answer();
+    return run.facts.length >= point || run.isOver;
+  });
+  await world.kill();
+  run.told = run.facts;
+  await run.asksAgain();
+  await world.up();
+  await expectNothingForgotten(world, run.told);
+}
