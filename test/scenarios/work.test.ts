@@ -186,3 +186,33 @@ describe('work that fails (A9)', () => {
     expect(await world.agent.requests()).toHaveLength(1);
   });
 });
+
+describe('one prompt, one answer', () => {
+  const exec = (world: World, format: string, prompt: string) =>
+    world.gantry(['exec', '-p', prompt, '-f', format, '-q', '-c', world.project.root]);
+
+  scenario('is one line of JSON or the text alone, and the prompt reaches the model as it is', {}, async (world) => {
+    const words = `say "hi" $(x) \\n 'ü' ${world.agent.play({ text: 'one\nanswer' })}`;
+    const told = await exec(world, 'json', words);
+    expect(told).toMatchObject({ code: 0, stderr: '' });
+    expect(told.stdout).toMatch(/^.*\n$/);
+    const [asked] = await world.agent.requests();
+    expect(told.json()).toEqual({ content: 'one\nanswer', session_id: asked?.nativeId });
+    expect(asked?.text).toContain(words);
+    expect(await exec(world, 'text', words)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^one\nanswer\n?$/),
+    });
+    expect(await world.project.git(['status', '--porcelain'])).toBe('');
+  });
+
+  scenario('is an error where the model fails', {}, async (world) => {
+    const failed = await exec(world, 'json', world.agent.play({ fail: 'the model is broken' }));
+    expect(failed.code).not.toBe(0);
+    const [asked] = await world.agent.requests();
+    expect(failed.json()).toMatchObject({
+      error: { code: expect.any(String), message: expect.stringContaining('the model is broken') },
+      session_id: asked?.nativeId,
+    });
+  });
+});
