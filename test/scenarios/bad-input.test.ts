@@ -170,10 +170,13 @@ describe('bad input is a clear error, and the daemon lives on', () => {
   });
 });
 
+/** No agent program has a part in it. */
+const anyBackend = { not: { opencode: 'the program has no part in it' } };
+
 describe('a configuration that is wrong', () => {
   const faulty = /config\.jsonc:\d+: limit: unknown key .*did you mean "limits"/;
 
-  scenario('is refused with file, line and nearest name; what runs goes on as it was', {}, async (world) => {
+  scenario('is refused with file, line and nearest name; what runs goes on as it was', anyBackend, async (world) => {
     const file = join(world.home, 'config.jsonc');
     const good = await readFile(file, 'utf8');
     const { id } = await world.submitOne([{ hold: 'go', text: 'as before' }]);
@@ -216,7 +219,7 @@ describe('an agent that says too much', () => {
 });
 
 describe('a machine without git', () => {
-  scenario('is told so', {}, async (world) => {
+  scenario('is told so', anyBackend, async (world) => {
     await world.down();
     const bin = join(world.root, 'scratch');
     await mkdir(bin);

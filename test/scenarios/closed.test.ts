@@ -32,8 +32,11 @@ const cancelled = async (world: World, request: Request): Promise<void> => {
   expect(await world.over(request.id)).toMatchObject({ state: 'cancelled', cause: 'cancelled by person' });
 };
 
+/** What happens before and after the program's part is the same on every backend. */
+const not = { opencode: 'the program has no part in it' };
+
 describe('closed means closed (B3)', () => {
-  scenario('when queued', { config: { limits: { maxParallel: 1 } } }, async (world) => {
+  scenario('when queued', { not, config: { limits: { maxParallel: 1 } } }, async (world) => {
     const holder = await world.submitOne([{ hold: 'go', text: 'held' }]);
     await world.task(holder.id, 'T1', 'working');
     const request = await world.submitOne([{ text: 'never' }]);
@@ -80,7 +83,7 @@ describe('closed means closed (B3)', () => {
     expect(await world.gantry(['retry', request.id])).toMatchObject({ code: 1 });
   });
 
-  scenario('when being verified', {}, async (world) => {
+  scenario('when being verified', { not }, async (world) => {
     const pipe = world.project.beside('pipe');
     const request = await world.submitPlan([
       {

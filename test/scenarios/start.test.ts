@@ -22,6 +22,9 @@ const broken = {
   }),
 };
 
+/** What fails before the program is started. */
+const notYet = { not: { opencode: 'the program has no part in it' } };
+
 const run = (world: World, fault: Fault, words = 'answer'): Promise<CliResult> =>
   world.gantry([
     'run',
@@ -102,31 +105,35 @@ describe('a start that fails (A8)', () => {
     );
   }
 
-  scenario('because the path of the workspace is taken says so, and touches nothing there', broken, async (world) => {
-    const { id } = await world.submitPlan([
-      { id: 'T1', acts: [{ hold: 'go', text: 'first' }] },
-      { id: 'T2', acts: [{ write: { path: 'b.txt', content: 'b\n' } }, { text: 'second' }], needs: ['T1'] },
-    ]);
-    const blocked = await world.task(id, 'T2', 'blocked');
-    const first = await world.task(id, 'T1', 'working');
-    const workspace = [...world.journal.view.attempts.values()].find((a) => a.taskId === first.id)?.workspace ?? '';
-    const taken = workspace.replace(first.id, blocked.id);
-    await mkdir(taken);
-    await writeFile(join(taken, 'mine.txt'), 'mine\n');
-    await world.agent.release('go');
-    const failed = await world.task(id, 'T2', 'failed', 'waiting');
-    expect(failed.failure).toMatchObject({ class: 'start', message: expect.stringContaining(taken) });
-    expect(await readdir(taken)).toEqual(['mine.txt']);
-    expect(await readFile(join(taken, 'mine.txt'), 'utf8')).toBe('mine\n');
-    expect(await world.over(id)).toMatchObject({ state: 'failed' });
-    await rm(taken, { recursive: true });
-    expect(await world.gantry(['retry', failed.id])).toMatchObject({ code: 0 });
-    await world.until('the work', ({ requests }) => requests.get(id)?.state === 'done');
-  });
+  scenario(
+    'because the path of the workspace is taken says so, and touches nothing there',
+    { ...broken, ...notYet },
+    async (world) => {
+      const { id } = await world.submitPlan([
+        { id: 'T1', acts: [{ hold: 'go', text: 'first' }] },
+        { id: 'T2', acts: [{ write: { path: 'b.txt', content: 'b\n' } }, { text: 'second' }], needs: ['T1'] },
+      ]);
+      const blocked = await world.task(id, 'T2', 'blocked');
+      const first = await world.task(id, 'T1', 'working');
+      const workspace = [...world.journal.view.attempts.values()].find((a) => a.taskId === first.id)?.workspace ?? '';
+      const taken = workspace.replace(first.id, blocked.id);
+      await mkdir(taken);
+      await writeFile(join(taken, 'mine.txt'), 'mine\n');
+      await world.agent.release('go');
+      const failed = await world.task(id, 'T2', 'failed', 'waiting');
+      expect(failed.failure).toMatchObject({ class: 'start', message: expect.stringContaining(taken) });
+      expect(await readdir(taken)).toEqual(['mine.txt']);
+      expect(await readFile(join(taken, 'mine.txt'), 'utf8')).toBe('mine\n');
+      expect(await world.over(id)).toMatchObject({ state: 'failed' });
+      await rm(taken, { recursive: true });
+      expect(await world.gantry(['retry', failed.id])).toMatchObject({ code: 0 });
+      await world.until('the work', ({ requests }) => requests.get(id)?.state === 'done');
+    },
+  );
 
   scenario(
     'because the commit to start from is missing is refused, and works after the repair',
-    broken,
+    { ...broken, ...notYet },
     async (world) => {
       const { git, root } = world.project;
       const head = await git(['rev-parse', 'HEAD']);
@@ -146,7 +153,7 @@ describe('a start that fails (A8)', () => {
 
   scenario(
     'because the collected work was taken away says so instead of going on without it',
-    { ...broken, errors: [/with the collected work is gone/] },
+    { ...broken, ...notYet, errors: [/with the collected work is gone/] },
     async (world) => {
       const { id, branch } = await world.submitPlan([
         { id: 'T1', acts: [{ write: { path: 'a.txt', content: 'a\n' } }, { text: 'first' }] },
@@ -171,7 +178,7 @@ describe('a start that fails (A8)', () => {
     },
   );
 
-  scenario('of the daemon because its port is taken names the port, and leaves nothing', {}, async (world) => {
+  scenario('of the daemon because its port is taken names the port, and leaves nothing', notYet, async (world) => {
     await world.down();
     const server = createServer();
     await new Promise<void>((resolve) => {
