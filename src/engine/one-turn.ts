@@ -1,11 +1,13 @@
+import { z } from 'zod';
 import { newId } from '../base/ids.ts';
 import { within } from '../base/wait.ts';
 import { StoredPrompt } from '../contract/attempt.ts';
 import { AppError } from '../contract/errors.ts';
-import type { FactSubject } from '../contract/fact.ts';
+import { FACTS, type FactSubject } from '../contract/fact.ts';
 import type { BackendId, SessionId } from '../contract/ids.ts';
-import type { Session } from '../contract/session.ts';
+import { isSessionOver, type Session } from '../contract/session.ts';
 import { addUsage } from '../contract/usage.ts';
+import type { Transaction } from '../store/store.ts';
 import type { Approvals } from './approvals.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
@@ -26,10 +28,17 @@ export type OneTurnSpec = {
 };
 
 const GRACE_MS = 5_000;
+const TURN_IS_OVER = 'the turn is over';
 const keyOf = (id: SessionId): string => `turn:${id}`;
 
-/** Writes a one-prompt session down before anything is started: the same prompt is found again after a crash. */
-export function prepareTurn(parts: Parts, spec: OneTurnSpec): Session {
+/** What is known of a session's one turn: kept until it is asked for, over any crash. */
+const StoredTurn = z.object({ prompt: StoredPrompt, end: FACTS['turn.ended'].nullable() });
+
+/**
+ * Writes a one-prompt session down before anything is started: the same prompt is found again after a crash. `note` is
+ * written in the same transaction.
+ */
+export function prepareTurn(parts: Parts, spec: OneTurnSpec, note?: (tx: Transaction, id: SessionId) => void): Session {
   requireModel(spec.model, parts.settingsFor(spec.directory));
   const now = parts.clock.now();
   const backend = parts.backends.get(spec.backend);
@@ -50,7 +59,8 @@ export function prepareTurn(parts: Parts, spec: OneTurnSpec): Session {
   };
   parts.store.commit((tx) => {
     tx.sessions.insert(row, { actor: 'gantry', cause: spec.title, subject: spec.subject });
-    tx.meta.set(keyOf(row.id), JSON.stringify(prompt));
+    tx.meta.set(keyOf(row.id), JSON.stringify({ prompt, end: null }));
+    note?.(tx, row.id);
   });
   return row;
 }
@@ -61,8 +71,15 @@ export type TurnStop = 'cancelled' | 'shutdown';
 /** How often a turn is taken up again after its agent program died under it. */
 const MAX_DEATHS = 2;
 
+/** Whether `runTurn` can still give the turn: it goes on, or its end is known. */
+export const isTurnAtHand = (parts: Parts, id: SessionId): boolean =>
+  storedTurn(parts, id).end !== null || !isSessionOver(parts.store.read.sessions.need(id).state);
+
+const storedTurn = (parts: Parts, id: SessionId): z.infer<typeof StoredTurn> =>
+  StoredTurn.parse(JSON.parse(parts.store.read.meta.get(keyOf(id)) ?? 'null'));
+
 /**
- * Carries a prepared turn through, also one that an earlier daemon began.
+ * Carries a prepared turn through, also one that an earlier daemon began; one that is over already is not asked again.
  * @throws AppError of the backend, `timeout`, `cancelled`; a failed turn is a value (`outcome`).
  */
 export async function runTurn(
@@ -72,28 +89,45 @@ export async function runTurn(
   spec: OneTurnSpec,
   limit: { readonly ms: number; readonly signal: AbortSignal },
 ): Promise<TurnEnd> {
-  const prompt = StoredPrompt.parse(JSON.parse(parts.store.read.meta.get(keyOf(id)) ?? 'null'));
+  const { prompt, end } = storedTurn(parts, id);
+  if (end) {
+    closeRow(parts, id, spec);
+    return { type: 'turn-ended', ...end };
+  }
   for (let deaths = 0; ; deaths += 1) {
     const live = await openTurn(parts, approvals, id, spec, limit);
     let result: TurnResult | null = null;
     try {
       result = await answered(live, prompt, limit);
+      // Durable before the session is let go: a kill in between must not ask for it again.
+      if (result.type === 'turn') keepEnd(parts, id, spec, prompt, result.turn);
     } finally {
       await leave(live, limit.signal, result);
     }
-    if (result.type === 'turn') {
-      const { turn } = result;
-      parts.store.commit((tx) => {
-        const usage = addUsage(tx.sessions.need(id).usage, turn.usage);
-        tx.sessions.update(id, { usage }, { actor: 'gantry', subject: spec.subject });
-      });
-      return turn;
-    }
+    if (result.type === 'turn') return result.turn;
     const { reason } = result;
     if (deaths >= MAX_DEATHS || reason.type === 'closed') {
       throw new AppError('backend_failed', reason.type === 'died' ? reason.failure.message : 'the session was closed');
     }
   }
+}
+
+function keepEnd(parts: Parts, id: SessionId, spec: OneTurnSpec, prompt: StoredPrompt, end: TurnEnd): void {
+  parts.store.commit((tx) => {
+    const usage = addUsage(tx.sessions.need(id).usage, end.usage);
+    tx.sessions.update(id, { usage }, { actor: 'gantry', subject: spec.subject });
+    tx.meta.set(keyOf(id), JSON.stringify({ prompt, end }));
+  });
+}
+
+/** The daemon was killed between the turn's end and the session's. */
+function closeRow(parts: Parts, id: SessionId, { subject }: OneTurnSpec): void {
+  const { state } = parts.store.read.sessions.need(id);
+  if (isSessionOver(state)) return;
+  const patch = { activity: 'unknown', cause: TURN_IS_OVER, endedAt: parts.clock.now() } as const;
+  parts.store.commit((tx) =>
+    tx.sessions.move(id, state, 'stopped', patch, { actor: 'gantry', cause: TURN_IS_OVER, subject }),
+  );
 }
 
 async function openTurn(
@@ -146,7 +180,7 @@ async function leave(live: LiveSession, signal: AbortSignal, result: TurnResult 
     await live.close(GRACE_MS, 'paused', 'its program died');
     return;
   }
-  await live.close(GRACE_MS, 'stopped', 'the turn is over');
+  await live.close(GRACE_MS, 'stopped', TURN_IS_OVER);
 }
 
 async function stopOn(signal: AbortSignal): Promise<never> {

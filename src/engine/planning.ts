@@ -1,26 +1,21 @@
-import { z } from 'zod';
 import { newId } from '../base/ids.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { FailureClass } from '../contract/failure.ts';
 import { type RequestId, SessionId } from '../contract/ids.ts';
 import type { Project } from '../contract/project.ts';
 import { type FallbackReason, isRequestOver, type Plan, type Request } from '../contract/request.ts';
-import { isSessionOver } from '../contract/session.ts';
 import type { Task, TaskState } from '../contract/task.ts';
-import { NO_USAGE, Usage } from '../contract/usage.ts';
+import { NO_USAGE } from '../contract/usage.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Approvals } from './approvals.ts';
-import { type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
+import { isTurnAtHand, type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
 import type { Parts } from './parts.ts';
 import { makePlan, type PlanAsk, PlanProblem, singleTaskPlan } from './planner.ts';
 import { projectContext } from './project-context.ts';
 import type { TurnEnd } from './session.ts';
 
-/** A call of the planner that was written down: which session, and its answer once there is one. */
-const PlannerCall = z.object({
-  sessionId: SessionId,
-  answer: z.object({ text: z.string(), usage: Usage }).nullable(),
-});
+/** Under which the session of a request's call of the planner is written down. */
+const callKey = (id: RequestId, call: number): string => `planner:${id}:${call}`;
 
 const REASON_OF: Partial<Readonly<Record<FailureClass, FallbackReason>>> = {
   auth: 'auth',
@@ -100,7 +95,7 @@ export class Planning {
     let call = 0;
     return async ({ system, user, signal }) => {
       call += 1;
-      const key = `planner:${request.id}:${call}`;
+      const key = callKey(request.id, call);
       const spec: OneTurnSpec = {
         purpose: 'planner',
         backend: request.options.backend ?? settings.defaultBackend,
@@ -112,22 +107,26 @@ export class Planning {
         resume: null,
         subject: { requestId: request.id, projectId: project.id },
       };
-      const stored = this.#parts.store.read.meta.get(key);
-      const known = stored ? PlannerCall.parse(JSON.parse(stored)) : null;
-      if (known?.answer) return known.answer;
-      const isOpen = known && !isSessionOver(this.#parts.store.read.sessions.need(known.sessionId).state);
-      const sessionId = isOpen ? known.sessionId : this.#prepare(key, spec);
-      const turn = await this.#turn(sessionId, spec, { ms: settings.planner.timeout, signal });
-      const answer = { text: turn.text, usage: turn.usage };
-      this.#parts.store.commit((tx) => tx.meta.set(key, JSON.stringify({ sessionId, answer })));
-      return answer;
+      const sessionId = this.#knownCall(key) ?? prepareTurn(this.#parts, spec, (tx, id) => tx.meta.set(key, id)).id;
+      const { text, usage } = await this.#turn(sessionId, spec, { ms: settings.planner.timeout, signal });
+      return { text, usage };
     };
   }
 
-  #prepare(key: string, spec: OneTurnSpec): SessionId {
-    const { id } = prepareTurn(this.#parts, spec);
-    this.#parts.store.commit((tx) => tx.meta.set(key, JSON.stringify({ sessionId: id, answer: null })));
-    return id;
+  /** The session of a call that an earlier daemon made, if its answer can still be had. */
+  #knownCall(key: string): SessionId | null {
+    const id = SessionId.safeParse(this.#parts.store.read.meta.get(key)).data;
+    return id !== undefined && isTurnAtHand(this.#parts, id) ? id : null;
+  }
+
+  /** Sessions of the calls for a plan that is under way. */
+  sessionsOf(id: RequestId): readonly SessionId[] {
+    const sessions: SessionId[] = [];
+    for (let call = 1; ; call += 1) {
+      const found = SessionId.safeParse(this.#parts.store.read.meta.get(callKey(id, call))).data;
+      if (found === undefined) return sessions;
+      sessions.push(found);
+    }
   }
 
   async #turn(id: SessionId, spec: OneTurnSpec, limit: { ms: number; signal: AbortSignal }): Promise<TurnEnd> {

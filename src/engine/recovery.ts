@@ -17,7 +17,7 @@ export async function recover(parts: Parts, planning: Planning, dispatcher: Disp
   const { read } = parts.store;
   const lines: string[] = [];
   const planningNow = read.requests.list({ state: 'planning' });
-  const live = liveSessions(parts);
+  const live = liveSessions(parts, new Set(planningNow.flatMap(({ id }) => planning.sessionsOf(id))));
   const inUse = new Set<string>(live.map((s) => s.id));
   for (const backend of parts.backends.values()) {
     for (const { what, pids } of await backend.sweep(inUse)) {
@@ -45,7 +45,7 @@ export async function recover(parts: Parts, planning: Planning, dispatcher: Disp
 }
 
 /** Sessions that something will open again: of live attempts, of waiting retries, of plans under way. */
-function liveSessions(parts: Parts): Session[] {
+function liveSessions(parts: Parts, ofPlans: ReadonlySet<string>): Session[] {
   const { read } = parts.store;
   const attempts = read.attempts.list({ state: ['starting', 'working', 'verifying'] });
   const tasks = read.tasks.list({ state: ['ready', 'deferred', 'waiting'] });
@@ -55,7 +55,7 @@ function liveSessions(parts: Parts): Session[] {
     if (sessionId) kept.add(sessionId);
   }
   const open = read.sessions.list({ state: ['starting', 'running', 'paused', 'lost', 'stopping'] });
-  return open.filter((s) => kept.has(s.id) || s.purpose === 'planner');
+  return open.filter((s) => kept.has(s.id) || ofPlans.has(s.id));
 }
 
 /** Setup and check commands that an earlier daemon left running: their attempts run them again. */
