@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '../../src/base/wait.ts';
 import { type Client, createClient } from '../../src/client/client.ts';
-import type { InputOf, OperationName } from '../../src/contract/api.ts';
+import type { InputOf } from '../../src/contract/api.ts';
 import type { Config } from '../../src/contract/config.ts';
 import type { View } from '../../src/contract/fold.ts';
 import { isRequestOver, type Request } from '../../src/contract/request.ts';
@@ -319,4 +319,3 @@ export async function isRunning(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
   return stat !== null && !/^\d+ \(.*\) [ZX] /s.test(stat);
 }
-

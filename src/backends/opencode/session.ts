@@ -72,7 +72,7 @@ export class OpencodeSession implements BackendSession {
 
   prompt(prompt: Prompt, mode: MessageMode): Promise<PromptReceipt> {
     const known = this.#pending.get(prompt.id);
-    if (known) return known;
+    if (known !== undefined) return known;
     const waiting = { prompt, receipt: deferred<PromptReceipt>() };
     this.#pending.set(prompt.id, waiting.receipt.promise);
     void waiting.receipt.promise.finally(() => this.#pending.delete(prompt.id));
