@@ -1,89 +1,113 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { opencodeProgram, scriptedConfig } from '../support/opencode.ts';
-import { makeRepository } from '../support/repository.ts';
-import { environmentFor, tempDir } from '../support/temp.ts';
+import { z } from 'zod';
+import type { BackendContext } from '../../src/backends/backend.ts';
+import { startServer } from '../../src/backends/opencode/launch.ts';
+import { planOf } from '../../src/backends/opencode/plan.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { deferred } from '../../src/base/wait.ts';
+import { readEvents } from '../../src/client/events.ts';
+import { localHost } from '../../src/hosts/local.ts';
+import { MemoryBook, openSpec } from '../support/backend-session.ts';
+import { environmentFor } from '../support/temp.ts';
+import { clockNow } from './fact-watch.ts';
 
-type Direct = AsyncDisposable & { readonly once: (text: string) => Promise<number> };
+/** An OpenCode server as Gantry starts it, without Gantry in between. */
+export type DirectOpencode = AsyncDisposable & {
+  readonly createSession: (directory: string) => Promise<DirectSession>;
+};
 
-/**
- * A plain `opencode serve` with the private profile's switches, and nothing of Gantry: from a prompt's acceptance (204) to
- * the first delta at a reader of its own event stream, ms. Each prompt has a fresh worktree, as Gantry's attempts have.
- */
-export async function directOpencode(modelUrl: string): Promise<Direct> {
-  const stack = new AsyncDisposableStack();
-  const { path: root } = stack.use(await tempDir());
-  const repository = stack.use(await makeRepository());
-  let made = 0;
-  const child = await serve(root, modelUrl);
-  stack.defer(async () => {
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+export type DirectSession = {
+  /** Gives a prompt; answers with the moment when the first piece of the answer was here. */
+  readonly firstByte: (text: string) => Promise<number>;
+};
+
+const Access = z.object({ url: z.string(), password: z.string() });
+const START_LIMIT_MS = 60_000;
+
+export async function directOpencode(
+  root: string,
+  project: string,
+  settings: BackendContext['settings'],
+): Promise<DirectOpencode> {
+  const book = new MemoryBook();
+  const context: BackendContext = {
+    id: 'opencode',
+    settings,
+    host: localHost,
+    clock: systemClock,
+    log: silentLog,
+    book,
+    environment: environmentFor(root),
+    home: join(root, 'direct'),
+  };
+  await using stack = new AsyncDisposableStack();
+  const plan = planOf(openSpec(project), context);
+  const server = await startServer(plan, context, START_LIMIT_MS, new AbortController().signal, () => undefined);
+  stack.defer(async () => void (await server.stop(5_000)));
+  const { url, password } = Access.parse(book.all()[0]?.data);
+  const headers = {
+    Authorization: `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}`,
+    'Content-Type': 'application/json',
+  };
+  const post = async (directory: string, path: string, body: object): Promise<unknown> => {
+    const response = await fetch(`${url}${path}?directory=${encodeURIComponent(directory)}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`OpenCode answers ${response.status} to ${path}`);
+    const text = await response.text();
+    return text === '' ? null : JSON.parse(text);
+  };
+  const reader = await readDeltas(`${url}/global/event`, headers);
+  stack.defer(reader.close);
+  const kept = stack.move();
+  return {
+    createSession: async (directory) => {
+      const { id } = z.object({ id: z.string() }).parse(await post(directory, '/session', { title: 'bench' }));
+      return {
+        firstByte: async (text) => {
+          const seen = reader.firstOf(id);
+          await post(directory, `/session/${id}/prompt_async`, { parts: [{ type: 'text', text }] });
+          return await seen;
+        },
+      };
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+type Delta = { readonly payload?: { readonly type: string; readonly properties?: { readonly sessionID?: string } } };
+
+/** Reads the server's events. Trusts what comes: checking it would be measured too. */
+async function readDeltas(url: string, headers: Readonly<Record<string, string>>) {
+  const leave = new AbortController();
+  const { body } = await fetch(url, { headers, signal: leave.signal });
+  if (body === null) throw new Error('OpenCode sends no events');
+  const waiting = new Map<string, (at: number) => void>();
+  const read = async (): Promise<void> => {
+    for await (const { data } of readEvents(body)) {
+      const at = clockNow();
+      const { payload } = JSON.parse(data ?? '{}') as Delta;
+      if (payload?.type !== 'message.part.delta') continue;
+      const session = payload.properties?.sessionID ?? '';
+      waiting.get(session)?.(at);
+      waiting.delete(session);
+    }
+  };
+  const reading = read().catch((error: unknown) => {
+    if (!leave.signal.aborted) throw error;
   });
-  const url = await addressOf(child);
-  const ask = async (directory: string, path: string, body: object): Promise<Response> => {
-    const query = `?directory=${encodeURIComponent(directory)}`;
-    const headers = { 'content-type': 'application/json' };
-    return await fetch(`${url}${path}${query}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  return {
+    firstOf: (session: string): Promise<number> => {
+      const first = deferred<number>();
+      waiting.set(session, first.resolve);
+      return first.promise;
+    },
+    close: async (): Promise<void> => {
+      leave.abort();
+      await reading;
+    },
   };
-  const prompt = async (text: string): Promise<number> => {
-    made += 1;
-    const directory = repository.beside(`worktree-${made}`);
-    await repository.git(['worktree', 'add', '--quiet', '-b', `bench-${made}`, directory]);
-    const session = (await (await ask(directory, '/session', { title: 'bench' })).json()) as { id: string };
-    const abort = new AbortController();
-    const events = await fetch(`${url}/global/event`, { signal: abort.signal });
-    const delta = firstDelta(events, session.id);
-    await ask(directory, `/session/${session.id}/prompt_async`, { parts: [{ type: 'text', text }] });
-    const accepted = performance.now();
-    const arrived = await delta;
-    abort.abort();
-    return arrived - accepted;
-  };
-  await prompt('Warm up.');
-  return { once: prompt, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
-
-async function serve(root: string, modelUrl: string): Promise<ChildProcess> {
-  const names = ['config', 'data', 'cache', 'state', 'tmp'];
-  for (const name of names) await mkdir(join(root, name));
-  await writeFile(join(root, 'models.json'), '{}');
-  const switches = ['AUTOUPDATE', 'MODELS_FETCH', 'LSP_DOWNLOAD', 'DEFAULT_PLUGINS', 'PROJECT_CONFIG', 'CLAUDE_CODE'];
-  const config = { ...scriptedConfig(modelUrl), snapshot: false, autoupdate: false, share: 'disabled' };
-  const env = {
-    ...environmentFor(root),
-    XDG_CONFIG_HOME: join(root, 'config'),
-    XDG_DATA_HOME: join(root, 'data'),
-    XDG_CACHE_HOME: join(root, 'cache'),
-    XDG_STATE_HOME: join(root, 'state'),
-    TMPDIR: join(root, 'tmp'),
-    OPENCODE_MODELS_PATH: join(root, 'models.json'),
-    OPENCODE_CONFIG_CONTENT: JSON.stringify(config),
-    ...Object.fromEntries(switches.map((name) => [`OPENCODE_DISABLE_${name}`, '1'])),
-  };
-  const args = ['serve', '--port', '0', '--hostname', '127.0.0.1'];
-  return spawn(opencodeProgram(), args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
-}
-
-async function addressOf(child: ChildProcess): Promise<string> {
-  if (!child.stdout) throw new Error('the output is a pipe');
-  for await (const line of createInterface({ input: child.stdout })) {
-    const [, url] = /listening on (http:\S+)/.exec(line) ?? [];
-    if (url) return url;
-  }
-  throw new Error('OpenCode ended before it listened');
-}
-
-async function firstDelta(events: Response, sessionId: string): Promise<number> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of events.body ?? []) {
-    rest += decoder.decode(chunk, { stream: true });
-    if (rest.includes('"message.part.delta"') && rest.includes(sessionId)) return performance.now();
-    rest = rest.slice(-100_000);
-  }
-  throw new Error('the event stream ended');
 }

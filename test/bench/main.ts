@@ -1,62 +1,52 @@
 import { execFileSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { opencodeProgram } from '../support/opencode.ts';
-import { environmentFor } from '../support/temp.ts';
-import { cliStart, idle } from './daemon.ts';
-import { journal } from './journal.ts';
-import { machineLines } from './machine.ts';
-import { type Row, tableOf } from './stats.ts';
-import { overhead, throughput } from './work.ts';
+import { tempDir } from '../support/temp.ts';
+import { accept } from './accept.ts';
+import { attempts } from './attempts.ts';
+import { commands } from './commands.ts';
+import { facts } from './facts.ts';
+import { firstByte } from './first-byte.ts';
+import { idle } from './idle.ts';
+import { describeMachine, type Machine } from './machine.ts';
+import { pageReport, type Result, textReport } from './report.ts';
+import { store } from './store.ts';
 
-const { values: flags } = parseArgs({
+/** Measures Gantry's own overhead: `npm run bench [-- --only NAME] [--quick] [--write]`. */
+const MEASURES = [commands, idle, facts, accept, firstByte, attempts, store];
+const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
+const BUILD = fileURLToPath(new URL('../../scripts/build.mjs', import.meta.url));
+
+const { values } = parseArgs({
   options: {
-    only: { type: 'string' },
+    only: { type: 'string', multiple: true, default: [] },
     quick: { type: 'boolean', default: false },
+    /** Writes docs/performance.md from this run; only from a whole one. */
     write: { type: 'boolean', default: false },
   },
 });
-const { quick } = flags;
-
-const MEASURES: Readonly<Record<string, () => Promise<Row[]>>> = {
-  cli: () => cliStart(quick ? 5 : 20),
-  idle: () => idle(quick ? 20_000 : 200_000),
-  journal: () => journal(quick ? 100_000 : 1_000_000),
-  overhead: () => overhead(quick ? 3 : 12),
-  throughput: () => throughput(quick),
-};
-const names = flags.only === undefined ? Object.keys(MEASURES) : flags.only.split(',');
-const unknown = names.filter((name) => MEASURES[name] === undefined);
-if (unknown.length > 0) {
-  console.error(`no measure ${unknown.join(', ')}; accepted: ${Object.keys(MEASURES).join(', ')}`);
+const unknown = values.only.filter((name) => !MEASURES.some((measure) => measure.name === name));
+if (unknown.length > 0 || (values.write && (values.quick || values.only.length > 0))) {
+  console.error(`npm run bench -- [--only ${MEASURES.map(({ name }) => name).join('|')}] [--quick] | --write`);
   process.exit(2);
 }
 
-execFileSync(process.execPath, [fileURLToPath(new URL('../../scripts/build.mjs', import.meta.url))], {
-  stdio: 'inherit',
-});
-const opencode = execFileSync(opencodeProgram(), ['--version'], {
-  encoding: 'utf8',
-  env: environmentFor('/nonexistent'),
-}).trim();
-const machine = machineLines(opencode);
-console.log(machine.join('\n'));
-const rows: Row[] = [];
-for (const name of names) {
-  console.error(`measuring ${name} …`);
-  rows.push(...((await MEASURES[name]?.()) ?? []));
+const began = performance.now();
+const machine = await lookAtMachine();
+execFileSync(process.execPath, [BUILD], { stdio: 'inherit' });
+const results: Result[] = [];
+for (const measure of MEASURES) {
+  if (values.only.length > 0 && !values.only.includes(measure.name)) continue;
+  const { name, title, how } = measure;
+  process.stderr.write(`${name} …\n`);
+  results.push({ name, title, how, rows: await measure.run({ isQuick: values.quick }) });
 }
-console.log(`\n${tableOf(rows)}`);
-if (flags.write) {
-  const text = `# Performance
+console.log(textReport(machine, results));
+console.log(`took ${Math.round((performance.now() - began) / 1000)} s`);
+if (values.write) writeFileSync(PAGE, pageReport(machine, results, new Date().toISOString().slice(0, 10)));
 
-Written by \`npm run bench -- --write\`; nothing here is typed by hand. The figures are of one run on one machine and say how
-the parts compare, not what yours will show. A goal is what we aim at; where a figure misses it, it is missed.
-
-${machine.map((line) => `- ${line}`).join('\n')}
-
-${tableOf(rows)}
-`;
-  await writeFile(fileURLToPath(new URL('../../docs/performance.md', import.meta.url)), text);
+async function lookAtMachine(): Promise<Machine> {
+  await using home = await tempDir();
+  return describeMachine(home.path);
 }
