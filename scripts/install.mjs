@@ -15,7 +15,10 @@ const DEBIAN = [
 ];
 
 /** Agent programs, each with a manifest of its own in agents/. */
-const AGENTS = [{ folder: 'opencode', needs: ['start', 'test'] }];
+const AGENTS = [
+  { folder: 'opencode', needs: ['start', 'test'] },
+  { folder: 'claude', needs: ['test'] },
+];
 
 /** An unreachable registry is said within a minute; npm's own patience is ten times that. */
 const RETRIES = ['--fetch-retries=3', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=8000'];
