@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { AppError } from '../../contract/errors.ts';
 import { type Backend, type BackendContext, CAPABILITIES, type Capabilities, type Probe } from '../backend.ts';
 import { commandOf, versionProblem } from './command.ts';
-import { Programs } from './programs.ts';
+import { fakePrograms } from './programs.ts';
 import { AGENT_VERSION } from './wire.ts';
 
 const CAPABLE: Capabilities = {
@@ -39,7 +39,7 @@ export function createFakeBackend(context: BackendContext): Backend {
   }
   const off = CAPABILITIES.filter((name) => config[name] === false);
   const capabilities = { ...CAPABLE, ...Object.fromEntries(off.map((name) => [name, false])) };
-  const programs = new Programs(context, capabilities, settings.data.heartbeatMs);
+  const programs = fakePrograms(context, capabilities, settings.data.heartbeatMs);
   return {
     id: context.id,
     capabilities,

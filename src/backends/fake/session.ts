@@ -1,5 +1,4 @@
-import { Channel } from '../../base/channel.ts';
-import { type Deferred, deferred, pause } from '../../base/wait.ts';
+import { type Deferred, deferred } from '../../base/wait.ts';
 import type { Decision } from '../../contract/approval.ts';
 import { AppError, toAppError } from '../../contract/errors.ts';
 import type { Failure } from '../../contract/failure.ts';
@@ -7,39 +6,22 @@ import type { PromptId } from '../../contract/ids.ts';
 import type { MessageMode } from '../../contract/message.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
 import type { HostProcess } from '../../hosts/host.ts';
-import type {
-  BackendEvent,
-  BackendSession,
-  Capabilities,
-  CloseReport,
-  EndReason,
-  Prompt,
-  PromptReceipt,
-} from '../backend.ts';
+import type { BackendEvent, BackendSession, Capabilities, CloseReport, Prompt, PromptReceipt } from '../backend.ts';
+import { ProgramLife } from '../program-life.ts';
 import type { Connection, EventFrame, Hello } from './connection.ts';
 import type { AgentEvent, WireFailure } from './wire.ts';
 
 type Waiting = { readonly prompt: Prompt; readonly mode: MessageMode; readonly receipt: Deferred<PromptReceipt> };
 
-/** Events that wait for the reader; beyond the first bound deltas and heartbeats are left out, beyond the second it ends. */
-const MAX_EVENTS = 20_000;
-const MAX_SMALL_EVENTS = 10_000;
 /** Duplicate and late frames that are told one by one. */
 const MAX_NOTED = 20;
-/** Between the end of the output and the program's own end; without it the program is ended. */
-const EXIT_WAIT_MS = 1_000;
-/** For what a dead agent has left running. */
-const SWEEP_GRACE_MS = 2_000;
-
 /** One live conversation with the fake agent. */
 export class FakeSession implements BackendSession {
   readonly nativeId: string;
   readonly origin: BackendSession['origin'];
-  readonly events = new Channel<BackendEvent>(MAX_EVENTS);
-  readonly #process: HostProcess;
+  readonly #life: ProgramLife;
   readonly #connection: Connection;
   readonly #capabilities: Capabilities;
-  readonly #onEnd: (survivors: readonly number[]) => void;
   readonly #asks = new Map<string, 'permission' | 'question'>();
   /** Prompts that the agent has taken and not yet ended, and the turns that they make. */
   readonly #running = new Set<PromptId>();
@@ -48,8 +30,6 @@ export class FakeSession implements BackendSession {
   #isSending = false;
   #lastSeq = 0;
   #noted = 0;
-  #fault: Failure | null = null;
-  #closing: Promise<CloseReport> | null = null;
 
   constructor(options: {
     readonly hello: Hello;
@@ -60,10 +40,18 @@ export class FakeSession implements BackendSession {
   }) {
     this.nativeId = options.hello.nativeId;
     this.origin = options.hello.origin;
-    this.#process = options.process;
+    this.#life = new ProgramLife(options.process, (survivors) => {
+      this.#asks.clear();
+      for (const { receipt } of this.#line) receipt.resolve(refused(this.#life.endFailure));
+      this.#line = [];
+      options.onEnd(survivors);
+    });
     this.#connection = options.connection;
     this.#capabilities = options.capabilities;
-    this.#onEnd = options.onEnd;
+  }
+
+  get events(): AsyncIterable<BackendEvent> {
+    return this.#life.events;
   }
 
   async prompt(prompt: Prompt, mode: MessageMode): Promise<PromptReceipt> {
@@ -71,13 +59,13 @@ export class FakeSession implements BackendSession {
     const known = this.#line.find((waiting) => waiting.prompt.id === prompt.id);
     if (known) return await known.receipt.promise;
     const waiting = { prompt, mode, receipt: deferred<PromptReceipt>() };
-    if (this.events.isEnded) waiting.receipt.resolve(refused(this.#endFailure()));
+    if (this.#life.isEnded) waiting.receipt.resolve(refused(this.#life.endFailure));
     else if ((mode === 'steer' && this.#capabilities.steer) || this.#running.has(prompt.id)) void this.#send(waiting);
     else if (mode === 'next-turn' || mode === 'steer') this.#line.push(waiting);
     else {
       this.#line.unshift(waiting);
       // If the interruption fails, the turn's own end is waited for.
-      this.interrupt().catch((error: unknown) => this.#notice(toAppError(error).message));
+      this.interrupt().catch((error: unknown) => this.notice(toAppError(error).message));
     }
     this.#pump();
     return await waiting.receipt.promise;
@@ -110,37 +98,15 @@ export class FakeSession implements BackendSession {
   }
 
   close(graceMs: number): Promise<CloseReport> {
-    this.#closing ??= this.#close(graceMs);
-    return this.#closing;
-  }
-
-  async #close(graceMs: number): Promise<CloseReport> {
     this.#connection.send({ type: 'close' });
-    const { code, signal, survivors } = await this.#process.stop({ graceMs, isStdinEndedFirst: true });
-    this.#end({ type: 'closed' }, survivors);
-    return { exitCode: code, signal, survivors };
+    return this.#life.close(graceMs);
   }
 
-  readonly notice = (text: string): void => this.#notice(text);
+  readonly notice = (text: string): void => this.#life.notice(text);
 
   /** To be called when the program says no more. `fault`: its own words were the cause. */
-  async outputEnded(fault: Failure | null): Promise<void> {
-    const over = new AbortController();
-    const exited = this.#process.exited.then((exit) => {
-      over.abort();
-      return exit;
-    });
-    const isGone = fault === null && (await pause(EXIT_WAIT_MS, over.signal)) === 'aborted';
-    if (this.#closing !== null) return;
-    const { survivors } = await this.#process.stop({ graceMs: SWEEP_GRACE_MS });
-    const exit = await exited;
-    const how = exit.code === null ? `signal ${exit.signal}` : `exit code ${exit.code}`;
-    const words = (await this.#process.lastOutput()).trim().split('\n').at(-1) ?? '';
-    const message = isGone
-      ? `the agent program ended by itself with ${how}${words === '' ? '' : `: ${words}`}`
-      : 'the agent program closed its output';
-    const failure = this.#fault ?? fault ?? { class: isGone ? 'crash' : 'protocol', message, resetAt: null };
-    this.#end({ type: 'died', failure, exitCode: exit.code, signal: exit.signal }, survivors);
+  outputEnded(fault: Failure | null): Promise<void> {
+    return this.#life.outputEnded(fault);
   }
 
   readonly take = ({ seq, turn, event }: EventFrame): void => {
@@ -159,7 +125,7 @@ export class FakeSession implements BackendSession {
     }
     if (event.type === 'asked') this.#asks.set(event.nativeId, event.subject.type);
     if (event.type === 'withdrawn') this.#asks.delete(event.nativeId);
-    this.#push(told(event));
+    this.#life.push(told(event));
     if (event.type !== 'turn-ended') return;
     this.#running.delete(event.promptId);
     if (this.#running.size === 0) this.#turns.clear();
@@ -204,35 +170,9 @@ export class FakeSession implements BackendSession {
     }
   }
 
-  #push(event: BackendEvent): void {
-    const isSmall = event.type === 'heartbeat' || event.type === 'text-delta' || event.type === 'reasoning-delta';
-    if (isSmall && this.events.size >= MAX_SMALL_EVENTS) return;
-    if (this.events.push(event) || this.events.isEnded || this.#fault) return;
-    this.#fault = { class: 'internal', message: `${MAX_EVENTS} events were not read`, resetAt: null };
-    void this.outputEnded(this.#fault);
-  }
-
-  #notice(text: string): void {
-    this.#push({ type: 'notice', level: 'warning', text });
-  }
-
   #note(text: string): void {
     this.#noted += 1;
-    if (this.#noted <= MAX_NOTED) this.#notice(text);
-  }
-
-  #end(reason: EndReason, survivors: readonly number[]): void {
-    if (this.events.isEnded) return;
-    this.events.pushLast({ type: 'ended', reason });
-    if (reason.type === 'died') this.#fault = reason.failure;
-    this.#asks.clear();
-    for (const { receipt } of this.#line) receipt.resolve(refused(this.#endFailure()));
-    this.#line = [];
-    this.#onEnd(survivors);
-  }
-
-  #endFailure(): Failure {
-    return this.#fault ?? { class: 'crash', message: 'the session is closed', resetAt: null };
+    if (this.#noted <= MAX_NOTED) this.notice(text);
   }
 
   #need(capability: 'interrupt' | 'transcript'): void {
