@@ -50,6 +50,7 @@ describe('closed means closed (B3)', () => {
   });
 
   const slow = {
+    not: { opencode: 'test/conformance gives up a start of it' },
     config: (agent: ScriptedAgent) => ({ backends: { [`${agent.backend}-mute`]: agent.broken('neverReady') } }),
   };
   scenario('when starting', slow, async (world) => {

@@ -22,7 +22,9 @@ export async function leftovers(path: string): Promise<readonly Leftover[] | nul
         text(`/proc/${pid}/stat`),
       ]);
       const isZombie = /^\d+ \(.*\) [ZX] /s.test(stat);
-      if (isZombie || ![environment, command, directory].some((place) => place.includes(path))) return null;
+      // One that has given its memory back is about to be a zombie.
+      if (isZombie || command === '' || ![environment, command, directory].some((place) => place.includes(path)))
+        return null;
       return { pid: Number(pid), command: command.replaceAll('\0', ' ').trim(), ports: await portsOf(pid, listening) };
     }),
   );

@@ -58,8 +58,8 @@ export class World implements AsyncDisposable {
   #journal = new JournalWatch();
   #client: Client | null = null;
   #pid: number | null = null;
-  /** As they are configured. */
-  #backends = '';
+  /** All that were ever configured. */
+  #backends: NonNullable<Config['backends']> = {};
 
   private constructor(root: string, agent: ScriptedAgent, stack: AsyncDisposableStack) {
     this.root = root;
@@ -115,14 +115,14 @@ export class World implements AsyncDisposable {
   async configure(given: WorldConfig): Promise<void> {
     const { agent } = this;
     const config = typeof given === 'function' ? given(agent) : given;
+    this.#backends = { ...this.#backends, [agent.backend]: agent.settings, ...config.backends };
     const whole = {
       defaultBackend: agent.backend,
       ...config,
-      backends: { [agent.backend]: agent.settings, ...config.backends },
+      backends: this.#backends,
       policy: { default: 'allow', ...config.policy },
       limits: { retryBackoff: 10, ...config.limits },
     };
-    this.#backends = JSON.stringify(whole.backends);
     await writeFile(join(this.home, 'config.jsonc'), JSON.stringify(whole, null, 2));
   }
 
@@ -179,16 +179,23 @@ export class World implements AsyncDisposable {
     const before = this.#backends;
     await this.configure(config);
     this.#journal = new JournalWatch(seq);
-    if (this.#backends === before) return this.journal.follow(this.client);
+    if (JSON.stringify(this.#backends) === JSON.stringify(before)) return this.journal.follow(this.client);
     await this.down();
     await this.up();
   }
 
-  /** No session is at work. */
+  /** No session is at work, and nothing of what was started for one is left. */
   async settled(): Promise<void> {
     await this.until('the end of every session', ({ sessions }) =>
       [...sessions.values()].every(({ state }) => state === 'paused' || isSessionOver(state)),
     );
+    let left: readonly Leftover[] = [];
+    const isAlone = async (): Promise<true | null> => {
+      left = await this.strangers();
+      return left.length === 0 ? true : null;
+    };
+    // The last git command of a task may still run.
+    await until(isAlone, { everyMs: 100, limitMs: LIMIT_MS }, () => new Error(`left: ${JSON.stringify(left)}`));
   }
 
   /** The living processes of this world but for the daemon and the programs that stand by. */

@@ -1,0 +1,13 @@
+import { opencode } from '../support/opencode-agent.ts';
+import { playOn } from '../support/scenario.ts';
+
+// One daemon and one OpenCode server carry out all of them, one after the other: a start of both costs seven seconds of a
+// processor. The first has the most backends, so that the daemon need not be started anew for any other.
+playOn(opencode);
+await import('./start.test.ts');
+await import('./work.test.ts');
+await import('./permissions.test.ts');
+await import('./resume.test.ts');
+await import('./load.test.ts');
+await import('./closed.test.ts');
+await import('./crash.test.ts');
