@@ -114,7 +114,7 @@ function get(app: Hono<ApiEnv>, path: string, answer: Answer): void {
 
 function openEvents(context: Context<ApiEnv>, streams: Streams): Response {
   const verified = context.get('verified');
-  authorize(verified, 'read');
+  authorize(verified, { scope: 'read' });
   if (context.env.incoming.method !== 'GET') refuseMethod(context, ['GET']);
   if (!/\btext\/event-stream\b/.test(context.req.header('Accept') ?? '')) {
     throw new AppError('bad_request', 'the stream is a WebSocket, or server-sent events by Accept: text/event-stream');

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { AppError } from '../contract/errors.ts';
-import { SCOPES_THAT_SATISFY, type Scope } from '../contract/shapes.ts';
+import type { Operation } from '../contract/operation.ts';
+import { SCOPES_THAT_SATISFY } from '../contract/shapes.ts';
 import type { Access, Verified } from './access.ts';
 
 /** A request's sender, and whether the token may still be used: a stream outlives the moment of the check. */
@@ -34,10 +35,15 @@ export function authenticate(
 }
 
 /**
- * An agent's own token never answers approvals and never hands out rights, whatever its scope.
+ * An agent's own token never answers approvals and never hands out rights, whatever its scope; what is made for agents it
+ * may call without the scope that others need.
  * @throws AppError forbidden
  */
-export function authorize({ caller }: Verified, scope: Scope): void {
+export function authorize(
+  { caller }: Verified,
+  { scope, isForAgents }: Pick<Operation, 'scope' | 'isForAgents'>,
+): void {
+  if (caller.agent !== null && isForAgents) return;
   const needed = SCOPES_THAT_SATISFY[scope];
   if (!needed.includes(caller.scope)) {
     throw new AppError('forbidden', `the token has the scope ${caller.scope}; needed: ${needed.join(' or ')}`);

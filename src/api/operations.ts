@@ -42,7 +42,7 @@ type Row = { readonly name: OperationName; readonly operation: Operation; readon
 
 async function answer(context: ApiContext, { name, operation, input }: Row, parts: OperationParts): Promise<Response> {
   const verified = context.get('verified');
-  authorize(verified, operation.scope);
+  authorize(verified, operation);
   const given = await readInput(context, operation, parts.bodyLimits);
   const parsed = parse(input, given, operation);
   const run = async (): Promise<string> => {

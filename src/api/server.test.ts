@@ -18,7 +18,13 @@ afterEach(async () => {
 });
 
 /** An input that every operation takes, by name; what is not here takes none. */
-const ID = { req: 'req_000000000', tsk: 'tsk_000000000', apr: 'apr_000000000', sess: 'sess_000000000' };
+const ID = {
+  req: 'req_000000000',
+  tsk: 'tsk_000000000',
+  apr: 'apr_000000000',
+  sess: 'sess_000000000',
+  mail: 'mail_000000000',
+};
 const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'projects.add': { path: '/tmp' },
   'projects.remove': { project: '/some/where' },
@@ -39,6 +45,9 @@ const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'grants.revoke': { id: 'x' },
   'policy.test': { value: 'ls' },
   'messages.send': { to: 'demo/worker/one', text: 'hi' },
+  'messages.broadcast': { text: 'hi' },
+  'messages.read': { id: ID.mail },
+  'messages.archive': { id: ID.mail },
   'exec.start': { prompt: 'hi', directory: '/tmp' },
   'exec.wait': { id: ID.sess },
   'tokens.create': { name: 'x', scope: 'read' },

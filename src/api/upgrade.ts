@@ -22,7 +22,7 @@ export function upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer,
     checkSite(incoming.headers, parts.hosts);
     // A page of another site may open a WebSocket with our cookie: it must name its Origin, as a change must.
     const verified = authenticate({ headers: incoming.headers, isChanging: true }, parts.access, parts.cookie);
-    authorize(verified, 'read');
+    authorize(verified, { scope: 'read' });
     const path = (incoming.url ?? '').split('?')[0];
     if (path !== STREAM_PATH) throw new AppError('not_found', `there is no WebSocket at ${path}, only ${STREAM_PATH}`);
     const query = parseStreamQuery(incoming);

@@ -67,7 +67,18 @@ export const COMMANDS: readonly Row[] = [
 
   row('Agents', 'agents', 'list agents', async () => (await import('./commands/agents.ts')).agents),
   row('Agents', 'send', 'send a message to an agent', async () => (await import('./commands/send.ts')).send),
-  row('Agents', 'inbox', 'messages to and from an agent', async () => (await import('./commands/inbox.ts')).inbox),
+  row(
+    'Agents',
+    'broadcast',
+    'send a message to every agent',
+    async () => (await import('./commands/broadcast.ts')).broadcast,
+  ),
+  row(
+    'Agents',
+    'inbox',
+    'your messages or those of an agent; read, reply, archive',
+    async () => (await import('./commands/inbox.ts')).inbox,
+  ),
 
   row('Setup', 'project add', 'register a git repository', async () => (await import('./commands/project.ts')).add),
   row('Setup', 'project ls', 'list projects', async () => (await import('./commands/project.ts')).ls),

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { Approval, Grant, GrantScope, PolicyVerdict } from './approval.ts';
 import { Attempt } from './attempt.ts';
 import { Fact, FactClass } from './fact.ts';
-import { AgentAddress, ApprovalId, BackendId, MessageId, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
-import { Message, MessageMode } from './message.ts';
+import { AgentAddress, ApprovalId, BackendId, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
+import { MESSAGE_OPERATIONS } from './message-operations.ts';
+import type { Operation } from './operation.ts';
 import { Project } from './project.ts';
 import { Request, RequestState } from './request.ts';
 import { Session, TranscriptItem } from './session.ts';
@@ -301,30 +302,7 @@ export const OPERATIONS = {
     }),
     output: PolicyVerdict.extend({ patterns: z.array(z.string()) }),
   },
-  'messages.send': {
-    method: 'POST',
-    path: '/api/v1/messages',
-    scope: 'operate',
-    summary: 'Send a message to an agent',
-    status: 202,
-    input: z.object({
-      to: AgentAddress,
-      text: z.string().min(1).max(100_000),
-      mode: MessageMode.default('next-turn'),
-      replyTo: MessageId.optional(),
-      ttlMs: z.number().int().positive().optional(),
-    }),
-    output: Message,
-  },
-  'messages.list': {
-    method: 'GET',
-    path: '/api/v1/messages',
-    scope: 'read',
-    summary: 'Messages to or from an agent, newest first',
-    status: 200,
-    input: z.object({ agent: AgentAddress.optional(), limit }),
-    output: z.object({ items: z.array(Message) }),
-  },
+  ...MESSAGE_OPERATIONS,
   'facts.list': {
     method: 'GET',
     path: '/api/v1/facts',
@@ -427,15 +405,7 @@ export const OPERATIONS = {
   },
 } as const satisfies Record<string, Operation>;
 
-export type Operation = {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly path: string;
-  readonly scope: Scope;
-  readonly summary: string;
-  readonly status: 200 | 202;
-  readonly input: z.ZodObject;
-  readonly output: z.ZodType;
-};
+export type { Operation } from './operation.ts';
 export type OperationName = keyof typeof OPERATIONS;
 /** What a caller gives. */
 export type InputOf<N extends OperationName> = z.input<(typeof OPERATIONS)[N]['input']>;

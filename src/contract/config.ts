@@ -39,6 +39,10 @@ export const BackendSettings = z.strictObject({
 });
 export type BackendSettings = z.infer<typeof BackendSettings>;
 
+/** What an agent may do to others: end their turn, give out work, write to all of them. */
+export const RoleRight = z.enum(['interrupt', 'assign', 'broadcast']);
+export type RoleRight = z.infer<typeof RoleRight>;
+
 export const RoleSettings = z.strictObject({
   backend: BackendId.optional(),
   model: z.string().optional(),
@@ -48,6 +52,7 @@ export const RoleSettings = z.strictObject({
   isReadOnly: z.boolean().optional(),
   /** Names of the daemon's variables that agents of this role may see. */
   env: z.array(z.string()).optional(),
+  may: z.array(RoleRight).optional(),
   maxAttempts: positive.optional(),
   timeout: Duration.optional(),
   /** In place of `limits.taskUsd`. */

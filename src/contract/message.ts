@@ -4,12 +4,22 @@ import { AgentAddress, MessageId } from './ids.ts';
 export const MessageMode = z.enum(['next-turn', 'steer', 'interrupt']);
 export type MessageMode = z.infer<typeof MessageMode>;
 
-/** Durable mail to an agent, never to a session. */
+/** Who has an inbox: an agent, by its address, or the person. */
+export const MailAddress = z.union([z.literal('person'), AgentAddress]);
+export type MailAddress = z.infer<typeof MailAddress>;
+
+/** `notice`: Gantry tells what became of a message. It is carried along and wakes nobody. */
+export const MessageKind = z.enum(['mail', 'broadcast', 'notice', 'escalation']);
+export type MessageKind = z.infer<typeof MessageKind>;
+
+/** Durable mail to an agent or the person, never to a session. */
 export const Message = z.object({
   id: MessageId,
   /** An agent's address, `person` or `gantry`. */
   from: z.string(),
-  to: AgentAddress,
+  to: MailAddress,
+  kind: MessageKind,
+  subject: z.string().max(200).nullable(),
   text: z.string().min(1).max(100_000),
   mode: MessageMode,
   replyTo: MessageId.nullable(),
@@ -19,6 +29,8 @@ export const Message = z.object({
   /** The prompt that carried it. */
   promptId: z.string().nullable(),
   expiresAt: z.number().nullable(),
+  /** Put away by its reader: no longer in the inbox. */
+  archivedAt: z.number().nullable(),
   createdAt: z.number(),
   updatedAt: z.number(),
 });

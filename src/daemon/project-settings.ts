@@ -28,6 +28,7 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'roles.*.prompt': free,
   'roles.*.isReadOnly': { type: 'on' },
   'roles.*.env': trusted,
+  'roles.*.may': trusted,
   'roles.*.maxAttempts': { type: 'lower', cap: 'limits.maxAttempts' },
   'roles.*.timeout': { type: 'lower', cap: 'limits.taskTimeout' },
   'roles.*.taskUsd': { type: 'lower', cap: 'limits.taskUsd' },

@@ -17,6 +17,8 @@ import type { Parts } from './parts.ts';
 export type Asker = Pick<BackendSession, 'answer'> & {
   readonly id: SessionId;
   readonly subject: Partial<FactSubject>;
+  /** Nothing of it waits for this answer any more. */
+  readonly onSettled: () => void;
   readonly ended: Promise<void>;
 };
 type Asked = Extract<BackendEvent, { type: 'asked' }>;
@@ -247,6 +249,7 @@ export class Approvals {
       ),
     );
     this.#own.get(approval.id)?.resolve({ type: 'deny', reason: cause });
+    this.#live.get(approval.sessionId)?.onSettled();
   }
 
   #settle(approval: Approval, to: ApprovalState, decision: Decision, by: string, cause: string): Approval {
@@ -289,6 +292,7 @@ export class Approvals {
           'gantry',
         );
     });
+    live.onSettled();
   }
 
   #grant(tx: Transaction, approval: Approval, decision: Decision, by: string): void {

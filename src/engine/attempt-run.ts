@@ -7,9 +7,10 @@ import type { Approvals } from './approvals.ts';
 import { AttemptFailure, failureOf, isHopeless } from './attempt-failure.ts';
 import { AttemptLedger } from './attempt-ledger.ts';
 import { openAttemptSession } from './attempt-session.ts';
+import { AttemptTurns, type Given } from './attempt-turns.ts';
 import { overBudget } from './budget.ts';
 import type { Collector } from './collect.ts';
-import { waitingMail } from './mail.ts';
+import { untoldMail, waitingMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { evidencePrompt, goOnPrompt, handOverNote, mailText, taskPrompt } from './prompts.ts';
 import type { LiveSession } from './session.ts';
@@ -33,6 +34,7 @@ export class AttemptRun {
   readonly #workspaces: Workspaces;
   readonly #collector: Collector;
   readonly #ledger: AttemptLedger;
+  readonly #turns: AttemptTurns;
   readonly #project: Project;
   readonly #settings: Settings;
   readonly #stop = new AbortController();
@@ -54,6 +56,7 @@ export class AttemptRun {
     this.#workspaces = tools.workspaces;
     this.#collector = tools.collector;
     this.#ledger = new AttemptLedger(parts, attempt);
+    this.#turns = new AttemptTurns(parts, this.#ledger);
     this.#project = parts.store.read.projects.need(parts.store.read.tasks.need(attempt.taskId).projectId);
     this.#settings = parts.settingsFor(this.#project.path);
     const cancelDeadline = parts.clock.after(attempt.deadlineAt - parts.clock.now(), () =>
@@ -64,6 +67,11 @@ export class AttemptRun {
 
   get live(): LiveSession | null {
     return this.#live;
+  }
+
+  /** Something was sent to an agent, perhaps to this one's. */
+  mailCame(): void {
+    this.#turns.mailCame();
   }
 
   /** The first reason holds. */
@@ -85,7 +93,7 @@ export class AttemptRun {
     await this.#workspaces.prepare(this.#project, this.#ledger.attempt, this.#settings.setup, this.#stop.signal);
     let prompt = this.#ledger.attempt.state === 'verifying' ? null : await this.#firstPrompt();
     for (;;) {
-      while (prompt) prompt = await this.#turn(prompt);
+      if (prompt) await this.#talk(prompt);
       const { verification, saved } = await this.#verify();
       if (verification.isMet) {
         const claim = { summary: this.#summary, checks: [...verification.checks], ...saved };
@@ -123,7 +131,7 @@ export class AttemptRun {
       return this.#ledger.storePrompt('resume', goOnPrompt(cause));
     }
     const isFirst = attempt.number === 1 && attempt.prompts.length === 0;
-    const mail = waitingMail(this.#parts, attempt.agent, []);
+    const mail = untoldMail(this.#parts, attempt.agent);
     const text = taskPrompt(task, this.#parts.store.read.requests.need(task.requestId), {
       rolePrompt: this.#settings.roles[task.role]?.prompt ?? null,
       handOver: isFirst ? null : handOverNote(attempt.number, cause),
@@ -139,24 +147,27 @@ export class AttemptRun {
     return text === null ? null : this.#ledger.storePrompt('message', text, mail);
   }
 
-  async #turn(prompt: StoredPrompt): Promise<StoredPrompt | null> {
-    const live = await this.#session();
-    const receipt = await live.prompt(prompt, 'next-turn');
-    if (receipt.type === 'refused') throw new AttemptFailure(receipt.failure);
-    this.#ledger.promptAccepted(prompt);
-    const result = await Promise.race([live.turnEnd(prompt.id), this.#stopped()]);
+  /** Turn after turn until nothing more is to be said. */
+  async #talk(first: StoredPrompt): Promise<void> {
+    for (let next: StoredPrompt | Given | null = first; next !== null; ) {
+      const live = await this.#session();
+      next = await this.#turn(live, 'receipt' in next ? next : this.#turns.give(live, next, 'next-turn'));
+    }
+  }
+
+  async #turn(live: LiveSession, { prompt, receipt }: Given): Promise<StoredPrompt | Given | null> {
+    const answer = await receipt;
+    if (answer.type === 'refused') throw new AttemptFailure(answer.failure);
+    const result = await this.#turns.hear(live, prompt, () => this.#stopped());
     if (result.type === 'ended') {
       throw new AttemptFailure(result.reason.type === 'died' ? result.reason.failure : CLOSED_FROM_OUTSIDE);
     }
     this.#ledger.turnEnded(prompt.id, result.turn.usage);
     this.#summary = result.turn.text;
-    const { task } = this.#ledger;
-    const { read } = this.#parts.store;
-    const tasks = read.tasks.list({ requestId: task.requestId });
-    const { limits, roles } = this.#settings;
-    const taskUsd = roles[task.role]?.taskUsd ?? limits.taskUsd;
-    const budget = overBudget(task, read.requests.need(task.requestId), tasks, { ...limits, taskUsd });
-    if (budget) throw new AttemptFailure(budget);
+    this.#checkBudget();
+    // What joined this turn ends with it; what broke it goes on in its place: the last one says how it went.
+    const unheard = this.#turns.unheard();
+    if (unheard) return unheard;
     if (result.turn.outcome === 'interrupted' && this.#interruptions < MAX_INTERRUPTIONS) {
       this.#interruptions += 1;
       return this.#ledger.storePrompt('resume', goOnPrompt('the turn was interrupted'));
@@ -164,6 +175,16 @@ export class AttemptRun {
     const failure = turnFailure(result.turn);
     if (failure) throw new AttemptFailure(failure);
     return this.#mailPrompt();
+  }
+
+  #checkBudget(): void {
+    const { task } = this.#ledger;
+    const { read } = this.#parts.store;
+    const tasks = read.tasks.list({ requestId: task.requestId });
+    const { limits, roles } = this.#settings;
+    const taskUsd = roles[task.role]?.taskUsd ?? limits.taskUsd;
+    const budget = overBudget(task, read.requests.need(task.requestId), tasks, { ...limits, taskUsd });
+    if (budget) throw new AttemptFailure(budget);
   }
 
   /** What is checked is what was committed: files that the checks leave behind are not collected. */

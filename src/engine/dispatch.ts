@@ -34,6 +34,11 @@ export class Dispatcher {
     return this.#runs.get(id);
   }
 
+  /** Messages were queued: whoever is in a turn looks whether they may wait. */
+  mailCame(): void {
+    for (const run of this.#runs.values()) run.mailCame();
+  }
+
   /** Something may have become possible. Many calls in one turn of the event loop are one pass. */
   wake(): void {
     this.#isWoken = true;

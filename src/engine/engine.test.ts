@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { startEngine, type TestEngine } from '../../test/support/engine.ts';
-import { makeRepository, type TestRepository } from '../../test/support/repository.ts';
-import { tempDir } from '../../test/support/temp.ts';
-import type { Caller } from '../contract/caller.ts';
+import type { TestEngine } from '../../test/support/engine.ts';
+import { bench, over, person, submit } from '../../test/support/engine-bench.ts';
 import type { RequestId } from '../contract/ids.ts';
-import { isRequestOver, type Request } from '../contract/request.ts';
-
-const person: Caller = { actor: 'person', scope: 'admin', agent: null };
 
 type Work = {
   readonly id: string;
@@ -32,25 +27,6 @@ const requestFor = (tasks: readonly Work[]): string => {
 };
 
 const write = (path: string, content = 'x\n'): object => ({ write: { path, content } });
-
-type Bench = TestEngine & { readonly repo: TestRepository };
-
-async function bench(options: Partial<Parameters<typeof startEngine>[0]> = {}): Promise<Bench> {
-  const stack = new AsyncDisposableStack();
-  const home = stack.use(await tempDir());
-  const repo = stack.use(await makeRepository());
-  const test = stack.use(await startEngine({ home: home.path, ...options }));
-  return Object.assign(Object.create(test) as TestEngine, { repo, [Symbol.asyncDispose]: () => stack.disposeAsync() });
-}
-
-const submit = (test: TestEngine, root: string, text: string, options = {}): Promise<Request> =>
-  test.engine.submit({ text, project: root, isDirtyAllowed: false, options }, person);
-
-const over = (test: TestEngine, id: RequestId): Promise<Request> =>
-  test.until('the end of the request', () => {
-    const request = test.store.read.requests.need(id);
-    return isRequestOver(request.state) && request;
-  });
 
 describe('a request', () => {
   it('is planned, carried out in dependency order, verified and collected on one branch', async () => {

@@ -2,21 +2,22 @@ import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Approval, Decision, Grant } from '../contract/approval.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
-import type { ApprovalId, BackendId, RequestId, SessionId } from '../contract/ids.ts';
+import type { ApprovalId, BackendId, MessageId, RequestId, SessionId } from '../contract/ids.ts';
 import type { Message } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
 import { Git } from '../git/git.ts';
 import { Approvals } from './approvals.ts';
+import { broadcast } from './broadcast.ts';
 import { Collector } from './collect.ts';
 import { Control, type Controlled } from './control.ts';
 import { Dispatcher } from './dispatch.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
-import { sendMessage } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { insertTasks, Planning } from './planning.ts';
 import { policyTest } from './policy.ts';
+import { archiveMessage, readMessage, sendMessage } from './post.ts';
 import { Probes } from './probes.ts';
 import { addProject, needProject, removeProject } from './projects.ts';
 import { Queries } from './queries.ts';
@@ -136,8 +137,28 @@ export class Engine {
 
   send(input: ParsedInputOf<'messages.send'>, caller: Caller): Message {
     const message = sendMessage(this.#parts, input, caller);
-    this.#dispatcher.wake();
+    this.#mailCame();
     return message;
+  }
+
+  broadcast(input: ParsedInputOf<'messages.broadcast'>, caller: Caller): OutputOf<'messages.broadcast'> {
+    const receipts = broadcast(this.#parts, input, caller);
+    if (!input.isDryRun) this.#mailCame();
+    return { receipts };
+  }
+
+  readMessage(id: MessageId, caller: Caller): OutputOf<'messages.read'> {
+    return readMessage(this.#parts, id, caller);
+  }
+
+  archiveMessage(id: MessageId, caller: Caller): Message {
+    return archiveMessage(this.#parts, id, caller);
+  }
+
+  /** Running turns look whether it is for them; its time limit is kept. */
+  #mailCame(): void {
+    this.#dispatcher.mailCame();
+    this.#dispatcher.wake();
   }
 
   async exec(input: ParsedInputOf<'exec.start'>): Promise<OutputOf<'exec.start'>> {

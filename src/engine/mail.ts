@@ -1,18 +1,49 @@
-import { newId } from '../base/ids.ts';
+import type { Backend } from '../backends/backend.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
-import type { Caller } from '../contract/caller.ts';
-import { AppError } from '../contract/errors.ts';
-import type { AgentAddress, PromptId } from '../contract/ids.ts';
-import type { Message, MessageMode } from '../contract/message.ts';
-import type { Transaction } from '../store/store.ts';
+import type { AgentAddress, PromptId, SessionId } from '../contract/ids.ts';
+import type { Message } from '../contract/message.ts';
+import type { Reader, Transaction } from '../store/store.ts';
 import type { Parts } from './parts.ts';
+import { tellSender } from './post.ts';
 
 /** Messages that no prompt which is still to be sent carries, oldest first. A prompt that was given up gives them back. */
 export function waitingMail(parts: Parts, agent: AgentAddress, toBeSent: readonly StoredPrompt[]): Message[] {
   const carrying = storedIds(toBeSent);
+  const now = parts.clock.now();
   const queued = parts.store.read.messages.list({ to: agent, state: 'queued' });
-  return queued.filter(({ promptId }) => promptId === null || !carrying.has(promptId));
+  return queued.filter(
+    ({ promptId, expiresAt }) =>
+      (promptId === null || !carrying.has(promptId)) && (expiresAt === null || expiresAt > now),
+  );
 }
+
+/** What a new conversation must be told: also what only the lost one was given and may not have read. */
+export const untoldMail = (parts: Parts, agent: AgentAddress): Message[] => [
+  ...parts.store.read.messages.list({ to: agent, state: 'delivered' }),
+  ...waitingMail(parts, agent, []),
+];
+
+/**
+ * What may not wait for the end of the running turn, and its mode; null if there is nothing such. A session that waits for
+ * an answer is never typed into: it waits until that is settled.
+ */
+export function urgentMail(
+  parts: Parts,
+  {
+    agent,
+    sessionId,
+    prompts,
+  }: { readonly agent: AgentAddress; readonly sessionId: SessionId; readonly prompts: readonly StoredPrompt[] },
+  capabilities: Backend['capabilities'],
+): { readonly mode: 'steer' | 'interrupt'; readonly mail: readonly Message[] } | null {
+  if (isWaitingForAnswer(parts.store.read, sessionId)) return null;
+  const mail = waitingMail(parts, agent, prompts).filter((m) => m.mode !== 'next-turn' && capabilities[m.mode]);
+  if (mail.length === 0) return null;
+  return { mode: mail.some((m) => m.mode === 'interrupt') ? 'interrupt' : 'steer', mail };
+}
+
+const isWaitingForAnswer = (read: Reader, sessionId: SessionId): boolean =>
+  read.approvals.count({ sessionId, state: 'pending' }) > 0;
 
 const storedIds = (prompts: readonly StoredPrompt[]): ReadonlySet<string> =>
   new Set(prompts.flatMap(({ id, state }) => (state === 'stored' ? [id] : [])));
@@ -36,46 +67,7 @@ export function mailSeen(tx: Transaction, agent: AgentAddress, promptId: PromptI
 const carriedBy = (tx: Transaction, agent: AgentAddress, promptId: PromptId, state: Message['state']): Message[] =>
   tx.messages.list({ to: agent, state }).filter((m) => m.promptId === promptId);
 
-/**
- * Queues a message. It goes out with the agent's next prompt; an agent without a session gets it with its next one.
- * @throws AppError `not_found` for an unknown agent, `unsupported` for a mode that is not served yet.
- */
-export function sendMessage(
-  parts: Parts,
-  input: {
-    to: AgentAddress;
-    text: string;
-    mode: MessageMode;
-    replyTo?: Message['id'] | undefined;
-    ttlMs?: number | undefined;
-  },
-  caller: Caller,
-): Message {
-  parts.store.read.agents.need(input.to);
-  const now = parts.clock.now();
-  const id = newId('mail', now);
-  const before = input.replyTo ? parts.store.read.messages.need(input.replyTo) : null;
-  const row: Message = {
-    id,
-    from: caller.agent ?? 'person',
-    to: input.to,
-    text: input.text,
-    mode: input.mode,
-    replyTo: input.replyTo ?? null,
-    thread: before?.thread ?? id,
-    state: 'queued',
-    cause: null,
-    promptId: null,
-    expiresAt: input.ttlMs === undefined ? null : now + input.ttlMs,
-    createdAt: now,
-    updatedAt: now,
-  };
-  if (input.mode !== 'next-turn')
-    throw new AppError('unsupported', `mode ${input.mode} is not served yet; accepted: next-turn`);
-  return parts.store.commit((tx) => tx.messages.insert(row, { actor: caller.actor }));
-}
-
-/** Messages past their time are never delivered later. @returns when the next one expires, or null. */
+/** Messages past their time are never delivered later; their senders are told. @returns when the next one expires, or null. */
 export function expireMail(parts: Parts): number | null {
   const { read } = parts.store;
   const now = parts.clock.now();
@@ -86,9 +78,10 @@ export function expireMail(parts: Parts): number | null {
     if (message.expiresAt === null || (message.promptId !== null && carrying.has(message.promptId))) continue;
     if (message.expiresAt <= now) {
       const cause = 'nobody took it before it expired';
-      parts.store.commit((tx) =>
-        tx.messages.move(message.id, 'queued', 'expired', { cause }, { actor: 'gantry', cause }),
-      );
+      parts.store.commit((tx) => {
+        tx.messages.move(message.id, 'queued', 'expired', { cause }, { actor: 'gantry', cause });
+        tellSender(parts, tx, message, `was not delivered: ${cause}`);
+      });
     } else {
       next = Math.min(next ?? message.expiresAt, message.expiresAt);
     }

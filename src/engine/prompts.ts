@@ -50,7 +50,21 @@ export const goOnPrompt = (cause: string): string =>
 
 export function mailText(mail: readonly Message[]): string | null {
   if (mail.length === 0) return null;
-  return mail.map((m) => `Message ${m.id} from ${m.from}:\n${m.text}`).join('\n\n');
+  return mail.map((m) => `Message ${headOf(m)}:\n${m.text}`).join('\n\n');
+}
+
+function headOf({ id, from, subject, replyTo }: Message): string {
+  const answered = replyTo === null ? '' : `, in reply to ${replyTo}`;
+  return `${id} from ${from}${answered}${subject === null ? '' : ` (${subject})`}`;
+}
+
+/** Messages that join a running turn, or break it. */
+export function urgentText(mail: readonly Message[], mode: 'steer' | 'interrupt'): string {
+  const how =
+    mode === 'steer'
+      ? 'This came while you work; take it into account and go on with your task.'
+      : 'Your turn was interrupted for this. Do what it says, then go on with your task.';
+  return `${mailText(mail)}\n\n${how}`;
 }
 
 const indent = (text: string): string => text.replace(/^/gm, '    ');

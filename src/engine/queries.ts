@@ -1,13 +1,16 @@
 import type { Agent } from '../contract/agent.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import type { Caller } from '../contract/caller.ts';
 import type { Fact, FactKind } from '../contract/fact.ts';
 import type { RequestId, SessionId, TaskId } from '../contract/ids.ts';
+import type { Message } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
 import type { TranscriptItem } from '../contract/session.ts';
 import type { AgentRow, BackendStatus, RequestDetail, ViewSnapshot } from '../contract/shapes.ts';
 import { openAlerts } from './alerts.ts';
 import type { Parts } from './parts.ts';
+import { listMessages } from './post.ts';
 import type { Probes } from './probes.ts';
 import { needProject } from './projects.ts';
 
@@ -210,10 +213,8 @@ export class Queries {
     return { items: this.#parts.store.read.grants.list({ state: 'active' }) };
   }
 
-  messages(input: ParsedInputOf<'messages.list'>): OutputOf<'messages.list'> {
-    const all = this.#parts.store.read.messages.list({ order: 'desc', limit: 1_000 });
-    const items = all.filter((m) => input.agent === undefined || m.to === input.agent || m.from === input.agent);
-    return { items: items.slice(0, input.limit) };
+  messages(input: ParsedInputOf<'messages.list'>, caller: Caller): Message[] {
+    return listMessages(this.#parts, input, caller);
   }
 
   projects(): Project[] {

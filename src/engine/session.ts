@@ -41,6 +41,8 @@ export class LiveSession {
   readonly #watch: SessionWatch;
   #end: EndReason | null = null;
   #lastActivity: Activity | null = null;
+  /** Called when a question of this session was settled. */
+  onSettled: () => void = () => undefined;
   /** Resolves when the last event is in the ledger. */
   readonly ended: Promise<void>;
 
@@ -203,6 +205,7 @@ export class LiveSession {
       this.#activity('idle');
       return;
     } else {
+      if (event.type === 'turn-started') this.#watch.turnBegan();
       await this.#log.write(event);
     }
     this.#activity(activityAfter(event));

@@ -138,7 +138,7 @@ export const ENTITIES = {
     schema: Message,
     moves: MESSAGE_MOVES,
     columns: ['id', 'state', 'from', 'to', 'thread', 'promptId'],
-    subject: (row) => ({ agent: row.to }),
+    subject: (row) => ({ agent: row.to === 'person' ? null : row.to }),
   }),
 } as const;
 

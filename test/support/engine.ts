@@ -18,6 +18,7 @@ export type AgentLogLine = {
   readonly promptId?: string;
   readonly text?: string;
   readonly session?: string;
+  readonly messages?: readonly { readonly text: string }[];
 };
 
 export type TestEngine = AsyncDisposable & {

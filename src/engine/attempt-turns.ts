@@ -1,0 +1,65 @@
+import type { PromptReceipt } from '../backends/backend.ts';
+import { deferred } from '../base/wait.ts';
+import type { StoredPrompt } from '../contract/attempt.ts';
+import type { MessageMode } from '../contract/message.ts';
+import type { AttemptLedger } from './attempt-ledger.ts';
+import { urgentMail } from './mail.ts';
+import type { Parts } from './parts.ts';
+import { urgentText } from './prompts.ts';
+import type { LiveSession, TurnResult } from './session.ts';
+
+/** A prompt that was handed to the agent program; the receipt comes when it has taken it. */
+export type Given = { readonly prompt: StoredPrompt; readonly receipt: Promise<PromptReceipt> };
+
+/** Gives an attempt's prompts and hears how their turns end. Messages that may not wait join or break the running turn. */
+export class AttemptTurns {
+  readonly #parts: Parts;
+  readonly #ledger: AttemptLedger;
+  /** Given while another prompt's turn ran, oldest first: how they end is still to be heard. */
+  readonly #unheard: Given[] = [];
+  #mail = deferred<'mail'>();
+
+  constructor(parts: Parts, ledger: AttemptLedger) {
+    this.#parts = parts;
+    this.#ledger = ledger;
+  }
+
+  readonly mailCame = (): void => {
+    this.#mail.resolve('mail');
+  };
+
+  give(live: LiveSession, prompt: StoredPrompt, mode: MessageMode): Given {
+    const receipt = live.prompt(prompt, mode).then((answer) => {
+      if (answer.type === 'accepted') this.#ledger.promptAccepted(prompt);
+      return answer;
+    });
+    // Waited for when its turn is heard; an attempt that ends before that has its own reason.
+    receipt.catch(() => undefined);
+    return { prompt, receipt };
+  }
+
+  /** The end of a prompt's turn, or of the session. */
+  async hear(live: LiveSession, prompt: StoredPrompt, stopped: () => Promise<never>): Promise<TurnResult> {
+    live.onSettled = this.mailCame;
+    for (;;) {
+      this.#mail = deferred();
+      this.#giveUrgent(live);
+      const result = await Promise.race([live.turnEnd(prompt.id), this.#mail.promise, stopped()]);
+      if (result !== 'mail') return result;
+    }
+  }
+
+  /** The next prompt that was given already. */
+  unheard(): Given | null {
+    return this.#unheard.shift() ?? null;
+  }
+
+  #giveUrgent(live: LiveSession): void {
+    const { agent, backend, prompts } = this.#ledger.attempt;
+    const capabilities = this.#parts.backends.get(backend)?.capabilities;
+    const urgent = capabilities && urgentMail(this.#parts, { agent, sessionId: live.id, prompts }, capabilities);
+    if (!urgent) return;
+    const prompt = this.#ledger.storePrompt('message', urgentText(urgent.mail, urgent.mode), urgent.mail);
+    this.#unheard.push(this.give(live, prompt, urgent.mode));
+  }
+}
