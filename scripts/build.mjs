@@ -5,6 +5,7 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
+import { buildPlugin } from './build-plugin.mjs';
 import { findNode } from './find-node.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -48,6 +49,8 @@ await build({
     },
   },
 });
+
+await buildPlugin(join(dist, 'plugin', 'opencode.js'));
 
 // Everything beside the code that the code reads at run time: migrations, scripts of the model, the API's page.
 for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) {

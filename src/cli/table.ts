@@ -108,6 +108,19 @@ export const COMMANDS: readonly Row[] = [
   ),
   row(
     'Setup',
+    'plugin install',
+    'observe opencode or claude wherever you run it',
+    async () => (await import('./commands/plugin.ts')).install,
+  ),
+  row(
+    'Setup',
+    'plugin uninstall',
+    'take that out again; nothing is left',
+    async () => (await import('./commands/plugin.ts')).uninstall,
+  ),
+  row('Setup', 'plugin status', 'where it is installed', async () => (await import('./commands/plugin.ts')).status),
+  row(
+    'Setup',
     'completion',
     'a completion script for your shell',
     async () => (await import('./commands/completion.ts')).completion,

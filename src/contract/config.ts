@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PolicyRule } from './approval.ts';
 import { BackendId } from './ids.ts';
+import { PluginMode } from './plugin.ts';
 
 const DURATION_FORM = 'expected milliseconds, or a number with a unit: 500ms, 30s, 15m, 2h, 7d';
 
@@ -129,6 +130,8 @@ export const Config = z.strictObject({
     .strictObject({ deny: z.array(z.string()).optional(), allowOnly: z.array(z.string()).optional() })
     .optional(),
   server: z.strictObject({ port: z.number().int().min(0).max(65535).optional() }).optional(),
+  /** What the OpenCode plugin does in a person's own sessions. */
+  plugin: z.strictObject({ mode: PluginMode.optional() }).optional(),
 });
 export type Config = z.infer<typeof Config>;
 
@@ -164,4 +167,5 @@ export const DEFAULTS = {
   },
   retention: { stream: 3_600_000, observation: 30 * 86_400_000, state: 365 * 86_400_000, maxBytes: 4_000_000_000 },
   server: { port: 4000 },
+  plugin: { mode: 'observe' },
 } as const satisfies Config;

@@ -1,4 +1,5 @@
 import type { PolicyRule } from '../contract/approval.ts';
+import { PLUGIN_MODES } from '../contract/plugin.ts';
 import { type KeyPath, pathText } from './config-keys.ts';
 import type { Leaf } from './config-layers.ts';
 
@@ -7,11 +8,11 @@ import type { Leaf } from './config-layers.ts';
  * an untrusted one may only make things stricter:
  * `free` any value; `trusted` only if the user trusts the project; `lower` at most the value that holds without it
  * (`cap` names the key to compare with, if it is another one); `on` only true; `strict` a default that asks or denies
- * more; `rule` deny and ask rules; `subset` of the list that holds without it.
+ * more; `less` a plugin mode that does less; `rule` deny and ask rules; `subset` of the list that holds without it.
  * A key that is not listed holds for the whole daemon: it belongs in the user's file.
  */
 type Right =
-  | { readonly type: 'free' | 'trusted' | 'on' | 'strict' | 'rule' | 'subset' }
+  | { readonly type: 'free' | 'trusted' | 'on' | 'strict' | 'less' | 'rule' | 'subset' }
   | { readonly type: 'lower'; readonly cap?: string };
 
 const free: Right = { type: 'free' };
@@ -50,9 +51,11 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'setup.timeout': trusted,
   'models.deny.*': free,
   'models.allowOnly': { type: 'subset' },
+  'plugin.mode': { type: 'less' },
 };
 
 const STRICTNESS = ['allow', 'ask', 'deny'];
+const MODES: readonly string[] = PLUGIN_MODES;
 
 const CAUSE: Readonly<Record<Right['type'] | 'user', string>> = {
   free: '',
@@ -61,6 +64,7 @@ const CAUSE: Readonly<Record<Right['type'] | 'user', string>> = {
   lower: 'may only be lowered by a project that is not trusted',
   on: 'may only be set to true by a project that is not trusted',
   strict: 'may only be made stricter by a project that is not trusted',
+  less: 'may only be made to do less by a project that is not trusted',
   rule: 'an allow rule needs a trusted project',
   subset: 'may only be narrowed by a project that is not trusted',
 };
@@ -105,6 +109,8 @@ function holds(right: Right, { path, value }: Leaf, valueBelow: (key: string) =>
       return value === true || valueBelow(key) === value;
     case 'strict':
       return STRICTNESS.indexOf(String(value)) >= STRICTNESS.indexOf(String(valueBelow(key)));
+    case 'less':
+      return MODES.indexOf(String(value)) <= MODES.indexOf(String(valueBelow(key)));
     case 'rule':
       return (value as PolicyRule).action !== 'allow';
     case 'subset': {

@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Environment, variable } from '../daemon/environment.ts';
+import { hookCommand, hookScriptOf } from '../daemon/hook-script.ts';
+import { type ListItem, listEdit } from './jsonc-edit.ts';
+import type { Edit } from './users-file.ts';
+
+export const AGENTS = ['opencode', 'claude'] as const;
+export type Agent = (typeof AGENTS)[number];
+
+/** The copy of the plugin that OpenCode loads: it stays where it is when Gantry is updated. */
+export const pluginFileOf = (home: string): string => join(home, 'plugin', 'gantry-opencode.js');
+
+export type Place = {
+  readonly environment: Environment;
+  readonly home: string;
+  /** Null: for all projects of the person. */
+  readonly project: string | null;
+};
+
+/** The file that is edited for an agent: the first that exists, else the last. */
+export function targetFile(agent: Agent, { environment, project }: Omit<Place, 'home'>): string {
+  const candidates = agent === 'opencode' ? opencodeFiles(environment, project) : [claudeFile(environment, project)];
+  return candidates.find((file) => existsSync(file)) ?? candidates.at(-1) ?? '';
+}
+
+function opencodeFiles(environment: Environment, project: string | null): string[] {
+  const config = variable(environment, 'XDG_CONFIG_HOME') ?? join(userHome(environment), '.config');
+  return ['opencode.jsonc', 'opencode.json'].map((name) => join(project ?? join(config, 'opencode'), name));
+}
+
+/** A command with a path of this machine belongs in the settings that are not shared. */
+function claudeFile(environment: Environment, project: string | null): string {
+  if (project !== null) return join(project, '.claude', 'settings.local.json');
+  const config = variable(environment, 'CLAUDE_CONFIG_DIR') ?? join(userHome(environment), '.claude');
+  return join(config, 'settings.json');
+}
+
+const userHome = (environment: Environment): string => variable(environment, 'HOME') ?? homedir();
+
+/** What is put into an agent's configuration file. */
+export const editFor = (agent: Agent, home: string, file: string): Edit =>
+  agent === 'opencode' ? opencodeEdit(home, file) : claudeEdit(home, file);
+
+function opencodeEdit(home: string, file: string): Edit {
+  const url = pathToFileURL(pluginFileOf(home)).href;
+  const isOurs = (item: unknown): boolean => item === url || (Array.isArray(item) && item[0] === url);
+  return listEdit([{ path: ['plugin'], item: [url, { home }] }], isOurs, file);
+}
+
+/** The events of Claude Code 2.1 that are worth telling; each costs its caller some milliseconds. */
+const CLAUDE_EVENTS = [
+  'SessionStart',
+  'UserPromptSubmit',
+  'PreToolUse',
+  'PostToolUse',
+  'PostToolUseFailure',
+  'PermissionRequest',
+  'Notification',
+  'SubagentStart',
+  'SubagentStop',
+  'Stop',
+  'StopFailure',
+  'PreCompact',
+  'PostCompact',
+  'SessionEnd',
+];
+/** Seconds. Far more than it takes: a machine under load must not lose its events. */
+const HOOK_LIMIT_S = 10;
+
+function claudeEdit(home: string, file: string): Edit {
+  const item = { hooks: [{ type: 'command', command: hookCommand(home), timeout: HOOK_LIMIT_S }] };
+  const items: ListItem[] = CLAUDE_EVENTS.map((event) => ({ path: ['hooks', event], item }));
+  const script = hookScriptOf(home);
+  return listEdit(items, (one) => JSON.stringify(one).includes(JSON.stringify(script).slice(1, -1)), file);
+}
