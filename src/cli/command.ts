@@ -128,6 +128,14 @@ export const optionalArgument = (name: string, summary: string): ArgumentFact<st
   values: [],
 });
 
+/** One or more of the same kind. */
+export const manyArguments = (name: string, summary: string): ArgumentFact<readonly string[]> => ({
+  syntax: `<${name}...>`,
+  summary,
+  read: (given) => given,
+  values: [],
+});
+
 /** Words that make one text; undefined if there are none. */
 export const words = (name: string, summary: string): ArgumentFact<string | undefined> => ({
   syntax: `[${name}...]`,

@@ -121,6 +121,12 @@ export const COMMANDS: readonly Row[] = [
   row('Setup', 'plugin status', 'where it is installed', async () => (await import('./commands/plugin.ts')).status),
   row(
     'Setup',
+    'import gastown',
+    'take over settings of a town or rig of Gastown',
+    async () => (await import('./commands/import.ts')).gastown,
+  ),
+  row(
+    'Setup',
     'completion',
     'a completion script for your shell',
     async () => (await import('./commands/completion.ts')).completion,

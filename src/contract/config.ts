@@ -44,6 +44,14 @@ export type BackendSettings = z.infer<typeof BackendSettings>;
 export const RoleRight = z.enum(['interrupt', 'assign', 'broadcast']);
 export type RoleRight = z.infer<typeof RoleRight>;
 
+/** What follows when a role's backend cannot be used: a person is asked, the next of the chain takes over, or the work waits. */
+export const Fallback = z.strictObject({
+  mode: z.enum(['ask', 'auto', 'off']).optional(),
+  /** Backends in the order in which they are tried. */
+  chain: z.array(BackendId).optional(),
+});
+export type Fallback = z.infer<typeof Fallback>;
+
 export const RoleSettings = z.strictObject({
   backend: BackendId.optional(),
   model: z.string().optional(),
@@ -54,6 +62,9 @@ export const RoleSettings = z.strictObject({
   /** Names of the daemon's variables that agents of this role may see. */
   env: z.array(z.string()).optional(),
   may: z.array(RoleRight).optional(),
+  /** How many agents: as many as there is work (`many`), one in each project, or one for the whole plane. */
+  instances: z.enum(['many', 'project', 'plane']).optional(),
+  fallback: Fallback.optional(),
   maxAttempts: positive.optional(),
   timeout: Duration.optional(),
   /** In place of `limits.taskUsd`. */
@@ -148,6 +159,11 @@ export const DEFAULTS = {
     fake: { startLimit: 20_000, maxSessions: 50 },
   },
   roles: {
+    lead: {
+      prompt: 'You coordinate: you give work to agents, read what they report and tell the person what matters.',
+      may: ['assign', 'interrupt', 'broadcast'],
+      instances: 'project',
+    },
     worker: { prompt: 'You carry out one task in a git worktree of your own.' },
     reviewer: { isReadOnly: true, prompt: 'You read and judge. You change nothing.' },
   },

@@ -77,7 +77,7 @@ describe('layers', () => {
     await user('{ // mine\n "limits": { "taskTimeout": "1.5h" }, "roles": { "constructor": {}, },\n}');
     const settings = open().settingsFor(null);
     expect(settings.limits.taskTimeout).toBe(5_400_000);
-    expect(Object.keys(settings.roles)).toEqual(['worker', 'reviewer', 'constructor']);
+    expect(Object.keys(settings.roles)).toEqual(['lead', 'worker', 'reviewer', 'constructor']);
     expect(settings.roles.toString).toBeUndefined();
   });
 
@@ -215,7 +215,9 @@ describe('bad values', () => {
 
   test('a default role that does not exist names the roles', async () => {
     await user({ defaultRole: 'wroker' });
-    expect(thrown(() => open().settingsFor(null)).message).toMatch(/no role "wroker" \(accepted: worker, reviewer\)/);
+    expect(thrown(() => open().settingsFor(null)).message).toMatch(
+      /no role "wroker" \(accepted: lead, worker, reviewer\)/,
+    );
   });
 
   test.each([

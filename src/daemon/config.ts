@@ -11,6 +11,7 @@ import { readConfigFile, readSmallFile } from './config-file.ts';
 import { configKeys, pathText } from './config-keys.ts';
 import { build, type Leaf, leavesOf, merge } from './config-layers.ts';
 import { type Environment, variable } from './environment.ts';
+import { explainRole } from './explain-role.ts';
 import { didYouMean } from './nearest.ts';
 import { applyRights } from './project-settings.ts';
 
@@ -96,8 +97,11 @@ export class Configuration {
    * @throws AppError bad_config, usage for a key that does not exist
    */
   explain(key: string | undefined, projectPath: string | null): ConfigValue[] {
-    const rows = this.#leavesFor(projectPath).leaves.map(explainLeaf);
+    const { leaves } = this.#leavesFor(projectPath);
+    const rows = leaves.map(explainLeaf);
     if (key === undefined) return rows;
+    const roles = Object.keys((build(leaves) as Config).roles ?? {});
+    if (roles.includes(key)) return explainRole(rows, key);
     const found = rows.filter(
       (row) => row.key === key || row.key.startsWith(`${key}.`) || row.key.startsWith(`${key}[`),
     );
@@ -106,7 +110,9 @@ export class Configuration {
     if (known.some((path) => isAt(key.split('.'), path))) {
       return [{ key, value: null, layer: 'built-in', source: 'not set' }];
     }
-    const names = [...new Set([...known.map((path) => path.join('.')), ...rows.map((row) => row.key), 'credentials'])];
+    const names = [
+      ...new Set([...known.map((path) => path.join('.')), ...rows.map((row) => row.key), ...roles, 'credentials']),
+    ];
     throw new AppError('usage', `there is no setting "${key}"${didYouMean(key, names)}`, {
       details: { accepted: names },
     });

@@ -30,6 +30,10 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'roles.*.isReadOnly': { type: 'on' },
   'roles.*.env': trusted,
   'roles.*.may': trusted,
+  'roles.*.instances': free,
+  // Another vendor gets the words and the money.
+  'roles.*.fallback.mode': trusted,
+  'roles.*.fallback.chain': trusted,
   'roles.*.maxAttempts': { type: 'lower', cap: 'limits.maxAttempts' },
   'roles.*.timeout': { type: 'lower', cap: 'limits.taskTimeout' },
   'roles.*.taskUsd': { type: 'lower', cap: 'limits.taskUsd' },

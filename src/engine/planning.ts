@@ -12,6 +12,7 @@ import { isTurnAtHand, type OneTurnSpec, prepareTurn, runTurn, type TurnStop } f
 import type { Parts } from './parts.ts';
 import { makePlan, type PlanAsk, PlanProblem, singleTaskPlan } from './planner.ts';
 import { projectContext } from './project-context.ts';
+import { placementOf } from './roles.ts';
 import type { TurnEnd } from './session.ts';
 
 /** Under which the session of a request's call of the planner is written down. */
@@ -202,7 +203,7 @@ export function insertTasks(parts: Parts, tx: Transaction, request: Request, pla
     const id = ids.get(planned.id);
     if (!id) return;
     const role = planned.role ?? request.options.role ?? settings.defaultRole;
-    const backend = request.options.backend ?? settings.roles[role]?.backend ?? settings.defaultBackend;
+    const { backend, model, notice } = placementOf(settings, role, request.options);
     const state: TaskState = planned.dependsOn.length > 0 ? 'blocked' : 'ready';
     const row: Task = {
       id,
@@ -217,7 +218,7 @@ export function insertTasks(parts: Parts, tx: Transaction, request: Request, pla
       dependsOn: planned.dependsOn.flatMap((label) => ids.get(label) ?? []),
       role,
       backend,
-      model: request.options.model ?? settings.roles[role]?.model ?? settings.backends[backend]?.model ?? null,
+      model,
       source: planned.source,
       priority: 2,
       position,
@@ -236,5 +237,6 @@ export function insertTasks(parts: Parts, tx: Transaction, request: Request, pla
       endedAt: null,
     };
     tx.tasks.insert(row, { actor: 'gantry', cause: 'planned' });
+    if (notice) tx.record('notice', { level: 'info', text: notice }, { requestId: request.id, taskId: id }, 'gantry');
   });
 }

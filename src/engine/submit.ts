@@ -1,7 +1,6 @@
 import { newId } from '../base/ids.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
-import { AppError } from '../contract/errors.ts';
 import type { Request } from '../contract/request.ts';
 import { NO_USAGE } from '../contract/usage.ts';
 import type { Git } from '../git/git.ts';
@@ -10,6 +9,7 @@ import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import type { Probes } from './probes.ts';
 import { checkClean, resolveProject } from './projects.ts';
+import { placementOf } from './roles.ts';
 
 /** Checks everything that can be checked before work begins, then writes the request down. */
 export async function submitRequest(
@@ -26,11 +26,8 @@ export async function submitRequest(
   const settings = parts.settingsFor(project.path);
   const { options } = input;
   const role = options.role ?? settings.defaultRole;
-  if (settings.roles[role] === undefined) {
-    throw new AppError('bad_request', `no role ${role}; accepted: ${Object.keys(settings.roles).join(', ')}`);
-  }
-  const backend = options.backend ?? settings.roles[role].backend ?? settings.defaultBackend;
-  requireModel(options.model ?? settings.roles[role].model ?? settings.backends[backend]?.model ?? null, settings);
+  const { backend, model } = placementOf(settings, role, options);
+  requireModel(model, settings);
   await probes.needUsable(backend);
   const now = parts.clock.now();
   const id = newId('req', now);
