@@ -16,6 +16,7 @@ export function factText(fact: Fact): string {
     case 'agent.changed':
     case 'grant.changed':
     case 'message.changed':
+    case 'merge.changed':
       return `${fact.data.row.id} ${fact.data.from ?? 'new'} → ${fact.data.to}${because(fact.data.cause)}`;
     case 'prompt.accepted':
       return `${fact.data.promptId} (${fact.data.kind})`;

@@ -8,6 +8,7 @@ const KINDS = {
   sess: 'session',
   apr: 'approval',
   mail: 'message',
+  mrg: 'merge',
 } as const;
 export type IdPrefix = keyof typeof KINDS;
 

@@ -1,6 +1,6 @@
 import type { Row } from './command.ts';
 
-export const GROUPS = ['Work', 'Look', 'Control', 'Permissions', 'Agents', 'Setup', 'Daemon'] as const;
+export const GROUPS = ['Work', 'Look', 'Control', 'Permissions', 'Agents', 'Merge', 'Setup', 'Daemon'] as const;
 
 const row = (group: (typeof GROUPS)[number] | null, name: string, summary: string, load: Row['load']): Row => ({
   name,
@@ -78,6 +78,32 @@ export const COMMANDS: readonly Row[] = [
     'inbox',
     'your messages or those of an agent; read, reply, archive',
     async () => (await import('./commands/inbox.ts')).inbox,
+  ),
+
+  row(
+    'Merge',
+    'merge add',
+    'put the work of a request into the merge queue',
+    async () => (await import('./commands/merge.ts')).add,
+  ),
+  row('Merge', 'merge ls', 'the merge queue', async () => (await import('./commands/merge.ts')).ls),
+  row(
+    'Merge',
+    'merge review',
+    'approve work, or ask for changes',
+    async () => (await import('./commands/merge.ts')).review,
+  ),
+  row(
+    'Merge',
+    'merge retry',
+    'put rejected work into line again',
+    async () => (await import('./commands/merge.ts')).retry,
+  ),
+  row(
+    'Merge',
+    'merge withdraw',
+    'take work out of the merge queue',
+    async () => (await import('./commands/merge.ts')).withdraw,
   ),
 
   row('Setup', 'project add', 'register a git repository', async () => (await import('./commands/project.ts')).add),

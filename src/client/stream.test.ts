@@ -184,6 +184,7 @@ describe('the view', () => {
     approvals: [],
     grants: [],
     messages: [],
+    merges: [],
     alerts: [],
   });
   const alert = (seq: number, key: string): StreamMessage => ({

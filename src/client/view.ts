@@ -75,6 +75,7 @@ export function viewOf(snapshot: OutputOf<'view'>): View {
     approvals: byId(snapshot.approvals),
     grants: byId(snapshot.grants),
     messages: byId(snapshot.messages),
+    merges: byId(snapshot.merges),
     alerts: new Map(snapshot.alerts.map(({ key, text }) => [key, text])),
   };
 }

@@ -3,8 +3,9 @@ import { Approval, Grant, GrantScope, PolicyVerdict } from './approval.ts';
 import { Attempt } from './attempt.ts';
 import { Fact, FactClass } from './fact.ts';
 import { AgentAddress, ApprovalId, BackendId, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
+import { MERGE_OPERATIONS } from './merge-operations.ts';
 import { MESSAGE_OPERATIONS } from './message-operations.ts';
-import type { Operation } from './operation.ts';
+import { listOf, type Operation } from './operation.ts';
 import { Project } from './project.ts';
 import { Request, RequestState } from './request.ts';
 import { Session, TranscriptItem } from './session.ts';
@@ -26,13 +27,6 @@ import { Task, TaskState } from './task.ts';
 const limit = z.coerce.number().int().min(1).max(1000).default(100);
 const cursor = z.string().optional();
 const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() });
-/** A list in a query: `a,b`. */
-const listOf = <T extends z.ZodType>(item: T) =>
-  z
-    .union([z.string().transform((s) => s.split(',').filter((x) => x !== '')), z.array(z.string())])
-    .pipe(z.array(z.string()).pipe(z.array(item) as z.ZodType<z.output<T>[], string[]>))
-    .optional();
-
 /** An id of a request or a task: what control verbs act on. */
 export const Controllable = z.union([RequestId, TaskId]);
 
@@ -303,6 +297,7 @@ export const OPERATIONS = {
     output: PolicyVerdict.extend({ patterns: z.array(z.string()) }),
   },
   ...MESSAGE_OPERATIONS,
+  ...MERGE_OPERATIONS,
   'facts.list': {
     method: 'GET',
     path: '/api/v1/facts',

@@ -119,6 +119,41 @@ export const Retention = z.strictObject({
   maxBytes: positive.optional(),
 });
 
+/** A command that must succeed on the merged content before the target moves. */
+export const Gate = z.strictObject({
+  name: z.string().regex(/^[\w.-]{1,40}$/, '1 to 40 letters, digits, dots and dashes'),
+  command: z.string().min(1),
+  timeout: Duration.optional(),
+});
+export type Gate = z.infer<typeof Gate>;
+
+/** How finished work comes to the target branch. */
+export const MergeSettings = z.strictObject({
+  /** A request that is done joins the queue by itself. */
+  isAuto: z.boolean().optional(),
+  /** The branch that work is merged to; default: the one that is checked out in the project. */
+  target: z.string().min(1).optional(),
+  /** Name of the remote whose branch is the target; without it the target is the local branch. */
+  remote: z
+    .string()
+    .regex(/^[\w.-]+$/, 'the name of a remote')
+    .optional(),
+  /** `merge`: a merge commit per request; `squash`: one plain commit. */
+  strategy: z.enum(['merge', 'squash']).optional(),
+  gates: z.array(Gate).max(20).optional(),
+  /** How many are tried together. */
+  maxBatch: positive.optional(),
+  /** How long the first one waits for others while the project still works on some. */
+  batchWait: Duration.optional(),
+  /** How often one may go back into line. */
+  maxRetries: positive.optional(),
+  /** So many approving verdicts are needed before it joins the line. */
+  approvals: z.number().int().nonnegative().optional(),
+  /** Verdicts that are missing after it count as `changes`. */
+  reviewTimeout: Duration.optional(),
+});
+export type MergeSettings = z.infer<typeof MergeSettings>;
+
 /** The configuration file. Every object is strict: an unknown key is refused with the nearest name. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -136,6 +171,7 @@ export const Config = z.strictObject({
   retention: Retention.optional(),
   /** Run in every new workspace before the agent starts. */
   setup: z.strictObject({ command: z.string(), timeout: Duration.optional() }).optional(),
+  merge: MergeSettings.optional(),
   /** Models that may not, or may only, be used: `provider/model` or bare ids. */
   models: z
     .strictObject({ deny: z.array(z.string()).optional(), allowOnly: z.array(z.string()).optional() })
@@ -180,6 +216,15 @@ export const DEFAULTS = {
     stuckAfter: 1_800_000,
     hungAfter: 180_000,
     maxWorkspacesPerProject: 30,
+  },
+  merge: {
+    isAuto: false,
+    strategy: 'merge',
+    maxBatch: 5,
+    batchWait: 30_000,
+    maxRetries: 5,
+    approvals: 0,
+    reviewTimeout: 86_400_000,
   },
   retention: { stream: 3_600_000, observation: 30 * 86_400_000, state: 365 * 86_400_000, maxBytes: 4_000_000_000 },
   server: { port: 4000 },

@@ -4,6 +4,7 @@ import { Approval, Grant, PolicyVerdict, ToolCall } from './approval.ts';
 import { Attempt } from './attempt.ts';
 import { Failure } from './failure.ts';
 import { AgentAddress, ApprovalId, AttemptId, ProjectId, PromptId, RequestId, SessionId, TaskId } from './ids.ts';
+import { Merge } from './merge.ts';
 import { Message } from './message.ts';
 import { Project } from './project.ts';
 import { Request } from './request.ts';
@@ -33,6 +34,7 @@ export const FACTS = {
   'approval.changed': changed(Approval),
   'grant.changed': changed(Grant),
   'message.changed': changed(Message),
+  'merge.changed': changed(Merge),
   'prompt.accepted': z.object({ promptId: PromptId, kind: z.string() }),
   'turn.started': z.object({ promptId: PromptId }),
   'turn.ended': z.object({

@@ -2,6 +2,7 @@ import type { Agent } from './agent.ts';
 import type { Approval, Grant } from './approval.ts';
 import type { Attempt } from './attempt.ts';
 import type { Fact } from './fact.ts';
+import type { Merge } from './merge.ts';
 import type { Message } from './message.ts';
 import type { Project } from './project.ts';
 import type { Request } from './request.ts';
@@ -29,6 +30,7 @@ export type View = {
   readonly approvals: Map<string, Approval>;
   readonly grants: Map<string, Grant>;
   readonly messages: Map<string, Message>;
+  readonly merges: Map<string, Merge>;
   readonly alerts: Map<string, string>;
   readonly live: Map<string, Live>;
 };
@@ -44,6 +46,7 @@ export const emptyView = (): View => ({
   approvals: new Map(),
   grants: new Map(),
   messages: new Map(),
+  merges: new Map(),
   alerts: new Map(),
   live: new Map(),
 });
@@ -81,6 +84,9 @@ export function fold(view: View, fact: Fact): void {
       return;
     case 'message.changed':
       view.messages.set(fact.data.row.id, fact.data.row);
+      return;
+    case 'merge.changed':
+      view.merges.set(fact.data.row.id, fact.data.row);
       return;
     case 'alert.opened':
       view.alerts.set(fact.data.key, fact.data.text);

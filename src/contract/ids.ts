@@ -11,6 +11,7 @@ export const SessionId = id('sess');
 export const ApprovalId = id('apr');
 export const MessageId = id('mail');
 export const PromptId = id('prm');
+export const MergeId = id('mrg');
 export const TokenId = id('tok');
 
 export type ProjectId = z.infer<typeof ProjectId>;
@@ -21,6 +22,7 @@ export type SessionId = z.infer<typeof SessionId>;
 export type ApprovalId = z.infer<typeof ApprovalId>;
 export type MessageId = z.infer<typeof MessageId>;
 export type PromptId = z.infer<typeof PromptId>;
+export type MergeId = z.infer<typeof MergeId>;
 export type TokenId = z.infer<typeof TokenId>;
 
 /** An agent's address: `project/role/name`. */

@@ -1,5 +1,12 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Scope } from './shapes.ts';
+
+/** A list in a query: `a,b`. */
+export const listOf = <T extends z.ZodType>(item: T) =>
+  z
+    .union([z.string().transform((s) => s.split(',').filter((x) => x !== '')), z.array(z.string())])
+    .pipe(z.array(z.string()).pipe(z.array(item) as z.ZodType<z.output<T>[], string[]>))
+    .optional();
 
 /** A row of the table of operations. */
 export type Operation = {

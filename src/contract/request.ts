@@ -89,6 +89,8 @@ export const RequestOptions = z.object({
   isPlanOnly: z.boolean(),
   /** One task made of the request itself, no planner call. */
   isSingleTask: z.boolean(),
+  /** `queue`: joins the merge queue when it is done; `local`: stays on its branch; null: as configured. */
+  merge: z.enum(['queue', 'local']).nullable().default(null),
 });
 export type RequestOptions = z.infer<typeof RequestOptions>;
 

@@ -5,6 +5,7 @@ import { Attempt } from './attempt.ts';
 import { CONFIG_LAYERS } from './config.ts';
 import { Failure } from './failure.ts';
 import { AgentAddress, BackendId, SessionId } from './ids.ts';
+import { Merge } from './merge.ts';
 import { Message } from './message.ts';
 import { Project } from './project.ts';
 import { Request, RequestOptions } from './request.ts';
@@ -90,6 +91,7 @@ export const ViewSnapshot = z.object({
   approvals: z.array(Approval),
   grants: z.array(Grant),
   messages: z.array(Message),
+  merges: z.array(Merge),
   alerts: z.array(z.object({ key: z.string(), text: z.string() })),
 });
 export type ViewSnapshot = z.infer<typeof ViewSnapshot>;

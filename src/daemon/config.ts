@@ -161,6 +161,12 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     planner: { ...built.planner, instructions: instructionsOf(built.planner, leaves) },
     policy: { default: built.policy.default, rules: rulesOf(leaves) },
     limits: { ...limits, requestUsd: limits.requestUsd ?? null, taskUsd: limits.taskUsd ?? null },
+    merge: {
+      ...built.merge,
+      target: built.merge.target ?? null,
+      remote: built.merge.remote ?? null,
+      gates: built.merge.gates ?? [],
+    },
     setup: setup ? { command: setup.command, timeout: setup.timeout ?? SETUP_TIMEOUT_MS } : null,
     backendSettings,
     models: { deny: models?.deny ?? [], allowOnly: models?.allowOnly ?? null },

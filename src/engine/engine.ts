@@ -14,6 +14,7 @@ import { Control, type Controlled } from './control.ts';
 import { Dispatcher } from './dispatch.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
+import { MergeQueue } from './merge-queue.ts';
 import type { Parts } from './parts.ts';
 import { insertTasks, Planning } from './planning.ts';
 import { policyTest } from './policy.ts';
@@ -39,6 +40,7 @@ export class Engine {
   readonly #execs: Execs;
   readonly #probes: Probes;
   readonly queries: Queries;
+  readonly merges: MergeQueue;
   #closing: Promise<void> | null = null;
 
   constructor(parts: Parts) {
@@ -50,6 +52,7 @@ export class Engine {
     this.#dispatcher = new Dispatcher(parts, { approvals: this.#approvals, workspaces, collector: this.#collector });
     this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());
     this.#control = new Control(parts, this.#dispatcher, this.#planning);
+    this.merges = new MergeQueue(parts, this.#git, (id) => this.#planning.start(id));
     this.#execs = new Execs(parts, this.#approvals);
     this.#probes = new Probes(parts);
     this.queries = new Queries(parts, this.#probes);
@@ -61,6 +64,7 @@ export class Engine {
     await this.#git.settle();
     const recovered = await recover(this.#parts, this.#planning, this.#dispatcher);
     this.#dispatcher.wake();
+    await this.merges.start();
     return recovered;
   }
 
@@ -72,7 +76,7 @@ export class Engine {
 
   async #close(): Promise<void> {
     this.#approvals.stop();
-    await Promise.all([this.#planning.close(), this.#execs.close(), this.#dispatcher.close()]);
+    await Promise.all([this.#planning.close(), this.#execs.close(), this.merges.close(), this.#dispatcher.close()]);
     await Promise.all([...this.#parts.backends.values()].map((b) => b.release?.() ?? b.close(CLOSE_GRACE_MS)));
     await this.#approvals.drained();
   }

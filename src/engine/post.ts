@@ -70,6 +70,20 @@ export function tellSender(parts: Parts, tx: Transaction, message: Message, what
   tx.messages.insert(row, { actor: 'gantry' });
 }
 
+/** Tells agents something that Gantry noticed. It wakes nobody: it goes with what they are told next. */
+export function tellAgents(
+  parts: Parts,
+  tx: Transaction,
+  agents: readonly string[],
+  subject: string,
+  text: string,
+): void {
+  const notice = { from: 'gantry', subject, text, mode: 'next-turn', ttlMs: undefined, kind: 'notice' } as const;
+  for (const to of agents) {
+    tx.messages.insert(messageRow(parts, { ...notice, to, cause: null, answered: null }), { actor: 'gantry' });
+  }
+}
+
 export function messageRow(
   parts: Parts,
   input: Post & {

@@ -61,6 +61,7 @@ export class Queries {
       approvals,
       grants: read.grants.list({ state: 'active' }),
       messages: read.messages.list({ order: 'desc', limit: 200 }),
+      merges: read.merges.list({ order: 'desc', limit: 200 }),
       alerts: this.alerts(),
     };
   }

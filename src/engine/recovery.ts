@@ -58,13 +58,15 @@ function liveSessions(parts: Parts, ofPlans: ReadonlySet<string>): Session[] {
   return open.filter((s) => kept.has(s.id) || ofPlans.has(s.id));
 }
 
-/** Setup and check commands that an earlier daemon left running: their attempts run them again. */
+/** Setup, check and gate commands that an earlier daemon left running: they are run again. */
 async function endCommands(parts: Parts): Promise<string[]> {
   const { host, store } = parts;
-  const left = [...(await host.find('sess_')), ...(await host.find('att_'))].filter(({ marker }) => {
+  const { sessions, attempts, merges } = store.read;
+  const found = await Promise.all(['sess_', 'att_', 'mrg_'].map((prefix) => host.find(prefix)));
+  const left = found.flat().filter(({ marker }) => {
     const [id = '', what] = marker.split('.');
-    const isOurs = store.read.sessions.get(id) !== null || store.read.attempts.get(id) !== null;
-    return isOurs && (what === 'check' || what === 'setup');
+    const isOurs = [sessions, attempts, merges].some((rows) => rows.get(id) !== null);
+    return isOurs && (what === 'check' || what === 'setup' || what === 'gate');
   });
   const ended: string[] = [];
   for (const marker of new Set(left.map((record) => record.marker))) {

@@ -1,5 +1,5 @@
 import type { PolicyRule } from '../contract/approval.ts';
-import type { PlannerSettings, RoleSettings } from '../contract/config.ts';
+import type { Gate, PlannerSettings, RoleSettings } from '../contract/config.ts';
 import type { BackendId } from '../contract/ids.ts';
 
 /** A rule with where it came from: `built-in`, `user`, `project`. */
@@ -31,6 +31,18 @@ export type Settings = {
     readonly requestUsd: number | null;
     readonly taskUsd: number | null;
     readonly maxWorkspacesPerProject: number;
+  };
+  readonly merge: {
+    readonly isAuto: boolean;
+    readonly target: string | null;
+    readonly remote: string | null;
+    readonly strategy: 'merge' | 'squash';
+    readonly gates: readonly Gate[];
+    readonly maxBatch: number;
+    readonly batchWait: number;
+    readonly maxRetries: number;
+    readonly approvals: number;
+    readonly reviewTimeout: number;
   };
   /** Entries are `provider/model` or bare ids; `allowOnly` null allows all. */
   readonly models?: { readonly deny: readonly string[]; readonly allowOnly: readonly string[] | null };

@@ -30,13 +30,10 @@ export async function submitRequest(
   requireModel(model, settings);
   await probes.needUsable(backend);
   const now = parts.clock.now();
-  const id = newId('req', now);
-  const row: Request = {
-    id,
+  const row = requestRow({
+    id: newId('req', now),
     projectId: project.id,
     text: input.text,
-    state: 'planning',
-    cause: null,
     options: {
       backend: options.backend ?? null,
       model: options.model ?? null,
@@ -47,17 +44,33 @@ export async function submitRequest(
       maxTasks: options.maxTasks ?? settings.planner.maxTasks,
       isPlanOnly: options.isPlanOnly ?? false,
       isSingleTask: options.isSingleTask ?? false,
+      merge: options.merge ?? null,
     },
-    plan: null,
     baseCommit: state.headCommit,
-    branch: `gantry/${id.slice('req_'.length)}`,
+    createdBy: caller.actor,
+    now,
+  });
+  return parts.store.commit((tx) => tx.requests.insert(row, { actor: caller.actor, cause: 'submitted' }));
+}
+
+/** A request that is to be planned, with the branch that its work will be collected on. */
+export function requestRow({
+  now,
+  ...row
+}: Pick<Request, 'id' | 'projectId' | 'text' | 'options' | 'baseCommit' | 'createdBy'> & {
+  readonly now: number;
+}): Request {
+  return {
+    ...row,
+    state: 'planning',
+    cause: null,
+    plan: null,
+    branch: `gantry/${row.id.slice('req_'.length)}`,
     failure: null,
     result: null,
     usage: NO_USAGE,
-    createdBy: caller.actor,
     createdAt: now,
     updatedAt: now,
     endedAt: null,
   };
-  return parts.store.commit((tx) => tx.requests.insert(row, { actor: caller.actor, cause: 'submitted' }));
 }

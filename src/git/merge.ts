@@ -4,7 +4,8 @@ import { type Author, commitTree } from './snapshot.ts';
 
 export type MergePreview =
   | { readonly kind: 'clean'; readonly tree: string }
-  | { readonly kind: 'conflict'; readonly conflicts: readonly string[] };
+  /** `tree` has git's conflict markers in the files that are named. */
+  | { readonly kind: 'conflict'; readonly tree: string; readonly conflicts: readonly string[] };
 
 /**
  * Merges two commits without a checkout and without moving anything; a conflict names its files.
@@ -16,7 +17,7 @@ export async function mergePreview(git: Git, repo: string, ours: string, theirs:
   const result = await git.run(repo, args, { accepts: [0, 1] });
   const [tree = '', ...conflicts] = result.stdout.split('\0').filter((part) => part !== '');
   if (tree === '' || result.isTruncated) throw gitRefused('refused', `git merge-tree gave no tree: ${result.stderr}`);
-  return result.code === 0 ? { kind: 'clean', tree } : { kind: 'conflict', conflicts: [...new Set(conflicts)] };
+  return result.code === 0 ? { kind: 'clean', tree } : { kind: 'conflict', tree, conflicts: [...new Set(conflicts)] };
 }
 
 export type MergeResult =
@@ -68,7 +69,7 @@ async function joined(
   const { repoRoot, expected, theirs } = spec;
   if (await isAncestor(git, repoRoot, expected, theirs)) return { kind: 'fast-forward', commit: theirs };
   const preview = await mergePreview(git, repoRoot, expected, theirs);
-  if (preview.kind === 'conflict') return preview;
+  if (preview.kind === 'conflict') return { kind: 'conflict', conflicts: preview.conflicts };
   const commit = await commitTree(git, repoRoot, { ...spec, tree: preview.tree, parents: [expected, theirs] });
   return { kind: 'merged', commit };
 }

@@ -123,7 +123,7 @@ export async function commitTree(
 }
 
 /** Of no commit: the empty tree, as in a repository without a first commit. */
-async function treeOf(git: Git, directory: string, commit: string | null): Promise<string> {
+export async function treeOf(git: Git, directory: string, commit: string | null): Promise<string> {
   return commit === null
     ? await git.read(directory, ['hash-object', '-t', 'tree', '--stdin'], { stdin: '' })
     : await git.read(directory, ['rev-parse', '--verify', `${commit}^{tree}`]);

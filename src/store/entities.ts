@@ -3,6 +3,7 @@ import { Agent } from '../contract/agent.ts';
 import { APPROVAL_MOVES, Approval, Grant } from '../contract/approval.ts';
 import { ATTEMPT_MOVES, Attempt } from '../contract/attempt.ts';
 import type { FactSubject } from '../contract/fact.ts';
+import { MERGE_MOVES, Merge } from '../contract/merge.ts';
 import { MESSAGE_MOVES, Message } from '../contract/message.ts';
 import { Project } from '../contract/project.ts';
 import { REQUEST_MOVES, Request } from '../contract/request.ts';
@@ -19,7 +20,8 @@ export type RowFactKind =
   | 'agent.changed'
   | 'approval.changed'
   | 'grant.changed'
-  | 'message.changed';
+  | 'message.changed'
+  | 'merge.changed';
 
 /** What every row of the ledger has. */
 export type BaseRow = {
@@ -139,6 +141,14 @@ export const ENTITIES = {
     moves: MESSAGE_MOVES,
     columns: ['id', 'state', 'from', 'to', 'thread', 'promptId'],
     subject: (row) => ({ agent: row.to === 'person' ? null : row.to }),
+  }),
+  merges: entity({
+    table: 'merges',
+    kind: 'merge.changed',
+    schema: Merge,
+    moves: MERGE_MOVES,
+    columns: ['id', 'state', 'requestId', 'projectId', 'repairId'],
+    subject: (row) => ({ projectId: row.projectId, requestId: row.requestId }),
   }),
 } as const;
 

@@ -39,6 +39,7 @@ export type EngineOptions = {
   readonly fake?: BackendSettings;
   readonly limits?: Partial<Settings['limits']>;
   readonly policy?: Settings['policy'];
+  readonly merge?: Partial<Settings['merge']>;
 };
 
 /** A real engine on a real store with the fake backend, in this process. */
@@ -76,7 +77,7 @@ export async function startEngine(options: EngineOptions): Promise<TestEngine> {
 }
 
 async function openEngine(
-  { home, fake, limits, policy }: EngineOptions,
+  { home, fake, limits, policy, merge }: EngineOptions,
   env: Readonly<Record<string, string>>,
 ): Promise<{ engine: Engine; store: Store }> {
   const environment = environmentFor(home);
@@ -88,6 +89,7 @@ async function openEngine(
     roles: DEFAULTS.roles,
     planner: { ...DEFAULTS.planner },
     policy: policy ?? { default: 'ask', rules: [] },
+    merge: { ...DEFAULTS.merge, target: null, remote: null, gates: [], ...merge },
     limits: { ...DEFAULTS.limits, retryBackoff: 10, requestUsd: null, taskUsd: null, ...limits },
     setup: null,
   };

@@ -59,6 +59,7 @@ export const sampleRequest = (over: Partial<Request> = {}): Request => ({
     maxTasks: 6,
     isPlanOnly: false,
     isSingleTask: false,
+    merge: null,
   },
   plan: samplePlan(),
   baseCommit: 'a'.repeat(40),
