@@ -2,7 +2,7 @@ import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Approval, Decision, Grant } from '../contract/approval.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
-import type { ApprovalId, BackendId, MessageId, RequestId, SessionId } from '../contract/ids.ts';
+import type { ApprovalId, BackendId, MessageId, RequestId, SessionId, TaskId } from '../contract/ids.ts';
 import type { Message } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
@@ -15,6 +15,7 @@ import { Dispatcher } from './dispatch.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
 import { MergeQueue } from './merge-queue.ts';
+import { Overlaps } from './overlap.ts';
 import type { Parts } from './parts.ts';
 import { insertTasks, Planning } from './planning.ts';
 import { policyTest } from './policy.ts';
@@ -41,6 +42,7 @@ export class Engine {
   readonly #probes: Probes;
   readonly queries: Queries;
   readonly merges: MergeQueue;
+  readonly #overlaps: Overlaps;
   #closing: Promise<void> | null = null;
 
   constructor(parts: Parts) {
@@ -53,6 +55,7 @@ export class Engine {
     this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());
     this.#control = new Control(parts, this.#dispatcher, this.#planning);
     this.merges = new MergeQueue(parts, this.#git, (id) => this.#planning.start(id));
+    this.#overlaps = new Overlaps(parts, this.#git);
     this.#execs = new Execs(parts, this.#approvals);
     this.#probes = new Probes(parts);
     this.queries = new Queries(parts, this.#probes);
@@ -64,6 +67,7 @@ export class Engine {
     await this.#git.settle();
     const recovered = await recover(this.#parts, this.#planning, this.#dispatcher);
     this.#dispatcher.wake();
+    this.#overlaps.start();
     await this.merges.start();
     return recovered;
   }
@@ -76,7 +80,13 @@ export class Engine {
 
   async #close(): Promise<void> {
     this.#approvals.stop();
-    await Promise.all([this.#planning.close(), this.#execs.close(), this.merges.close(), this.#dispatcher.close()]);
+    await Promise.all([
+      this.#planning.close(),
+      this.#execs.close(),
+      this.merges.close(),
+      this.#overlaps.close(),
+      this.#dispatcher.close(),
+    ]);
     await Promise.all([...this.#parts.backends.values()].map((b) => b.release?.() ?? b.close(CLOSE_GRACE_MS)));
     await this.#approvals.drained();
   }
@@ -103,7 +113,14 @@ export class Engine {
     return running;
   }
 
-  cancel = (...args: Parameters<Control['cancel']>): Promise<Controlled> => this.#control.cancel(...args);
+  /** What is done and waits to be merged is taken out of the merge queue. @throws AppError `conflict` if it is over */
+  async cancel(id: RequestId | TaskId, reason: string | undefined, caller: Caller): Promise<Controlled> {
+    const merge = this.merges.openOf(id);
+    if (!merge) return await this.#control.cancel(id, reason, caller);
+    const { state, cause } = this.merges.withdraw(merge.id, reason, caller);
+    return { id, state, cause };
+  }
+
   pause = (...args: Parameters<Control['pause']>): Promise<Controlled> => this.#control.pause(...args);
   resume = (...args: Parameters<Control['resume']>): Promise<Controlled> => this.#control.resume(...args);
   retry = (...args: Parameters<Control['retry']>): Promise<Controlled> => this.#control.retry(...args);

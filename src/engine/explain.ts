@@ -1,7 +1,9 @@
 import { AppError } from '../contract/errors.ts';
+import type { Merge } from '../contract/merge.ts';
 import type { Request } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { linesOf } from './merge-list.ts';
 import type { Parts } from './parts.ts';
 
 export type Explanation = {
@@ -44,10 +46,24 @@ export function explain(parts: Parts, dispatcher: Dispatcher, id: string): Expla
       lines: [`number ${row.number} of ${row.taskId}`, `workspace ${row.workspace}`, ...(row.cause ? [row.cause] : [])],
     };
   }
+  if (id.startsWith('mrg_')) return explainMerge(parts, read.merges.need(id));
   throw new AppError(
     'not_found',
-    `${id} is no id of a request, task, attempt, session or approval (req_, tsk_, att_, sess_, apr_)`,
+    `${id} is no id of a request, task, attempt, session, approval or merge (req_, tsk_, att_, sess_, apr_, mrg_)`,
   );
+}
+
+function explainMerge(parts: Parts, merge: Merge): Explanation {
+  const place = linesOf(parts).flatMap(({ merges }) => {
+    const index = merges.findIndex(({ id }) => id === merge.id);
+    return index < 0 ? [] : [`place ${index + 1} of ${merges.length} in line for ${merge.target}`];
+  });
+  const reviews = merge.reviews.map(({ by, verdict, text }) => `${by}: ${verdict}${text === '' ? '' : `, ${text}`}`);
+  const until =
+    merge.reviewUntil === null ? [] : [`verdicts are taken until ${new Date(merge.reviewUntil).toISOString()}`];
+  const gate = merge.gate === null ? [] : [merge.gate.output.trimEnd()];
+  const lines = [...(merge.cause === null ? [] : [merge.cause]), ...place, ...reviews, ...until, ...gate];
+  return { id: merge.id, kind: 'merge', state: merge.state, lines };
 }
 
 function explainTask(parts: Parts, dispatcher: Dispatcher, task: Task): Explanation {

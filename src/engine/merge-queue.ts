@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import { type Caller, GANTRY } from '../contract/caller.ts';
 import { toAppError } from '../contract/errors.ts';
-import type { MergeId, RequestId } from '../contract/ids.ts';
-import type { Merge } from '../contract/merge.ts';
+import type { MergeId, RequestId, TaskId } from '../contract/ids.ts';
+import { isMergeOver, type Merge } from '../contract/merge.ts';
 import type { Git } from '../git/git.ts';
 import { addMerge, mergeOf, retryMerge, reviewMerge, withdrawMerge } from './merge-intake.ts';
 import { MergeLane, rejectMerge } from './merge-lane.ts';
@@ -72,8 +72,14 @@ export class MergeQueue {
   retry = (id: MergeId, caller: Caller): Promise<Merge> => retryMerge(this.#parts, this.#git, id, caller);
   withdraw = (id: MergeId, reason: string | undefined, caller: Caller): Merge =>
     withdrawMerge(this.#parts, id, reason, caller);
-  /** The merge of a request, if it has one. */
-  of = (id: RequestId): Merge | null => mergeOf(this.#parts.store.read, id);
+  /** The merge that is on its way with the work of a request, or of the only task of one. */
+  openOf(id: RequestId | TaskId): Merge | null {
+    const { read } = this.#parts.store;
+    const requestId = read.tasks.get(id)?.requestId ?? read.requests.get(id)?.id;
+    const isWhole = requestId === id || (requestId && read.tasks.count({ requestId }) === 1);
+    const merge = requestId && isWhole ? mergeOf(read, requestId) : null;
+    return merge && !isMergeOver(merge.state) ? merge : null;
+  }
 
   async #pump(): Promise<void> {
     // Many commits in one turn of the event loop are one pass.

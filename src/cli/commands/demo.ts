@@ -45,6 +45,7 @@ const OPTIONS = {
   isDirtyAllowed: false,
   maxParallel: undefined,
   timeoutMs: undefined,
+  merge: undefined,
   budgetUsd: undefined,
   isPlanOnly: false,
 } as const;

@@ -90,7 +90,7 @@ export const retry = defineCommand({
 
 export const withdraw = defineCommand({
   arguments: { merge: mergeArgument },
-  options: { reason: option('--reason <text>', 'why') },
+  options: { reason: option('--reason <text>', 'kept with it') },
   run: async (context, args) => {
     const client = await context.client();
     show(context, await client.call('merges.withdraw', { id: idOf(args.merge, ['mrg']), reason: args.reason }));
