@@ -33,7 +33,7 @@ describe('the command table', () => {
         expect(summary.length).toBeGreaterThan(3);
       }
       for (const { syntax, summary } of Object.values(command.arguments)) {
-        expect(syntax).toMatch(/^(<[a-z ]+>|\[[a-z ]+(\.\.\.)?\])$/);
+        expect(syntax).toMatch(/^(<[a-z ]+(\.\.\.)?>|\[[a-z ]+(\.\.\.)?\])$/);
         expect(summary.length).toBeGreaterThan(3);
       }
     },
