@@ -7,14 +7,18 @@ import type { BackendContext, BackendSession, Capabilities, OpenSpec, ProcessEnt
 const FAILED_OPEN_GRACE_MS = 1_000;
 const STRAY_GRACE_MS = 2_000;
 
+type StartPlan = Pick<StartSpec, 'command' | 'cwd' | 'env' | 'maxLineBytes'>;
+
 /** What differs between agent programs that are started once per session and speak on their stdio. */
-export type ProgramKind<S extends BackendSession> = {
+export type ProgramKind<S extends BackendSession, P extends StartPlan = StartPlan> = {
   /** In words: `fake agent`. */
   readonly name: string;
   readonly capabilities: () => Capabilities;
-  readonly start: (spec: OpenSpec) => Promise<Pick<StartSpec, 'command' | 'cwd' | 'env' | 'maxLineBytes'>>;
+  readonly start: (spec: OpenSpec) => Promise<P>;
   /** Speaks with the program until the session would take a prompt. */
-  readonly greet: (spec: OpenSpec, program: Program) => Promise<S>;
+  readonly greet: (spec: OpenSpec, program: Program, plan: P) => Promise<S>;
+  /** Removes what `start` has made for a session that did not come about. */
+  readonly discard?: (plan: P) => void;
 };
 
 /** A program that runs for one session that is not open yet. */
@@ -30,9 +34,9 @@ export type Program = {
 };
 
 /** The agent programs of one backend object: one per live session, in the book before it exists. */
-export class Programs<S extends BackendSession> {
+export class Programs<S extends BackendSession, P extends StartPlan = StartPlan> {
   readonly #context: BackendContext;
-  readonly #kind: ProgramKind<S>;
+  readonly #kind: ProgramKind<S, P>;
   /** Native ids that are open or being opened, and the entries of the book that are ours. */
   readonly #taken = new Set<string>();
   readonly #ours = new Set<string>();
@@ -40,7 +44,7 @@ export class Programs<S extends BackendSession> {
   readonly #opening = new Set<Promise<unknown>>();
   readonly #closed = new AbortController();
 
-  constructor(context: BackendContext, kind: ProgramKind<S>) {
+  constructor(context: BackendContext, kind: ProgramKind<S, P>) {
     this.#context = context;
     this.#kind = kind;
   }
@@ -95,24 +99,28 @@ export class Programs<S extends BackendSession> {
     this.#ours.add(id);
     book.put(entry);
     let process: HostProcess | null = null;
+    let plan: P | null = null;
     try {
-      const start = await this.#kind.start(spec);
-      process = await this.#context.host.start({ ...start, marker: id, stdin: 'pipe', output: 'pipe' });
+      plan = await this.#kind.start(spec);
+      const { command, cwd, env, maxLineBytes } = plan;
+      const pipes = { stdin: 'pipe', output: 'pipe', ...(maxLineBytes === undefined ? {} : { maxLineBytes }) } as const;
+      process = await this.#context.host.start({ command, cwd, env, marker: id, ...pipes });
       book.put({ ...entry, record: process.record });
-      return await this.#greet(spec, process, entry);
+      return await this.#greet(spec, process, entry, plan);
     } catch (error) {
       const stopped = await process?.stop({ graceMs: FAILED_OPEN_GRACE_MS });
+      if (plan) this.#kind.discard?.(plan);
       if ((stopped?.survivors ?? []).length === 0) book.remove(id);
       this.#ours.delete(id);
       throw toStartError(error);
     }
   }
 
-  async #greet(spec: OpenSpec, process: HostProcess, entry: ProcessEntry): Promise<S> {
+  async #greet(spec: OpenSpec, process: HostProcess, entry: ProcessEntry, plan: P): Promise<S> {
     const { book } = this.#context;
     let session: S | null = null;
     let isOver = false;
-    const opened = await this.#kind.greet(spec, {
+    const program: Program = {
       process,
       ready: (hello, outputEnded) => this.#ready(spec, process, hello, outputEnded),
       over: (survivors) => {
@@ -122,7 +130,8 @@ export class Programs<S extends BackendSession> {
         this.#ours.delete(entry.id);
         if (survivors.length === 0) book.remove(entry.id);
       },
-    });
+    };
+    const opened = await this.#kind.greet(spec, program, plan);
     if (isOver) return opened;
     session = opened;
     const { nativeId } = opened;

@@ -1,6 +1,7 @@
 import { AppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { Backend, BackendContext } from './backend.ts';
+import { createClaudeBackend } from './claude/claude.ts';
 import { createFakeBackend } from './fake/backend.ts';
 import { createOpencodeBackend } from './opencode/opencode.ts';
 
@@ -8,6 +9,7 @@ import { createOpencodeBackend } from './opencode/opencode.ts';
 const KINDS = new Map<string, (context: BackendContext) => Backend>([
   ['fake', createFakeBackend],
   ['opencode', createOpencodeBackend],
+  ['claude', createClaudeBackend],
 ]);
 
 /**

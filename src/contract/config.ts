@@ -192,6 +192,7 @@ export const DEFAULTS = {
   defaultRole: 'worker',
   backends: {
     opencode: { profile: 'user', startLimit: 60_000, maxSessions: 20 },
+    claude: { profile: 'user', startLimit: 90_000, maxSessions: 10 },
     fake: { startLimit: 20_000, maxSessions: 50 },
   },
   roles: {

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { AppError } from '../../contract/errors.ts';
 import { MARKER_VARIABLE } from '../../process/table.ts';
 import type { BackendContext, BackendSession, OpenSpec, Prompt } from '../backend.ts';
+import { projectInstructions } from '../project-instructions.ts';
 import { profileFault } from './agents.ts';
 import type { Dialect, NativePrompt, NativeSession } from './dialect.ts';
 import { checkVersion } from './dialects.ts';
 import { HttpFailure } from './http.ts';
-import { projectInstructions } from './instructions.ts';
 import { endMarked, type Launched } from './launch.ts';
 import type { Lease, Running } from './servers.ts';
 import { OpencodeSession } from './session.ts';
@@ -151,7 +151,7 @@ async function giveExtras(spec: OpenSpec, running: Running, nativeId: string): P
 }
 
 async function instructionsOf({ instructions, project, directory }: OpenSpec): Promise<string | null> {
-  const ofProject = project.isTrusted ? null : await projectInstructions(directory);
+  const ofProject = project.isTrusted ? null : await projectInstructions(directory, ['AGENTS.md']);
   const texts = [instructions, ofProject].filter((text) => text !== null);
   return texts.length === 0 ? null : texts.join('\n\n');
 }

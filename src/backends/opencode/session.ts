@@ -1,20 +1,17 @@
 import { Channel } from '../../base/channel.ts';
-import { type Deferred, deferred } from '../../base/wait.ts';
 import type { Decision } from '../../contract/approval.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { Failure } from '../../contract/failure.ts';
-import type { PromptId } from '../../contract/ids.ts';
 import type { MessageMode } from '../../contract/message.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
 import type { BackendEvent, BackendSession, CloseReport, EndReason, Prompt, PromptReceipt } from '../backend.ts';
+import { PromptLine } from '../prompt-line.ts';
 import { Asks } from './asks.ts';
 import { type NativeAsk, type NativeEvent, type NativeSession, transcriptOf } from './dialect.ts';
 import { entriesSince } from './history.ts';
 import { HttpFailure } from './http.ts';
-import { refused, type TurnOptions } from './turn.ts';
+import type { TurnOptions } from './turn.ts';
 import { Turns } from './turns.ts';
-
-type Waiting = { readonly prompt: Prompt; readonly receipt: Deferred<PromptReceipt> };
 
 export type SessionOptions = Pick<TurnOptions, 'dialect' | 'clock' | 'bodyOf' | 'isFresh'> & {
   readonly nativeId: string;
@@ -47,10 +44,7 @@ export class OpencodeSession implements BackendSession {
   readonly #turns: Turns;
   readonly #asks: Asks;
   readonly #children = new Set<string>();
-  /** Prompts that the program has not taken or refused yet, and those of them that wait for the running turn. */
-  readonly #pending = new Map<PromptId, Promise<PromptReceipt>>();
-  #line: Waiting[] = [];
-  #isSending = false;
+  readonly #line: PromptLine;
   #closing: Promise<CloseReport> | null = null;
   #lastRetry = '';
 
@@ -68,23 +62,18 @@ export class OpencodeSession implements BackendSession {
       onChild: (child) => this.#child(child),
       onOver: () => this.#turnOver(),
     });
+    this.#line = new PromptLine({
+      over: () => (this.events.isEnded || this.#closing !== null ? OVER : null),
+      isRunning: () => this.#turns.isRunning,
+      has: (id) => this.#turns.has(id),
+      send: (prompt) => this.#turns.send(prompt),
+      interrupt: () => this.interrupt(),
+      notice: (text) => this.notice('warning', text),
+    });
   }
 
   prompt(prompt: Prompt, mode: MessageMode): Promise<PromptReceipt> {
-    const known = this.#pending.get(prompt.id);
-    if (known !== undefined) return known;
-    const waiting = { prompt, receipt: deferred<PromptReceipt>() };
-    this.#pending.set(prompt.id, waiting.receipt.promise);
-    void waiting.receipt.promise.finally(() => this.#pending.delete(prompt.id));
-    if (this.events.isEnded || this.#closing !== null) waiting.receipt.resolve(OVER);
-    else if (mode === 'steer' && this.#turns.isRunning) void this.#send(waiting);
-    else if (mode === 'interrupt' && this.#turns.isRunning && !this.#turns.has(prompt.id)) {
-      this.#line.unshift(waiting);
-      // If the interruption fails, the turn's own end is waited for.
-      this.#quietly(this.interrupt());
-    } else this.#line.push(waiting);
-    this.#pump();
-    return waiting.receipt.promise;
+    return this.#line.add(prompt, mode);
   }
 
   async interrupt(): Promise<void> {
@@ -111,7 +100,7 @@ export class OpencodeSession implements BackendSession {
   end(reason: EndReason): void {
     if (this.events.isEnded) return;
     this.#turns.abandon();
-    this.#refuseLine();
+    this.#line.refuse(OVER);
     this.events.pushLast({ type: 'ended', reason });
     this.#options.onEnd();
   }
@@ -173,30 +162,10 @@ export class OpencodeSession implements BackendSession {
     this.end(diedOf('internal', `the reader of the session's events is ${MAX_EVENTS} events behind`));
   };
 
-  #pump(): void {
-    if (this.#isSending || this.#turns.isRunning) return;
-    const next = this.#line.shift();
-    if (!next) return;
-    this.#isSending = true;
-    void this.#send(next).finally(() => {
-      this.#isSending = false;
-      this.#pump();
-    });
-  }
-
-  async #send({ prompt, receipt }: Waiting): Promise<void> {
-    try {
-      receipt.resolve(await this.#turns.send(prompt));
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      receipt.resolve({ type: 'refused', failure: { class: 'protocol', message, resetAt: null } });
-    }
-  }
-
   #turnOver(): void {
     this.#lastRetry = '';
     this.#quietly(this.#asks.sweep('the turn is over'));
-    this.#pump();
+    this.#line.pump();
   }
 
   #child(child: NativeSession): void {
@@ -223,7 +192,7 @@ export class OpencodeSession implements BackendSession {
   }
 
   async #close(graceMs: number): Promise<CloseReport> {
-    this.#refuseLine();
+    this.#line.refuse(OVER);
     if (!this.events.isEnded) {
       // A server that does not obey is ended by whoever watches it; what the session started is ended below.
       await this.#turns.interrupt(graceMs).catch(orUnheard);
@@ -241,11 +210,6 @@ export class OpencodeSession implements BackendSession {
   #quietly(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.notice('warning', error instanceof Error ? error.message : String(error)));
   }
-
-  #refuseLine(): void {
-    for (const { receipt } of this.#line) receipt.resolve(OVER);
-    this.#line = [];
-  }
 }
 
 const diedOf = (kind: Failure['class'], message: string): EndReason => ({
@@ -255,7 +219,7 @@ const diedOf = (kind: Failure['class'], message: string): EndReason => ({
   signal: null,
 });
 
-const OVER = refused({ class: 'crash', message: 'the session is over', resetAt: null });
+const OVER: Failure = { class: 'crash', message: 'the session is over', resetAt: null };
 
 function toAppFailure(error: unknown): never {
   if (!(error instanceof HttpFailure)) throw error;

@@ -11,9 +11,12 @@ type Message = z.output<typeof requestSchema>['messages'][number];
 
 const toolResultSchema = z.object({ type: z.literal('tool_result'), content: z.unknown().optional() });
 
+/** What Claude Code puts into the model's mouth when a turn that was cut goes on (2.1.329): no answer of ours. */
+const FILLER = 'No response requested.';
+
 /** A user message of this API may hold tool results, and words of the user (a steering text) behind them. */
 function turnsOf({ role, content }: Message): Turn[] {
-  if (role === 'assistant') return [{ role, text: textOf(content) }];
+  if (role === 'assistant') return textOf(content) === FILLER ? [] : [{ role, text: textOf(content) }];
   if (role !== 'user') return [];
   const results = Array.isArray(content)
     ? content.flatMap((block) => toolResultSchema.safeParse(block).data ?? [])
@@ -34,6 +37,7 @@ const usage = ({ usage: u }: Answer): object => ({
   cache_creation_input_tokens: 0,
   cache_read_input_tokens: u.cachedInput,
   output_tokens: u.output,
+  output_tokens_details: { thinking_tokens: u.reasoning },
 });
 
 const message = (answer: Answer): object => ({

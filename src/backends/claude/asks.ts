@@ -1,0 +1,106 @@
+import type { ApprovalSubject, Decision } from '../../contract/approval.ts';
+import { AppError } from '../../contract/errors.ts';
+import type { BackendEvent, PermissionProfile } from '../backend.ts';
+import type { Connection } from './connection.ts';
+import type { NativeLine } from './decode.ts';
+import { answeredInput, gate, type Places, subjectsOf } from './tools.ts';
+
+type Ask = { readonly requestId: string; readonly input: unknown; readonly isFromChild: boolean };
+type Open = Ask & { readonly subjects: readonly [ApprovalSubject, ...ApprovalSubject[]]; readonly step: number };
+
+/**
+ * The gate before every call, and the questions that it leads to. The gate is a hook over the program's own pipe: if Gantry
+ * is gone, every further call is refused.
+ */
+export class Asks {
+  readonly #connection: Connection;
+  readonly #profile: PermissionProfile;
+  readonly #places: Places;
+  readonly #emit: (event: BackendEvent) => void;
+  /** By the id that a person answers. */
+  readonly #open = new Map<string, Open>();
+
+  constructor(connection: Connection, profile: PermissionProfile, places: Places, emit: (event: BackendEvent) => void) {
+    this.#connection = connection;
+    this.#profile = profile;
+    this.#places = places;
+    this.#emit = emit;
+  }
+
+  take(line: NativeLine): void {
+    switch (line.type) {
+      case 'hook':
+        this.#connection.reply(line.requestId, this.#verdict(line.tool, line.input));
+        break;
+      case 'ask': {
+        const [first, ...rest] = subjectsOf(line.tool, line.input, this.#profile, this.#places);
+        if (first) this.#ask({ ...line, subjects: [first, ...rest], step: 0 });
+        break;
+      }
+      case 'ask-cancelled':
+        this.#withdraw(({ requestId }) => requestId === line.requestId, 'Claude Code took it back');
+        break;
+      case 'unknown-request':
+        this.#connection.refuse(line.requestId, `Gantry does not take "${line.subtype}"`);
+        break;
+      default:
+    }
+  }
+
+  /** @throws AppError `bad_request` for an answer that does not fit the question */
+  answer(nativeId: string, decision: Decision): 'taken' | 'gone' {
+    const ask = this.#open.get(nativeId);
+    const subject = ask?.subjects[0];
+    if (!ask || !subject) return 'gone';
+    if (decision.type !== 'deny' && (decision.type === 'answer') !== (subject.type === 'question')) {
+      throw new AppError('bad_request', `a ${subject.type} cannot be answered with "${decision.type}"`);
+    }
+    this.#open.delete(nativeId);
+    const { requestId, input } = ask;
+    switch (decision.type) {
+      case 'deny':
+        this.#connection.reply(requestId, { behavior: 'deny', message: decision.reason });
+        break;
+      case 'answer':
+        this.#connection.reply(requestId, { behavior: 'allow', updatedInput: answeredInput(input, decision.answers) });
+        break;
+      case 'allow': {
+        const [, next, ...rest] = ask.subjects;
+        if (next) this.#ask({ ...ask, subjects: [next, ...rest], step: ask.step + 1 });
+        // Only this once: the program's own proposals would write rules into the repository.
+        else this.#connection.reply(requestId, { behavior: 'allow', updatedInput: input });
+        break;
+      }
+      default:
+        decision satisfies never;
+    }
+    return 'taken';
+  }
+
+  /** Their turn is over. */
+  sweep(cause: string): void {
+    this.#withdraw(() => true, cause);
+  }
+
+  #verdict(tool: string, input: unknown): object {
+    const action = gate(tool, input, this.#profile, this.#places);
+    // With an opinion of a hook the question tool would not ask.
+    if (tool === 'AskUserQuestion' && action !== 'deny') return {};
+    const reason = action === 'deny' ? { permissionDecisionReason: `This agent may not use ${tool} here.` } : {};
+    return { hookSpecificOutput: { hookEventName: 'PreToolUse', permissionDecision: action, ...reason } };
+  }
+
+  #ask(ask: Open): void {
+    const nativeId = ask.step === 0 ? ask.requestId : `${ask.requestId}.${ask.step}`;
+    this.#open.set(nativeId, ask);
+    this.#emit({ type: 'asked', nativeId, subject: ask.subjects[0], isFromChild: ask.isFromChild });
+  }
+
+  #withdraw(isMeant: (ask: Ask) => boolean, cause: string): void {
+    for (const [nativeId, ask] of this.#open) {
+      if (!isMeant(ask)) continue;
+      this.#open.delete(nativeId);
+      this.#emit({ type: 'withdrawn', nativeId, cause });
+    }
+  }
+}
