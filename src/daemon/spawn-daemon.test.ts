@@ -9,6 +9,7 @@ import { COMPILE_CACHE } from '../../test/support/temp.ts';
 import { until } from '../base/wait.ts';
 import { AppError } from '../contract/errors.ts';
 import { identityOf, isAlive } from '../process/identity.ts';
+import { findByMarker } from '../process/sweep.ts';
 import { readDaemonFile, writeDaemonFile } from './daemon-file.ts';
 import { type Environment, processEnvironment } from './environment.ts';
 import { findDaemon, type RunningDaemon } from './find-daemon.ts';
@@ -76,6 +77,8 @@ describe('start', () => {
     const daemons = await Promise.all([start(), start(), start()]);
     expect(new Set(daemons.map(({ pid }) => pid)).size).toBe(1);
     expect(daemons.filter(({ isStarted }) => isStarted)).toHaveLength(1);
+    // None that was too slow is left to take over when this one is stopped.
+    expect(await findByMarker(`gantry-daemon:${home}`)).toHaveLength(1);
   });
 
   test('takes over from a daemon that was killed, with the same token', async () => {
