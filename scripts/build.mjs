@@ -52,7 +52,7 @@ await build({
 
 await buildPlugin(join(dist, 'plugin', 'opencode.js'));
 
-// Everything beside the code that the code reads at run time: migrations, scripts of the model, the API's page.
+// Everything beside the code that the code reads at run time: migrations, scripts of the model, the API's style sheet.
 for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) {
   const file = join(entry.parentPath, entry.name);
   if (!entry.isFile() || extname(file) === '.ts') continue;
@@ -60,5 +60,9 @@ for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) 
   mkdirSync(dirname(target), { recursive: true });
   cpSync(file, target);
 }
+const page = spawnSync(findNode(root) ?? process.execPath, [join(root, 'scripts', 'build-ui.mjs'), join(dist, 'ui')], {
+  stdio: 'inherit',
+});
+if (page.status !== 0) process.exit(1);
 cpSync(join(root, 'docs', 'config.schema.json'), join(dist, 'config.schema.json'));
 chmodSync(join(dist, 'cli', 'main.js'), 0o755);

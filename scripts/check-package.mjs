@@ -48,10 +48,12 @@ function pack() {
     'dist/daemon/main.js',
     'dist/client/client.js',
     'dist/client/client.d.ts',
+    'dist/ui/index.html',
+    'dist/api/style.css',
     'dist/config.schema.json',
   ];
   const missing = wanted.filter((path) => !paths.includes(path));
-  const assets = ['store/migrations', 'models/scripted', 'api/page'];
+  const assets = ['store/migrations', 'models/scripted'];
   const absent = assets.filter(
     (folder) => existsSync(join(root, 'src', folder)) && !paths.some((path) => path.startsWith(`dist/${folder}/`)),
   );

@@ -11,13 +11,15 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Programs that only Debian's packages have, and what needs them: `start` or `test`. */
 const DEBIAN = [
   { command: 'git', package: 'git', needs: ['start', 'test'], what: 'worktrees' },
+  { command: 'chromium', package: 'chromium', needs: ['test'], what: 'the tests of the dashboard' },
   { command: 'strace', package: 'strace', needs: ['test'], what: 'the proof that nothing but loopback is reached' },
 ];
 
-/** Agent programs, each with a manifest of its own in agents/. */
-const AGENTS = [
-  { folder: 'opencode', needs: ['start', 'test'] },
-  { folder: 'claude', needs: ['test'] },
+/** What has a manifest of its own: agent programs, and what the dashboard is built from. */
+const PARTS = [
+  { what: 'opencode', folder: 'agents/opencode', needs: ['start', 'test'] },
+  { what: 'claude', folder: 'agents/claude', needs: ['test'] },
+  { what: 'what the dashboard is built from', folder: 'ui', needs: ['start', 'test'] },
 ];
 
 /** An unreachable registry is said within a minute; npm's own patience is ten times that. */
@@ -27,13 +29,14 @@ const goal = process.argv[2];
 if (goal !== 'start' && goal !== 'test') fail('usage: node scripts/install.mjs start|test');
 
 installRoot();
-for (const agent of AGENTS) if (agent.needs.includes(goal)) installAgent(agent);
+for (const part of PARTS) if (part.needs.includes(goal)) installPart(part);
 for (const tool of DEBIAN) if (tool.needs.includes(goal)) installTool(tool);
 if (findNode(root) === null) {
   fail(
     `Gantry needs Node.js 24 or newer; this is ${process.versions.node}, and none could be installed for this system.`,
   );
 }
+buildDashboard();
 
 function installRoot() {
   const dev = goal === 'test';
@@ -43,9 +46,14 @@ function installRoot() {
   npm(`installing ${isFull ? 'all packages' : 'packages'}`, root, isFull ? [] : ['--omit=dev']);
 }
 
-function installAgent({ folder }) {
-  const directory = join(root, 'agents', folder);
-  if (!isInstalled(directory, { dev: true })) npm(`installing ${folder}`, directory, []);
+function installPart({ what, folder }) {
+  const directory = join(root, folder);
+  if (!isInstalled(directory, { dev: true })) npm(`installing ${what}`, directory, []);
+}
+
+function buildDashboard() {
+  const result = spawnSync(findNode(root), [join(root, 'scripts', 'build-ui.mjs')], { encoding: 'utf8' });
+  if (result.status !== 0) fail(`the dashboard could not be built:\n${lastLines(result)}`);
 }
 
 function installTool({ command, package: name, what }) {

@@ -9,6 +9,7 @@ import { findNode } from './find-node.mjs';
 /** Tests that may be skipped, by a part of their full name, with the reason. Any other skip fails the run. */
 const KNOWN_SKIPS = [
   { name: 'a disk that is full', reason: 'only root on Linux, outside of a strict container, can mount a small disk' },
+  { name: 'in Chromium', reason: 'it is not installed (Debian: chromium)' },
   { name: 'strace cannot be used', reason: 'it is not installed (Debian: strace), or may not trace in this container' },
 ];
 

@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono';
 import type { Log } from '../base/log.ts';
 import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
-import { ASSETS, type Asset, STYLE } from './assets.ts';
+import { type Asset, dashboardAsset, dashboardPage, style } from './assets.ts';
 import { authenticate, authorize } from './auth.ts';
 import { docsPage, loginPage } from './html.ts';
 import { openApi } from './openapi.ts';
@@ -44,7 +44,8 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
   });
   get(app, '/healthz', (context) => context.json({ ok: true, version: parts.version }));
   get(app, '/login', (context) => logIn(context, parts));
-  addAsset(app, STYLE);
+  const sheet = once(style);
+  get(app, '/style.css', (context) => sendAsset(context, sheet()));
   app.use(async (context, next) => {
     const { headers, method } = context.env.incoming;
     const isChanging = method !== 'GET' && method !== 'HEAD';
@@ -70,7 +71,7 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
 }
 
 const PAGE_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; worker-src 'self'; img-src data:; " +
   "frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 function page(context: Context<ApiEnv>, body: string | Promise<string>, status: 200 | 401 = 200) {
@@ -85,15 +86,14 @@ function addPages(app: Hono<ApiEnv>, { version }: AppParts): void {
   const document = once(() => openApi(version));
   get(app, '/openapi.json', (context) => context.json(document()));
   get(app, '/docs', (context) => page(context, docsPage(document())));
-  for (const asset of ASSETS) addAsset(app, asset);
+  get(app, '/', (context) => sendAsset(context, dashboardPage()));
+  get(app, '/assets/:name', (context) => sendAsset(context, dashboardAsset(context.req.param('name') ?? '')));
 }
 
-function addAsset(app: Hono<ApiEnv>, { path, type, read }: Asset): void {
-  const content = once(read);
-  get(app, path, (context) => {
-    context.header('Content-Security-Policy', PAGE_POLICY);
-    return context.body(content(), 200, { 'Content-Type': type });
-  });
+function sendAsset(context: Context<ApiEnv>, { content, type, isImmutable }: Asset): Response {
+  context.header('Content-Security-Policy', PAGE_POLICY);
+  if (isImmutable) context.header('Cache-Control', 'private, max-age=31536000, immutable');
+  return context.body(content, 200, { 'Content-Type': type });
 }
 
 /** Made when it is first asked for: most daemons are never looked at by browser. */

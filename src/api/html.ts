@@ -13,7 +13,7 @@ const frame = (title: string, body: Html): Html => html`<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/style.css">
+<link rel="stylesheet" href="/style.css">
 </head>
 <body>${body}</body>
 </html>`;
@@ -36,7 +36,7 @@ export function docsPage({ info, paths, components }: OpenApi): Html {
   );
   return frame(
     'Gantry: API',
-    html`<header><h1>Gantry API ${info.version}</h1><nav><a href="/">Status</a> · <a href="/openapi.json">openapi.json</a></nav></header>
+    html`<header><h1>Gantry API ${info.version}</h1><nav><a href="/">Dashboard</a> · <a href="/openapi.json">openapi.json</a></nav></header>
 <main>
 <p>${info.description}</p>
 <p>Send <code>Authorization: Bearer &lt;token&gt;</code>; <code>gantry token --scope read</code> makes one.

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestApi, type TestApi } from '../../test/support/api.ts';
 import { OPERATIONS } from '../contract/api.ts';
-import { emptyView, type View } from '../contract/fold.ts';
 import { type OpenApi, openApi } from './openapi.ts';
 
 let api: TestApi;
@@ -95,27 +94,36 @@ describe('pages', () => {
     }
   });
 
-  test('the status page and its files are served, and hold to their policy', async () => {
-    const types = { '/': 'text/html', '/assets/page.js': 'text/javascript', '/assets/style.css': 'text/css' };
-    for (const [path, type] of Object.entries(types)) {
+  test('the dashboard and its files are served, and hold to their policy', async () => {
+    const page = await api.send('/');
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(page.headers.get('cache-control')).toBe('no-store');
+    const html = await page.text();
+    // The policy allows neither inline scripts nor inline styles, and nothing from elsewhere.
+    expect(html).not.toMatch(/<style|style="|<script(?![^>]*src=)| on\w+="/);
+    expect(html).not.toMatch(/(src|href)="(https?:)?\/\//);
+    const files = [...html.matchAll(/(?:src|href)="\.(\/assets\/[^"]+)"/g)].map(([, path]) => path ?? '');
+    expect(files.map((path) => path.split('.').at(-1)).sort()).toEqual(['css', 'js']);
+    for (const path of files) {
       const response = await api.send(path);
-      expect(response.headers.get('content-type'), path).toBe(`${type}; charset=utf-8`);
-      const text = await response.text();
-      expect(text, path).not.toMatch(/https?:\/\/|innerHTML|eval\(/);
-      // The policy allows neither inline scripts nor inline styles.
-      if (type === 'text/html') expect(text).not.toMatch(/<style|style="|<script(?![^>]*src=)| on\w+="/);
+      expect(response.headers.get('content-type'), path).toMatch(/^text\/(css|javascript); charset=utf-8$/);
+      expect(response.headers.get('cache-control'), path).toContain('immutable');
+      expect(response.headers.get('content-security-policy'), path).toContain("script-src 'self'");
+      expect(await response.text(), path).not.toMatch(/\beval\(|new Function\(/);
     }
   });
 
-  test("the page's fold is the contract's own", async () => {
-    const source = await (await api.send('/assets/fold.js')).text();
-    const module = (await import(`data:text/javascript,${encodeURIComponent(source)}`)) as {
-      fold: (view: View, fact: unknown) => void;
-      emptyView: () => View;
-    };
-    const view = module.emptyView();
-    expect(view).toEqual(emptyView());
-    module.fold(view, { seq: 1, kind: 'alert.opened', data: { key: 'a', text: 'b' } });
-    expect([view.seq, view.alerts.get('a')]).toEqual([1, 'b']);
+  test.each(['nothing.js', 'index.html', '..%2Findex.html', '%2e%2e%2findex.html', '..%2f..%2fpackage.json'])(
+    'a file that is none of the dashboard is not served: %s',
+    async (name) => {
+      const response = await api.send(`/assets/${name}`);
+      expect(response.status).toBe(404);
+      expect(response.headers.get('content-type')).toContain('json');
+    },
+  );
+
+  test('the files of the dashboard want a login too', async () => {
+    expect((await api.send('/assets/index.js', { token: null })).status).toBe(401);
+    expect((await api.send('/style.css', { token: null })).status).toBe(200);
   });
 });

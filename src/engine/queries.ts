@@ -1,13 +1,13 @@
 import type { Agent } from '../contract/agent.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
-import type { Fact, FactKind } from '../contract/fact.ts';
 import type { RequestId, SessionId, TaskId } from '../contract/ids.ts';
 import type { Message } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
 import type { TranscriptItem } from '../contract/session.ts';
 import type { AgentRow, BackendStatus, RequestDetail, ViewSnapshot } from '../contract/shapes.ts';
+import { TRANSCRIPT_KINDS, transcriptItem } from '../contract/transcript.ts';
 import { openAlerts } from './alerts.ts';
 import type { Parts } from './parts.ts';
 import { listMessages } from './post.ts';
@@ -16,14 +16,6 @@ import { needProject } from './projects.ts';
 
 const RECENT_REQUESTS = 50;
 const MAX_TRANSCRIPT_ITEMS = 10_000;
-const TRANSCRIPT_KINDS = [
-  'prompt.accepted',
-  'text',
-  'reasoning',
-  'tool.started',
-  'tool.ended',
-  'turn.ended',
-] as const satisfies readonly FactKind[];
 
 /** Reads: lists, details and the snapshot that views start from. */
 export class Queries {
@@ -142,7 +134,7 @@ export class Queries {
     while (items.size < MAX_TRANSCRIPT_ITEMS) {
       const { facts, next } = journal.since(cursor, { sessionId: id, kinds: TRANSCRIPT_KINDS });
       for (const fact of facts) {
-        const item = itemOf(fact, prompts);
+        const item = transcriptItem(fact, (prompt) => prompts.get(prompt) ?? '');
         if (item) items.set(item.id, item);
       }
       if (next === cursor) break;
@@ -252,43 +244,5 @@ export class Queries {
 
   #project(wanted: string | undefined): Project | null {
     return wanted === undefined ? null : needProject(this.#parts, wanted);
-  }
-}
-
-function itemOf(fact: Fact, prompts: ReadonlyMap<string, string>): TranscriptItem | null {
-  const at = fact.at;
-  switch (fact.kind) {
-    case 'prompt.accepted':
-      return { type: 'user', id: fact.data.promptId, at, text: prompts.get(fact.data.promptId) ?? '' };
-    case 'text':
-      return { type: 'text', id: fact.data.partId, at, text: fact.data.text };
-    case 'reasoning':
-      return { type: 'reasoning', id: fact.data.partId, at, text: fact.data.text };
-    case 'tool.started':
-      return {
-        type: 'tool',
-        id: fact.data.callId,
-        at,
-        tool: fact.data.tool,
-        input: fact.data.input,
-        output: null,
-        status: 'running',
-      };
-    case 'tool.ended':
-      return {
-        type: 'tool',
-        id: fact.data.callId,
-        at,
-        tool: fact.data.tool,
-        input: fact.data.title,
-        output: fact.data.output,
-        status: fact.data.status,
-      };
-    case 'turn.ended':
-      return fact.data.failure
-        ? { type: 'error', id: `${fact.data.promptId}:end`, at, text: fact.data.failure.message }
-        : null;
-    default:
-      return null;
   }
 }

@@ -157,9 +157,9 @@ export class World implements AsyncDisposable {
     });
   }
 
-  /** Starts the daemon on a free port. */
-  async up(): Promise<void> {
-    const started = await this.gantry(['up', '--port', '0', '--json']);
+  /** Starts the daemon, on a free port unless one is named. */
+  async up(port = 0): Promise<void> {
+    const started = await this.gantry(['up', '--port', String(port), '--json']);
     if (started.code !== 0)
       throw new Error(`gantry up: ${started.code}\n${started.stdout}\n${started.stderr}\n${await this.log()}`);
     const { url, pid } = started.json() as { readonly url: string; readonly pid: number };

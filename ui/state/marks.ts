@@ -1,0 +1,47 @@
+export type Tone = 'good' | 'bad' | 'busy' | 'ask' | 'dim';
+export type Shape = 'ring' | 'dot' | 'turning' | 'check' | 'cross' | 'pause' | 'warning';
+export type Mark = { readonly tone: Tone; readonly shape: Shape };
+
+const mark = (tone: Tone, shape: Shape): Mark => ({ tone, shape });
+
+/** How a state looks: of requests, tasks, attempts, sessions, agents, approvals and checks. */
+const MARKS: Readonly<Record<string, Mark>> = {
+  planning: mark('busy', 'turning'),
+  running: mark('busy', 'turning'),
+  working: mark('busy', 'turning'),
+  busy: mark('busy', 'turning'),
+  starting: mark('busy', 'turning'),
+  compacting: mark('busy', 'turning'),
+  verifying: mark('busy', 'turning'),
+  stopping: mark('busy', 'turning'),
+  assigned: mark('busy', 'dot'),
+  planned: mark('busy', 'ring'),
+  ready: mark('dim', 'dot'),
+  blocked: mark('dim', 'ring'),
+  deferred: mark('dim', 'ring'),
+  idle: mark('dim', 'ring'),
+  unknown: mark('dim', 'ring'),
+  cancelled: mark('dim', 'cross'),
+  superseded: mark('dim', 'cross'),
+  stopped: mark('dim', 'dot'),
+  withdrawn: mark('dim', 'cross'),
+  paused: mark('ask', 'pause'),
+  waiting: mark('ask', 'warning'),
+  pending: mark('ask', 'warning'),
+  stuck: mark('ask', 'warning'),
+  lost: mark('ask', 'warning'),
+  'waiting-approval': mark('ask', 'warning'),
+  'waiting-answer': mark('ask', 'warning'),
+  'waiting-quota': mark('ask', 'pause'),
+  expired: mark('bad', 'cross'),
+  denied: mark('bad', 'cross'),
+  failed: mark('bad', 'cross'),
+  error: mark('bad', 'cross'),
+  done: mark('good', 'check'),
+  allowed: mark('good', 'check'),
+  answered: mark('good', 'check'),
+  met: mark('good', 'check'),
+  ok: mark('good', 'check'),
+};
+
+export const markOf = (state: string): Mark => MARKS[state] ?? mark('dim', 'ring');
