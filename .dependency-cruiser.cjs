@@ -9,7 +9,7 @@ const allowed = {
   backends: ['contract', 'base', 'process', 'hosts/host.ts'],
   models: ['contract', 'base'],
   engine: ['contract', 'base', 'git', 'store', 'backends/backend.ts', 'hosts/host.ts'],
-  ingest: ['contract'],
+  ingest: ['contract', 'base'],
   history: ['contract', 'base'],
   bridges: ['contract', 'base'],
   fleet: ['contract', 'base', 'backends/backend.ts', 'hosts/host.ts'],

@@ -5,6 +5,7 @@ import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
 import { type Asset, dashboardAsset, dashboardPage, style } from './assets.ts';
 import { authenticate, authorize } from './auth.ts';
+import type { FactPages } from './fact-pages.ts';
 import { docsPage, loginPage } from './html.ts';
 import { openApi } from './openapi.ts';
 import { type ApiEnv, addOperations, type OperationParts, refuseMethod } from './operations.ts';
@@ -21,6 +22,7 @@ export type AppParts = OperationParts & {
   /** Why the daemon cannot take work now, in words; null if it can. */
   readonly notReady: () => string | null;
   readonly streams: Streams;
+  readonly facts: FactPages;
   readonly log: Log;
 };
 
@@ -56,7 +58,7 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
     const reason = parts.notReady();
     return context.json({ ok: reason === null, reason }, reason === null ? 200 : 503);
   });
-  get(app, STREAM_PATH, (context) => openEvents(context, parts.streams));
+  get(app, STREAM_PATH, (context) => openEvents(context, parts));
   addPages(app, parts);
   addOperations(app, parts);
   app.notFound((context) => answerProblem(context, new AppError('not_found', `there is no path ${context.req.path}`)));
@@ -112,18 +114,18 @@ function get(app: Hono<ApiEnv>, path: string, answer: Answer): void {
   app.all(path, (context) => refuseMethod(context, ['GET']));
 }
 
-function openEvents(context: Context<ApiEnv>, streams: Streams): Response {
+function openEvents(context: Context<ApiEnv>, { streams, facts }: AppParts): Response {
   const verified = context.get('verified');
   authorize(verified, { scope: 'read' });
   if (context.env.incoming.method !== 'GET') refuseMethod(context, ['GET']);
   if (!/\btext\/event-stream\b/.test(context.req.header('Accept') ?? '')) {
     throw new AppError('bad_request', 'the stream is a WebSocket, or server-sent events by Accept: text/event-stream');
   }
-  const query = parseStreamQuery(context.env.incoming);
+  const { since, filter } = parseStreamQuery(context.env.incoming);
   streams.requireRoom();
   const { outgoing } = context.env;
   for (const [name, value] of Object.entries(HEADERS)) outgoing.setHeader(name, value);
-  streams.openEvents(outgoing, query, verified.isStillValid);
+  streams.openEvents(outgoing, { source: facts.source(filter), since }, verified.isStillValid);
   return RESPONSE_ALREADY_SENT;
 }
 

@@ -1,4 +1,5 @@
 import type { Fact, FactClass, FactKind, FactSubject, StreamMessage } from '../contract/fact.ts';
+import { Frame, type FrameSource, SharedPages } from './frames.ts';
 
 /** Which facts: all that is named must hold. */
 export type FactFilter = { readonly kinds?: readonly FactKind[]; readonly classes?: readonly FactClass[] } & {
@@ -21,62 +22,31 @@ export type JournalReader = {
   readonly recent: (n: number, filter: FactFilter) => readonly Fact[];
 };
 
-/** A message ready to be sent, encoded once for all of its readers. */
-export class Frame {
-  /** The position of a reader that has it. */
-  readonly seq: number;
-  readonly json: Buffer;
-  readonly #type: StreamMessage['type'];
-  #event: Buffer | null = null;
-
-  constructor(message: StreamMessage, seq: number) {
-    this.seq = seq;
-    this.json = Buffer.from(JSON.stringify(message));
-    this.#type = message.type;
-  }
-
-  /** As a server-sent event. */
-  get event(): Buffer {
-    const head = `id: ${this.seq}\nevent: ${this.#type}\ndata: `;
-    this.#event ??= Buffer.concat([Buffer.from(head), this.json, Buffer.from('\n\n')]);
-    return this.#event;
-  }
-}
-
-export type FramePage = { readonly frames: readonly Frame[]; readonly next: number; readonly prunedTo: number };
-
-/** Live readers with the same filter stand at the same position: few pages serve all of them. */
-const MAX_SHARED = 16;
-const MAX_SHARED_BYTES = 500_000;
-
 /** Reads the journal in pages; readers that wait at the same position share the reading and the encoding. */
 export class FactPages {
   readonly #journal: JournalReader;
-  readonly #shared = new Map<string, FramePage>();
-  #sharedHead = -1;
+  readonly #shared = new SharedPages();
 
   constructor(journal: JournalReader) {
     this.#journal = journal;
   }
 
-  head(): number {
-    return this.#journal.head();
-  }
-
-  after(cursor: number, filter: FactFilter, { head, limit }: { head: number; limit: number }): FramePage {
-    if (head !== this.#sharedHead) {
-      this.#shared.clear();
-      this.#sharedHead = head;
-    }
-    const key = `${cursor} ${JSON.stringify(filter)}`;
-    const shared = this.#shared.get(key);
-    if (shared) return shared;
-    const { facts, next, prunedTo } = this.#journal.since(cursor, { ...filter, limit });
-    const page = { frames: facts.map((fact) => new Frame({ type: 'fact', fact }, fact.seq)), next, prunedTo };
-    const isShared = next === head && this.#shared.size < MAX_SHARED && bytesOf(page) < MAX_SHARED_BYTES;
-    if (isShared) this.#shared.set(key, page);
-    return page;
+  /** The facts that a reader wants. After a gap it takes a new view: it goes on at the head. */
+  source(filter: FactFilter): FrameSource {
+    const name = JSON.stringify(filter);
+    const frame = (message: StreamMessage, seq: number): Frame => new Frame(message.type, JSON.stringify(message), seq);
+    return {
+      head: () => this.#journal.head(),
+      after: (cursor, { head, limit }) =>
+        this.#shared.get(`${cursor} ${name}`, head, () => {
+          const { facts, next, prunedTo } = this.#journal.since(cursor, { ...filter, limit });
+          return { frames: facts.map((fact) => frame({ type: 'fact', fact }, fact.seq)), next, prunedTo };
+        }),
+      live: (seq) => frame({ type: 'live', seq }, seq),
+      gap: (after, { head, prunedTo }) => {
+        const reason = prunedTo === null ? 'slow' : 'pruned';
+        return frame({ type: 'gap', after, before: head + 1, reason }, head);
+      },
+    };
   }
 }
-
-const bytesOf = ({ frames }: FramePage): number => frames.reduce((sum, { json }) => sum + json.length, 0);

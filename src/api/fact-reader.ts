@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { type FactFilter, type FactPages, Frame } from './fact-pages.ts';
+import type { Frame, FrameSource } from './frames.ts';
 
 export type StreamLimits = {
   /** Bytes that wait in the daemon for one reader; over it the reader is not fed. One fact may exceed it. */
@@ -8,11 +8,13 @@ export type StreamLimits = {
   readonly maxLagFacts: number;
   readonly maxLagMs: number;
   readonly heartbeatMs: number;
+  /** A peer that left so many pings without an answer is cut off at the next. */
+  readonly maxUnanswered: number;
   readonly maxReaders: number;
 };
 
 /** Why the daemon ends a stream. */
-export type EndReason = 'stopping' | 'unauthorized' | 'failed';
+export type EndReason = 'stopping' | 'unauthorized' | 'failed' | 'slow';
 
 /** The connection of one reader. */
 export type Sink = {
@@ -28,13 +30,18 @@ export type Sink = {
   readonly terminate: () => void;
 };
 
-type ReaderOptions = {
-  readonly pages: FactPages;
-  readonly clock: Clock;
-  readonly limits: StreamLimits;
-  readonly filter: FactFilter;
+/** What a reader gets, and from where. */
+export type Wanted = {
+  readonly source: FrameSource;
   /** Null = from now on. */
   readonly since: number | null;
+  /** Goes out before everything else. */
+  readonly first?: Frame | null;
+};
+
+type ReaderOptions = Wanted & {
+  readonly clock: Clock;
+  readonly limits: StreamLimits;
   /** Called when the journal cannot be read; the stream has been ended. */
   readonly onFailure: (error: unknown) => void;
 };
@@ -49,10 +56,9 @@ const MAX_PAGE = 100;
  */
 export class FactReader {
   readonly #sink: Sink;
-  readonly #pages: FactPages;
+  readonly #source: FrameSource;
   readonly #clock: Clock;
   readonly #limits: StreamLimits;
-  readonly #filter: FactFilter;
   readonly #onFailure: (error: unknown) => void;
   #cursor: number;
   /** The position that the reader knows it has. */
@@ -65,17 +71,18 @@ export class FactReader {
   #pageSize = MAX_PAGE;
   #isBlocked = false;
   #isPumping = false;
-  #isAlive = true;
+  #unanswered = 0;
+  #first: Frame | null;
   #isEnded = false;
 
-  constructor(sink: Sink, { pages, clock, limits, filter, since, onFailure }: ReaderOptions) {
+  constructor(sink: Sink, { source, clock, limits, since, first = null, onFailure }: ReaderOptions) {
     this.#sink = sink;
-    this.#pages = pages;
+    this.#source = source;
+    this.#first = first;
     this.#clock = clock;
     this.#limits = limits;
-    this.#filter = filter;
     this.#onFailure = onFailure;
-    this.#cursor = since ?? pages.head();
+    this.#cursor = since ?? source.head();
   }
 
   /** Sends what there is and the connection takes. Costs nothing if there is nothing. */
@@ -96,14 +103,14 @@ export class FactReader {
 
   /** Cuts off a connection that showed no sign of life since the last heartbeat, or was ended and is still there. */
   heartbeat(): void {
-    if (this.#isEnded || !this.#isAlive) {
+    if (this.#isEnded || this.#unanswered >= this.#limits.maxUnanswered) {
       this.#isEnded = true;
       this.#sink.terminate();
       return;
     }
-    this.#isAlive = false;
+    this.#unanswered += 1;
     this.#sink.ping(() => {
-      this.#isAlive = true;
+      this.#unanswered = 0;
     });
     // A reader with a filter learns how far it has come though nothing was for it.
     if (this.#isLive && !this.#isBlocked && this.#cursor > this.#told) this.#sendLive();
@@ -123,17 +130,22 @@ export class FactReader {
 
   /** True if there may be more to do at once. */
   #step(): boolean {
+    if (this.#first !== null) {
+      const first = this.#first;
+      this.#first = null;
+      this.#send(first);
+    }
     if (this.#isFull()) return false;
-    const head = this.#pages.head();
-    if (this.#isTooFarBehind(head)) return this.#skipTo(head, 'slow');
-    if (this.#cursor > head) return this.#skipTo(head, 'pruned');
+    const head = this.#source.head();
+    if (this.#isTooFarBehind(head)) return this.#skip(head, null);
+    if (this.#cursor > head) return this.#skip(head, head);
     if (this.#cursor === head) {
       this.#behindSince = null;
       if (!this.#isLive) this.#sendLive();
       return false;
     }
-    const page = this.#pages.after(this.#cursor, this.#filter, { head, limit: this.#pageSize });
-    if (this.#cursor < page.prunedTo) return this.#skipTo(head, 'pruned');
+    const page = this.#source.after(this.#cursor, { head, limit: this.#pageSize });
+    if (this.#cursor < page.prunedTo) return this.#skip(head, page.prunedTo);
     for (const [i, frame] of page.frames.entries()) {
       this.#send(frame);
       if (!this.#isFull()) continue;
@@ -161,17 +173,22 @@ export class FactReader {
     return head - this.#cursor > this.#limits.maxLagFacts || lagMs > this.#limits.maxLagMs;
   }
 
-  #skipTo(head: number, reason: 'slow' | 'pruned'): true {
-    const gap = { type: 'gap', after: this.#cursor, before: head + 1, reason } as const;
+  #skip(head: number, prunedTo: number | null): boolean {
+    const gap = this.#source.gap(this.#cursor, { head, prunedTo });
+    if (gap === null) {
+      this.end('slow');
+      return false;
+    }
     this.#isLive = false;
     this.#behindSince = null;
-    this.#send(new Frame(gap, head));
+    this.#send(gap);
     return true;
   }
 
   #sendLive(): void {
     this.#isLive = true;
-    this.#send(new Frame({ type: 'live', seq: this.#cursor }, this.#cursor));
+    const live = this.#source.live(this.#cursor);
+    if (live !== null) this.#send(live);
   }
 
   #send(frame: Frame): void {
@@ -182,7 +199,7 @@ export class FactReader {
 
   readonly #onSent = (): void => {
     if (!this.#isBlocked) return;
-    this.#isAlive = true;
+    this.#unanswered = 0;
     this.pump();
   };
 }

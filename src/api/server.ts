@@ -8,7 +8,8 @@ import { AppError, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
 import { makeApp } from './app.ts';
 import { cookieName } from './auth.ts';
-import type { JournalReader } from './fact-pages.ts';
+import { EventDoor, type EventParts } from './events/door.ts';
+import { FactPages, type JournalReader } from './fact-pages.ts';
 import type { StreamLimits } from './fact-reader.ts';
 import type { Handlers } from './handlers.ts';
 import { type IdempotencyKeys, IdempotentRuns } from './idempotency.ts';
@@ -33,6 +34,7 @@ export type ApiParts = {
   readonly access: Access;
   readonly idempotency: IdempotencyKeys;
   readonly journal: JournalReader;
+  readonly events: EventParts;
   /** The listener is called after every commit that wrote facts. */
   readonly onCommit: (listener: () => void) => () => void;
   readonly clock: Clock;
@@ -70,13 +72,18 @@ export async function startApi(parts: ApiParts): Promise<Api> {
   });
   server.maxConnections = MAX_CONNECTIONS;
   const port = await listen(server, parts.host, parts.port);
-  const streams = new Streams({ ...parts, limits });
-  const shared = { ...parts, streams, hosts: servedHosts(port, parts.names ?? []), cookie: cookieName(port) };
+  const streams = new Streams({ ...parts, limits, isTalkative: false });
+  const site = { hosts: servedHosts(port, parts.names ?? []), cookie: cookieName(port) };
+  const door = new EventDoor({ ...parts, ...parts.events, ...site, limits: parts.events.limits ?? {} });
+  const shared = { ...parts, ...site, streams, door, facts: new FactPages(parts.journal) };
   const app = makeApp({
     ...shared,
     runs: new IdempotentRuns(parts.idempotency),
     bodyLimits: { maxBytes: limits.maxBodyBytes, maxDepth: limits.maxDepth },
-    onRightsChanged: () => streams.recheck(),
+    onRightsChanged: () => {
+      streams.recheck();
+      door.recheck();
+    },
   });
   const listener = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,
@@ -93,14 +100,14 @@ export async function startApi(parts: ApiParts): Promise<Api> {
   server.on('request', (incoming, outgoing) => {
     // A closing server must not wait for connections that are kept alive after their last answer.
     outgoing.once('close', () => setImmediate(() => !server.listening && server.closeIdleConnections()));
-    void listener(incoming, outgoing);
+    if (!door.handle(incoming, outgoing)) void listener(incoming, outgoing);
   });
   server.on('upgrade', (incoming, socket, head) => upgrade(incoming, socket, head, shared));
   const name = parts.host.includes(':') ? `[${parts.host}]` : parts.host;
   return {
     url: `http://${name}:${port}`,
     port,
-    close: (graceMs) => close(server, streams, graceMs),
+    close: (graceMs) => close(server, [streams, door.streams], graceMs),
   };
 }
 
@@ -121,15 +128,15 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   });
 }
 
-async function close(server: Server, streams: Streams, graceMs: number): Promise<void> {
+async function close(server: Server, streams: readonly Streams[], graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
-  streams.close();
+  for (const one of streams) one.close();
   server.closeIdleConnections();
   try {
     await within(closed, graceMs, () => new AppError('timeout', 'calls are still running'));
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'timeout')) throw error;
-    streams.terminate();
+    for (const one of streams) one.terminate();
     server.closeAllConnections();
     await closed;
   }

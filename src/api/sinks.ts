@@ -4,7 +4,12 @@ import type { WebSocket } from 'ws';
 import type { EndReason, Sink } from './fact-reader.ts';
 
 /** WebSocket close codes: RFC 6455 section 7.4; 4000 to 4999 are free for applications. */
-const CLOSE_CODES: Readonly<Record<EndReason, number>> = { stopping: 1001, unauthorized: 4401, failed: 1011 };
+const CLOSE_CODES: Readonly<Record<EndReason, number>> = {
+  stopping: 1001,
+  unauthorized: 4401,
+  failed: 1011,
+  slow: 1013,
+};
 
 export const webSocketSink = (ws: WebSocket, socket: Duplex): Sink => ({
   bufferedBytes: () => ws.bufferedAmount,

@@ -4,10 +4,8 @@ import { WebSocketServer } from 'ws';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { AppError } from '../contract/errors.ts';
-import { FactPages, type JournalReader } from './fact-pages.ts';
-import { FactReader, type Sink, type StreamLimits } from './fact-reader.ts';
+import { FactReader, type Sink, type StreamLimits, type Wanted } from './fact-reader.ts';
 import { eventSink, webSocketSink } from './sinks.ts';
-import type { StreamQuery } from './stream-query.ts';
 
 export const STREAM_PATH = '/api/v1/stream';
 
@@ -16,28 +14,32 @@ export const STREAM_LIMITS: StreamLimits = {
   maxLagFacts: 20_000,
   maxLagMs: 60_000,
   heartbeatMs: 15_000,
+  maxUnanswered: 1,
   maxReaders: 256,
 };
 
 type StreamsParts = {
-  readonly journal: JournalReader;
   readonly onCommit: (listener: () => void) => () => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: StreamLimits;
+  /** Whether a reader may send something, which is ignored; else it is told that this stream takes no messages. */
+  readonly isTalkative: boolean;
 };
+
+/** What a reader may send at once, bytes. */
+const MAX_SAID = 1_048_576;
 
 type Reading = { readonly sink: Sink; readonly reader: FactReader; readonly isStillValid: () => boolean };
 
 /** All readers of the journal. Commits wake them; each reads from its own cursor. */
 export class Streams {
   readonly #parts: StreamsParts;
-  readonly #pages: FactPages;
   readonly #readings = new Set<Reading>();
   readonly #sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
-    maxPayload: 1_024,
+    maxPayload: MAX_SAID,
     clientTracking: false,
   });
   readonly #unsubscribe: () => void;
@@ -47,7 +49,6 @@ export class Streams {
 
   constructor(parts: StreamsParts) {
     this.#parts = parts;
-    this.#pages = new FactPages(parts.journal);
     this.#unsubscribe = parts.onCommit(() => this.#wake());
   }
 
@@ -59,24 +60,26 @@ export class Streams {
   }
 
   /** Answers with server-sent events until either side ends. */
-  openEvents(response: ServerResponse, query: StreamQuery, isStillValid: () => boolean): void {
+  openEvents(response: ServerResponse, wanted: Wanted, isStillValid: () => boolean): void {
     response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
     response.flushHeaders();
     response.socket?.setKeepAlive(true, this.#parts.limits.heartbeatMs);
     response.on('error', () => response.destroy());
-    response.once('close', this.#open(eventSink(response), query, isStillValid));
+    response.once('close', this.#open(eventSink(response), wanted, isStillValid));
   }
 
   /** Completes the handshake of a WebSocket and feeds it until either side ends. */
   openSocket(
     { incoming, socket, head }: { readonly incoming: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
-    query: StreamQuery,
+    wanted: Wanted,
     isStillValid: () => boolean,
   ): void {
     this.#sockets.handleUpgrade(incoming, socket, head, (ws) => {
       ws.on('error', () => ws.terminate());
-      ws.on('message', () => ws.close(1003, 'this stream takes no messages'));
-      ws.once('close', this.#open(webSocketSink(ws, socket), query, isStillValid));
+      // Reading it keeps pongs and the end coming.
+      if (this.#parts.isTalkative) ws.on('message', () => undefined);
+      else ws.on('message', () => ws.close(1003, 'this stream takes no messages'));
+      ws.once('close', this.#open(webSocketSink(ws, socket), wanted, isStillValid));
     });
   }
 
@@ -100,10 +103,10 @@ export class Streams {
   }
 
   /** What is to be called when the connection has ended. */
-  #open(sink: Sink, query: StreamQuery, isStillValid: () => boolean): () => void {
+  #open(sink: Sink, wanted: Wanted, isStillValid: () => boolean): () => void {
     const { clock, limits } = this.#parts;
     const onFailure = (error: unknown): void => this.#parts.log.error({ err: error }, 'a stream could not be read');
-    const reader = new FactReader(sink, { pages: this.#pages, clock, limits, ...query, onFailure });
+    const reader = new FactReader(sink, { ...wanted, clock, limits, onFailure });
     const reading = { sink, reader, isStillValid };
     this.#readings.add(reading);
     if (this.#cancelHeartbeat === null) this.#armHeartbeat();

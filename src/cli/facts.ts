@@ -1,4 +1,4 @@
-import type { Fact } from '../contract/fact.ts';
+import type { Fact, FactData } from '../contract/fact.ts';
 import type { Paint, Style } from './output.ts';
 import { subjectText } from './progress.ts';
 import { clip, oneLine, safeText } from './text.ts';
@@ -53,6 +53,8 @@ export function factText(fact: Fact): string {
       return `${fact.data.commit.slice(0, 12)} onto ${fact.data.branch}`;
     case 'policy.decided':
       return `${fact.data.verdict.action} ${fact.data.call.tool} ${oneLine(fact.data.call.command ?? fact.data.call.patterns.join(' '))} by ${oneLine(fact.data.verdict.rule)}`;
+    case 'observed':
+      return eventText(fact.data);
     case 'late':
       return oneLine(fact.data.what);
     case 'alert.opened':
@@ -67,6 +69,14 @@ export function factText(fact: Fact): string {
     default:
       return fact satisfies never;
   }
+}
+
+/** An outside program's event: where it came from, what it is, and the one thing of its payload that says most. */
+function eventText({ source_app, hook_event_type, payload, summary }: FactData<'observed'>): string {
+  const said = [summary, payload.tool_name, payload.prompt, payload.message, payload.error].find(
+    (value) => typeof value === 'string' && value !== '',
+  );
+  return oneLine([`${source_app}: ${hook_event_type}`, ...(said === undefined ? [] : [String(said)])].join(' '));
 }
 
 const because = (cause: string | null): string => (cause === null || cause === '' ? '' : ` (${oneLine(cause)})`);

@@ -154,6 +154,33 @@ export const MergeSettings = z.strictObject({
 });
 export type MergeSettings = z.infer<typeof MergeSettings>;
 
+/** What outside programs report (docs/events.md). */
+export const ObserveSettings = z.strictObject({
+  /** What an acknowledged event survives: the death of the process, or the loss of power too. Read at the start. */
+  durability: z.enum(['process', 'power']).optional(),
+  /** Take events without a token from programs of this machine, never from browsers. */
+  openIngest: z.boolean().optional(),
+  /** Origins, beside those of this machine, whose pages may use `/view/…` and `/in/…`. */
+  origins: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'an origin: http://host:port')).optional(),
+  /** Hosts, beside this machine, to which answers may be sent: `host` or `host:port`. */
+  answerHosts: z.array(z.string().min(1)).optional(),
+  /** Regular expressions; what they match is masked as a secret. Read at the start. */
+  secretPatterns: z.array(z.string().refine(isRegExp, 'not a regular expression')).optional(),
+  /** Of one event, and of one body. Read at the start. */
+  maxEventBytes: z.number().int().min(1_000).max(64_000_000).optional(),
+  /** Events in one body. Read at the start. */
+  maxBatch: z.number().int().min(1).max(10_000).optional(),
+});
+
+function isRegExp(text: string): boolean {
+  try {
+    return new RegExp(text, 'g') instanceof RegExp;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return false;
+  }
+}
+
 /** The configuration file. Every object is strict: an unknown key is refused with the nearest name. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -169,6 +196,7 @@ export const Config = z.strictObject({
     .optional(),
   limits: Limits.optional(),
   retention: Retention.optional(),
+  observe: ObserveSettings.optional(),
   /** Run in every new workspace before the agent starts. */
   setup: z.strictObject({ command: z.string(), timeout: Duration.optional() }).optional(),
   merge: MergeSettings.optional(),
@@ -228,6 +256,15 @@ export const DEFAULTS = {
     reviewTimeout: 86_400_000,
   },
   retention: { stream: 3_600_000, observation: 30 * 86_400_000, state: 365 * 86_400_000, maxBytes: 4_000_000_000 },
+  observe: {
+    durability: 'process',
+    openIngest: false,
+    origins: [],
+    answerHosts: [],
+    secretPatterns: [],
+    maxEventBytes: 8_000_000,
+    maxBatch: 1_000,
+  },
   server: { port: 4000 },
   plugin: { mode: 'observe' },
 } as const satisfies Config;

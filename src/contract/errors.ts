@@ -19,6 +19,7 @@ export const ERRORS = {
   gone: { status: 410, exit: 7, title: 'The position is older than what is kept' },
   too_large: { status: 413, exit: 2, title: 'The input is too large' },
   unsupported_media_type: { status: 415, exit: 2, title: 'The body is not of a type that is read here' },
+  upgrade_required: { status: 426, exit: 2, title: 'The path is a stream' },
   overloaded: { status: 503, exit: 1, title: 'The daemon is at its limit' },
   project_not_directory: { status: 422, exit: 2, title: 'The project is not a directory' },
   project_not_git: { status: 422, exit: 2, title: 'The project is not a git repository' },

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Agent } from './agent.ts';
 import { Approval, Grant, PolicyVerdict, ToolCall } from './approval.ts';
 import { Attempt } from './attempt.ts';
+import { ObservedEvent } from './event.ts';
 import { Failure } from './failure.ts';
 import { AgentAddress, ApprovalId, AttemptId, ProjectId, PromptId, RequestId, SessionId, TaskId } from './ids.ts';
 import { Merge } from './merge.ts';
@@ -67,6 +68,8 @@ export const FACTS = {
   'check.ran': z.object({ round: z.number(), check: Check }),
   collected: z.object({ commit: z.string(), branch: z.string() }),
   'policy.decided': z.object({ call: ToolCall, verdict: PolicyVerdict, approvalId: ApprovalId.nullable() }),
+  /** What an outside program reported (a hook, a plugin, a foreign client): recorded and shown, changes nothing. */
+  observed: ObservedEvent,
   /** A word from an attempt that is no longer the holder: recorded, nothing changes. */
   late: z.object({ what: z.string(), fence: z.number() }),
   'alert.opened': z.object({ key: z.string(), text: z.string() }),
@@ -98,6 +101,7 @@ const OBSERVATIONS: ReadonlySet<FactKind> = new Set([
   'usage',
   'compaction',
   'retrying',
+  'observed',
 ]);
 
 export const classOf = (kind: FactKind): FactClass =>

@@ -115,6 +115,7 @@ export function fold(view: View, fact: Fact): void {
     case 'check.ran':
     case 'collected':
     case 'policy.decided':
+    case 'observed':
     case 'late':
     case 'swept':
     case 'daemon.started':

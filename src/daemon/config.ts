@@ -1,9 +1,16 @@
 import { statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
+import type { z } from 'zod';
 import type { Log } from '../base/log.ts';
 import { redact } from '../base/redact.ts';
 import type { PolicyRule } from '../contract/approval.ts';
-import { type BackendSettings, Config, DEFAULTS, type PlannerSettings } from '../contract/config.ts';
+import {
+  type BackendSettings,
+  Config,
+  DEFAULTS,
+  type ObserveSettings,
+  type PlannerSettings,
+} from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
 import type { ConfigValue } from '../contract/shapes.ts';
 import type { Settings } from '../engine/settings.ts';
@@ -25,12 +32,15 @@ export type ConfigOptions = {
   readonly log: Log;
 };
 
+type Observe = z.infer<typeof ObserveSettings>;
+
 /** What the engine gets, and beside it what only the daemon itself needs. */
 export type DaemonSettings = Settings & {
   readonly backendSettings: Readonly<Record<string, BackendSettings>>;
   readonly models: { readonly deny: readonly string[]; readonly allowOnly: readonly string[] | null };
   /** Ages in ms. */
   readonly retention: { readonly [K in keyof (typeof DEFAULTS)['retention']]: number };
+  readonly observe: { readonly [K in keyof Observe]-?: Exclude<Observe[K], undefined> };
   readonly port: number;
 };
 
@@ -171,6 +181,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     backendSettings,
     models: { deny: models?.deny ?? [], allowOnly: models?.allowOnly ?? null },
     retention: built.retention,
+    observe: built.observe as DaemonSettings['observe'],
     port: built.server.port,
   };
 }

@@ -24,6 +24,7 @@ import { runDoctor } from './doctor.ts';
 import { type Environment, homeFrom, processEnvironment } from './environment.ts';
 import { idempotencyKeys } from './idempotency-keys.ts';
 import { lockHome } from './lock.ts';
+import { observing } from './observe.ts';
 import { plannerModel } from './planner-model.ts';
 import { portInUse } from './port-holder.ts';
 import { makePrivateDirectory } from './private-file.ts';
@@ -111,6 +112,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     store.read.projects.list({ state: 'active' }).some((project) => project.path === path && project.isTrusted);
   const configuration = new Configuration({ home, environment, flags, isTrusted, log });
   const settings = configuration.settingsFor(null);
+  store.setDurability(settings.observe.durability);
   const backends = makeBackends({ home, environment, store, log, settings });
   // The address is known only when the port is open; agents start after that.
   let api: Api | null = null;
@@ -142,6 +144,12 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       access: tokens,
       idempotency: idempotencyKeys(store),
       journal,
+      events: observing({
+        store,
+        engine,
+        settings: () => configuration.settingsFor(null).observe,
+        ownPort: () => api?.port ?? settings.port,
+      }),
       onCommit: (listener) => store.onCommit(() => listener()),
       clock,
       log,

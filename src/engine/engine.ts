@@ -12,6 +12,7 @@ import { broadcast } from './broadcast.ts';
 import { Collector } from './collect.ts';
 import { Control, type Controlled } from './control.ts';
 import { Dispatcher } from './dispatch.ts';
+import { Events } from './events.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
 import { MergeQueue } from './merge-queue.ts';
@@ -43,6 +44,7 @@ export class Engine {
   readonly queries: Queries;
   readonly merges: MergeQueue;
   readonly #overlaps: Overlaps;
+  readonly events: Events;
   #closing: Promise<void> | null = null;
 
   constructor(parts: Parts) {
@@ -58,6 +60,7 @@ export class Engine {
     this.#overlaps = new Overlaps(parts, this.#git);
     this.#execs = new Execs(parts, this.#approvals);
     this.#probes = new Probes(parts);
+    this.events = new Events(parts);
     this.queries = new Queries(parts, this.#probes);
   }
 

@@ -32,6 +32,7 @@ export class Connection {
   readonly #faults: StoreFaults;
   readonly #statements = new Map<string, StatementSync>();
   #isWriting = false;
+  #isPowerSafe = true;
 
   constructor(file: string, faults: StoreFaults) {
     this.file = file;
@@ -52,6 +53,17 @@ export class Connection {
   /** Whether a transaction of this connection is open. */
   get isWriting(): boolean {
     return this.#isWriting;
+  }
+
+  /**
+   * What the next transactions survive. `process`: the log is not flushed at every commit (WAL with NORMAL,
+   * https://sqlite.org/pragma.html#pragma_synchronous), until one with `power` flushes it with everything before.
+   */
+  setDurability(durability: 'process' | 'power'): void {
+    const isPowerSafe = durability === 'power';
+    if (isPowerSafe === this.#isPowerSafe) return;
+    this.exec(`PRAGMA synchronous = ${isPowerSafe ? 'FULL' : 'NORMAL'}`);
+    this.#isPowerSafe = isPowerSafe;
   }
 
   exec(sql: string): void {

@@ -5,8 +5,8 @@ import { classOf, FACTS, type FactData, type FactKind, FactSubject, NO_SUBJECT }
 import type { Connection } from './connection.ts';
 import type { RowFactKind } from './entities.ts';
 
-/** Kinds that are recorded by themselves: every kind but those that a changed row writes. */
-export type RecordedKind = Exclude<FactKind, RowFactKind>;
+/** Kinds that are recorded by themselves: every kind but those that a changed row or an outside program's event writes. */
+export type RecordedKind = Exclude<FactKind, RowFactKind | 'observed'>;
 
 /** A fact to be observed; position and time come from the store. */
 export type NewFact = {

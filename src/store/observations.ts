@@ -1,42 +1,47 @@
 import { type Deferred, deferred } from '../base/wait.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
-import type { EncodedFact } from './facts.ts';
 
 /** What may wait for the end of one turn of the event loop. */
 const MAX_WAITING = 20_000;
 const MAX_WAITING_LENGTH = 32_000_000;
 
-type Waiting = { readonly facts: readonly EncodedFact[]; readonly written: Deferred<number> };
+/** Something to be made durable: `length` is about what it holds of memory, UTF-16 units. */
+export type Observed = { readonly length: number; readonly append: () => number; readonly isState: boolean };
+
+/** Where all of one call were put, and the last position there was after it. */
+export type Written = { readonly positions: readonly number[]; readonly last: number };
+
+type Waiting = { readonly items: readonly Observed[]; readonly written: Deferred<Written> };
 
 /**
  * Group commit: everything observed in one turn of the event loop goes into one transaction, so that the cost of
  * making it durable is shared. Nobody waits for a timer.
  */
 export class Observations {
-  readonly #write: (facts: readonly EncodedFact[]) => number;
+  readonly #write: (items: readonly Observed[]) => Written;
   #waiting: Waiting[] = [];
   #count = 0;
   #length = 0;
   #timer: NodeJS.Immediate | null = null;
 
-  /** `write` makes facts durable, all or none, and answers with the last position. */
-  constructor(write: (facts: readonly EncodedFact[]) => number) {
+  /** `write` makes things durable, all or none; its `last` is the position before all of them. */
+  constructor(write: (items: readonly Observed[]) => Written) {
     this.#write = write;
   }
 
   /**
-   * Resolves with the position of the last of `facts` when all are durable.
+   * Resolves with the positions of `items` when all are durable.
    * @throws AppError overloaded (rejects) if too much waits already
    */
-  add(facts: readonly EncodedFact[]): Promise<number> {
-    const length = facts.reduce((sum, fact) => sum + fact.json.length, 0);
-    if (this.#count + facts.length > MAX_WAITING || this.#length + length > MAX_WAITING_LENGTH) {
+  add(items: readonly Observed[]): Promise<Written> {
+    const length = items.reduce((sum, item) => sum + item.length, 0);
+    if (this.#count + items.length > MAX_WAITING || this.#length + length > MAX_WAITING_LENGTH) {
       const limit = `${MAX_WAITING} facts or ${MAX_WAITING_LENGTH} characters`;
       return Promise.reject(new AppError('overloaded', `more was observed at once than ${limit}`));
     }
-    const written = deferred<number>();
-    this.#waiting.push({ facts, written });
-    this.#count += facts.length;
+    const written = deferred<Written>();
+    this.#waiting.push({ items, written });
+    this.#count += items.length;
     this.#length += length;
     this.#timer ??= setImmediate(() => this.flush());
     return written.promise;
@@ -52,10 +57,12 @@ export class Observations {
     this.#count = 0;
     this.#length = 0;
     try {
-      let end = this.#write(waiting.flatMap((one) => one.facts));
-      for (const { facts, written } of waiting.toReversed()) {
-        written.resolve(end);
-        end -= facts.length;
+      let { positions, last } = this.#write(waiting.flatMap((one) => one.items));
+      for (const { items, written } of waiting) {
+        const own = positions.slice(0, items.length);
+        positions = positions.slice(items.length);
+        last = Math.max(last, ...own.slice(-1));
+        written.resolve({ positions: own, last });
       }
     } catch (error) {
       const failure = toAppError(error);

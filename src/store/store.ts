@@ -3,14 +3,16 @@ import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
-import type { FactData, FactSubject } from '../contract/fact.ts';
+import { classOf, type FactData, type FactSubject } from '../contract/fact.ts';
 import { Connection, type StoreFaults } from './connection.ts';
 import { type ColumnOf, ENTITIES, type EntityName, type RowOf } from './entities.ts';
-import { type EncodedFact, encodeFact, FactWriter, type NewFact, type RecordedKind } from './facts.ts';
+import { EventNames } from './event-names.ts';
+import { type EventReader, EventWriter, eventReader, type NewEvent } from './events.ts';
+import { encodeFact, FactWriter, type NewFact, type RecordedKind } from './facts.ts';
 import { fromFileSystem } from './failures.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { migrate, pendingMigrations, readMigrations } from './migrate.ts';
-import { Observations } from './observations.ts';
+import { Observations, type Observed, type Written } from './observations.ts';
 import { type RecordReader, type RecordWriter, recordReader, recordWriter } from './records.ts';
 import { type Pruned, prune, type RetentionLimits, usedBytes } from './retention.ts';
 import { type RowReader, type RowWriter, rowReader, rowWriter } from './rows.ts';
@@ -27,6 +29,8 @@ export type Transaction = { readonly [N in EntityName]: RowWriter<RowOf<N>, Colu
       subject: Partial<FactSubject>,
       actor: string,
     ) => void;
+    /** The event's position; of a repeat that of the first. */
+    readonly observe: (event: NewEvent) => number;
   };
 
 type StoreOptions = {
@@ -37,17 +41,24 @@ type StoreOptions = {
   readonly faults?: StoreFaults;
 };
 
+/** What something that was written survives: the death of the process, or the loss of power too. */
+type Durability = 'process' | 'power';
+
 const MIGRATIONS = new URL('./migrations/', import.meta.url);
 
 /** The only keeper of state: `gantry.db` in the home. One connection, one writer. */
 export class Store implements AsyncDisposable {
   readonly read: Reader;
   readonly journal: Journal;
+  readonly events: EventReader;
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #file: string;
   readonly #facts: FactWriter;
+  readonly #events: EventWriter;
+  readonly #names: EventNames;
+  #durability: Durability = 'process';
   readonly #transaction: Transaction;
   readonly #observations: Observations;
   readonly #listeners = new Set<(head: number) => void>();
@@ -78,10 +89,13 @@ export class Store implements AsyncDisposable {
     this.#log = log;
     this.#file = file;
     this.#facts = new FactWriter(connection);
+    this.#names = new EventNames(connection);
+    this.#events = new EventWriter(connection, this.#facts, this.#names);
     this.journal = openJournal(connection);
+    this.events = eventReader(connection, this.#names);
     this.read = openReader(connection, clock);
-    this.#transaction = openTransaction(connection, clock, this.#facts);
-    this.#observations = new Observations((facts) => this.#append(facts));
+    this.#transaction = openTransaction(connection, clock, this.#facts, this.#events);
+    this.#observations = new Observations((items) => this.#append(items));
   }
 
   /**
@@ -103,7 +117,31 @@ export class Store implements AsyncDisposable {
   async observe(facts: readonly NewFact[]): Promise<number> {
     if (this.#closing !== null) throw new AppError('internal', 'the store is closed');
     const now = this.#clock.now();
-    return await this.#observations.add(facts.map((fact) => encodeFact(fact, now)));
+    const items = facts.map((given): Observed => {
+      const fact = encodeFact(given, now);
+      const isState = classOf(fact.kind) === 'state';
+      return { length: fact.json.length, isState, append: () => this.#facts.append(fact) };
+    });
+    return (await this.#observations.add(items)).last;
+  }
+
+  /**
+   * Records events of outside programs, like `observe`. Resolves with the position of each.
+   * @throws AppError overloaded, disk_full, store_locked (rejects)
+   */
+  async observeEvents(events: readonly NewEvent[]): Promise<readonly number[]> {
+    if (this.#closing !== null) throw new AppError('internal', 'the store is closed');
+    const items = events.map((event): Observed => {
+      const chatLength = event.chat?.reduce((sum, message) => sum + message.length, 0) ?? 0;
+      const append = (): number => this.#events.append(event);
+      return { length: event.text.length + chatLength, isState: false, append };
+    });
+    return (await this.#observations.add(items)).positions;
+  }
+
+  /** What observations survive from now on; changes of state always survive the loss of power. */
+  setDurability(durability: Durability): void {
+    this.#durability = durability;
   }
 
   /** `listener` is called after every commit that wrote facts, with the newest position; the answer stops that. */
@@ -147,18 +185,25 @@ export class Store implements AsyncDisposable {
     this.#listeners.clear();
   }
 
-  #append(facts: readonly EncodedFact[]): number {
-    return this.#write(() => facts.reduce((_, fact) => this.#facts.append(fact), this.journal.head()));
+  #append(items: readonly Observed[]): Written {
+    const isPowerSafe = this.#durability === 'power' || items.some(({ isState }) => isState);
+    return this.#write(
+      () => ({ last: this.journal.head(), positions: items.map(({ append }) => append()) }),
+      isPowerSafe ? 'power' : 'process',
+    );
   }
 
-  #write<T>(fn: () => T): T {
+  #write<T>(fn: () => T, durability: Durability = 'power'): T {
     let result: T;
     try {
+      this.#connection.setDurability(durability);
       result = this.#connection.transaction(fn);
     } catch (error) {
       this.#facts.takeLast();
+      this.#names.settle(false);
       throw error;
     }
+    this.#names.settle(true);
     const head = this.#facts.takeLast();
     if (head !== null) this.#notify(head);
     return result;
@@ -181,14 +226,18 @@ function openReader(connection: Connection, clock: Clock): Reader {
   return { ...Object.fromEntries(tables), ...recordReader(connection, clock.now) };
 }
 
-function openTransaction(connection: Connection, clock: Clock, facts: FactWriter): Transaction {
+function openTransaction(connection: Connection, clock: Clock, facts: FactWriter, events: EventWriter): Transaction {
   const writing = { connection, facts, now: clock.now };
   const tables = Object.entries(ENTITIES).map(([name, entity]) => [name, rowWriter(writing, entity as never)]);
   const record = (kind: RecordedKind, data: unknown, subject: Partial<FactSubject>, actor: string): void => {
     if (!connection.isWriting) throw new AppError('internal', 'a fact was recorded outside of a commit');
     facts.append(encodeFact({ kind, data, subject, actor } as NewFact, clock.now()));
   };
-  return { ...Object.fromEntries(tables), ...recordWriter(connection, clock.now), record };
+  const observe = (event: NewEvent): number => {
+    if (!connection.isWriting) throw new AppError('internal', 'an event was recorded outside of a commit');
+    return events.append(event);
+  };
+  return { ...Object.fromEntries(tables), ...recordWriter(connection, clock.now), record, observe };
 }
 
 /** The database is private from its first byte; SQLite gives its other files the same mode. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Access, Verified } from '../../src/api/access.ts';
+import type { EventParts } from '../../src/api/events/door.ts';
 import type { Handlers } from '../../src/api/handlers.ts';
 import type { Begun, IdempotencyKeys } from '../../src/api/idempotency.ts';
 import { type ApiParts, startApi } from '../../src/api/server.ts';
@@ -11,6 +12,9 @@ import { Scope } from '../../src/base/scope.ts';
 import { OPERATIONS, type OperationName } from '../../src/contract/api.ts';
 import type { Caller } from '../../src/contract/caller.ts';
 import { AppError } from '../../src/contract/errors.ts';
+import { Events } from '../../src/engine/events.ts';
+import { checkAnswerAddress } from '../../src/ingest/address.ts';
+import { createMask } from '../../src/ingest/mask.ts';
 import { Store } from '../../src/store/store.ts';
 
 export type Call = { readonly name: string; readonly input: unknown; readonly caller: Caller };
@@ -31,6 +35,7 @@ export async function openTestApi(given: Partial<Omit<ApiParts, 'handlers'>> & {
     access,
     idempotency: testKeys(),
     journal: store.journal,
+    events: testEvents(store),
     onCommit: (listener) => store.onCommit(listener),
     clock: systemClock,
     log: silentLog,
@@ -56,6 +61,16 @@ export async function openTestApi(given: Partial<Omit<ApiParts, 'handlers'>> & {
     });
   return { ...api, store, access, calls, send, post, [Symbol.asyncDispose]: () => scope.close() };
 }
+
+/** The events API as it is without any configuration. */
+const testEvents = (store: Store): EventParts => ({
+  events: new Events({ store, clock: systemClock, log: silentLog }),
+  rules: {
+    mask: createMask(new Uint8Array(32), []),
+    checkAddress: (address) => checkAnswerAddress(address, { ownPort: 4000, hosts: [] }),
+  },
+  settings: () => ({ openIngest: false, origins: [] }),
+});
 
 export type TestApi = Awaited<ReturnType<typeof openTestApi>>;
 

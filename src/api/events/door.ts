@@ -1,0 +1,224 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import { AppError, ERRORS, toAppError } from '../../contract/errors.ts';
+import type { Scope } from '../../contract/shapes.ts';
+import type { Events, Sender } from '../../engine/events.ts';
+import type { EventRules } from '../../ingest/event.ts';
+import type { Access } from '../access.ts';
+import { type Authenticated, authorize } from '../auth.ts';
+import type { StreamLimits } from '../fact-reader.ts';
+import { Streams } from '../streams.ts';
+import { answer, answerError, type Headers } from './answer.ts';
+import { EventPost, type PostLimits } from './post.ts';
+import { parseEventStream, parseRecent } from './query.ts';
+import { type Route, routeOf, shownPath } from './route.ts';
+import { isOpenSender, Senders, unknownPath } from './senders.ts';
+import { checkEventSite, corsHeaders, PREFLIGHT } from './site.ts';
+import { EventPages } from './source.ts';
+
+export type EventLimits = PostLimits & {
+  readonly stream: StreamLimits;
+  /** Characters of the first message of a stream. */
+  readonly maxInitial: number;
+};
+
+export const EVENT_LIMITS: EventLimits = {
+  maxBodyBytes: 8_000_000,
+  maxDepth: 200,
+  maxBatch: 1_000,
+  maxInitial: 5_000_000,
+  stream: {
+    maxBufferBytes: 1_000_000,
+    maxLagFacts: 50_000,
+    maxLagMs: 300_000,
+    heartbeatMs: 20_000,
+    maxUnanswered: 2,
+    maxReaders: 256,
+  },
+};
+
+/** What the configuration says about the events API. */
+export type EventSettings = {
+  /** Events are taken without a token from programs of this machine. */
+  readonly openIngest: boolean;
+  /** Further origins whose pages are let in on paths that are a token. */
+  readonly origins: readonly string[];
+};
+
+export type EventParts = {
+  readonly events: Events;
+  readonly rules: Omit<EventRules, 'now'>;
+  readonly settings: () => EventSettings;
+  readonly limits?: Partial<EventLimits>;
+};
+
+type DoorParts = EventParts & {
+  readonly access: Access;
+  readonly cookie: string;
+  readonly hosts: ReadonlySet<string>;
+  readonly onCommit: (listener: () => void) => () => void;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+/** A request that was let in. */
+type Visit = {
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly route: Route;
+  readonly sender: Authenticated | null;
+  readonly headers: Headers;
+};
+type Handle = (visit: Visit) => Promise<void> | void;
+type Way = { readonly method: string; readonly path: RegExp; readonly scope: Scope; readonly handle: Handle };
+
+/**
+ * The events API: what the observability server of hook users answers, in front of the framework, since a request of it
+ * must cost little more than its transaction.
+ */
+export class EventDoor {
+  readonly #parts: DoorParts;
+  readonly #limits: EventLimits;
+  readonly #senders: Senders;
+  readonly #post: EventPost;
+  readonly #pages: EventPages;
+  readonly streams: Streams;
+  readonly #ways: readonly Way[];
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+    this.#limits = { ...EVENT_LIMITS, ...parts.limits };
+    this.#senders = new Senders(parts.access, parts.cookie, parts.clock);
+    this.#post = new EventPost({ ...parts, limits: this.#limits, now: parts.clock.now });
+    this.#pages = new EventPages(parts.events);
+    const { onCommit, clock, log } = parts;
+    this.streams = new Streams({ onCommit, clock, log, limits: this.#limits.stream, isTalkative: true });
+    this.#ways = [
+      { method: 'POST', path: /^\/events$/, scope: 'ingest', handle: (visit) => this.#take(visit) },
+      { method: 'POST', path: /^\/hook$/, scope: 'ingest', handle: (visit) => this.#takeHook(visit) },
+      { method: 'GET', path: /^\/events\/recent$/, scope: 'read', handle: (visit) => this.#recent(visit) },
+      { method: 'GET', path: /^\/events\/filter-options$/, scope: 'read', handle: (visit) => this.#names(visit) },
+      { method: 'GET', path: /^\/stream$/, scope: 'read', handle: (visit) => this.#openEvents(visit) },
+    ];
+  }
+
+  /** Answers a request that is the events API's; false if it is not. */
+  handle(incoming: IncomingMessage, response: ServerResponse): boolean {
+    const route = routeOf(incoming.url ?? '');
+    if (route === null) return false;
+    void this.#visit(incoming, response, route);
+    return true;
+  }
+
+  /** Turns a request into a WebSocket of `/stream`; false if it is none of the events API. @throws AppError */
+  upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    const route = routeOf(incoming.url ?? '');
+    if (route === null) return false;
+    checkEventSite(incoming.headers, route, { ...this.#parts, ...this.#parts.settings() });
+    // A page may open a WebSocket with our cookie: it must name its Origin, as a change must.
+    const verified = this.#senders.verify(incoming.headers, route, true);
+    authorize(verified, { scope: 'read' });
+    if (route.door === 'in' || route.path !== '/stream') throw unknownPath(shownPath(route));
+    this.streams.requireRoom();
+    const wanted = this.#wanted(incoming, route);
+    this.streams.openSocket({ incoming, socket, head }, wanted, verified.isStillValid);
+    return true;
+  }
+
+  /** Rights may have changed. */
+  recheck(): void {
+    this.#senders.forget();
+    this.streams.recheck();
+  }
+
+  async #visit(incoming: IncomingMessage, response: ServerResponse, route: Route): Promise<void> {
+    let headers: Headers = {};
+    try {
+      headers = corsHeaders(checkEventSite(incoming.headers, route, { ...this.#parts, ...this.#parts.settings() }));
+      if (incoming.method === 'OPTIONS' && route.door !== 'plain') {
+        answer(response, 204, null, { ...headers, ...PREFLIGHT });
+        return;
+      }
+      const isOpen = this.#parts.settings().openIngest && isOpenSender(incoming, route);
+      const sender = isOpen ? null : this.#senders.verify(incoming.headers, route, incoming.method !== 'GET');
+      const way = this.#wayOf(incoming, route);
+      if (sender !== null) authorize(sender, way);
+      await way.handle({ incoming, response, route, sender, headers });
+    } catch (thrown) {
+      this.#refuse(incoming, response, { route, headers, error: toAppError(thrown), thrown });
+    }
+  }
+
+  #refuse(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    { route, headers, error, thrown }: { route: Route; headers: Headers; error: AppError; thrown: unknown },
+  ): void {
+    const { clock, log, events } = this.#parts;
+    if (ERRORS[error.code].status >= 500) log.error({ err: thrown, path: shownPath(route) }, 'a call failed');
+    if (error.code === 'too_large') events.refused(error.message);
+    incoming.resume();
+    const send = (): void => answerError(response, error, headers);
+    if (error.code === 'unauthorized') clock.after(this.#senders.delay(incoming), send);
+    else send();
+  }
+
+  #wayOf({ method }: IncomingMessage, route: Route): Way {
+    const isSending = (way: Way): boolean => way.scope === 'ingest';
+    const here = this.#ways.filter(
+      (way) => way.path.test(route.path) && (route.door === 'plain' || (route.door === 'in') === isSending(way)),
+    );
+    if (here.length === 0) throw unknownPath(shownPath(route));
+    const found = here.find((way) => way.method === method);
+    if (found) return found;
+    const allowed = here.map((way) => way.method).join(', ');
+    throw new AppError('method_not_allowed', `${shownPath(route)} takes ${allowed}`);
+  }
+
+  async #take({ incoming, response, sender, headers }: Visit): Promise<void> {
+    answer(response, 200, await this.#post.take(incoming, senderOf(sender), sender?.sourceApp ?? null), headers);
+  }
+
+  async #takeHook({ incoming, response, route, sender, headers }: Visit): Promise<void> {
+    const source = new URLSearchParams(route.search).get('source_app') ?? sender?.sourceApp ?? '';
+    const json = await this.#post.takeHook(incoming, senderOf(sender), source, sender?.sourceApp ?? null);
+    answer(response, 200, json, headers);
+  }
+
+  #recent({ response, route, headers }: Visit): void {
+    answer(response, 200, `[${this.#parts.events.recent(parseRecent(route.search)).join(',')}]`, headers);
+  }
+
+  #names({ response, headers }: Visit): void {
+    answer(response, 200, this.#parts.events.names(), headers);
+  }
+
+  #openEvents({ incoming, response, route, sender, headers }: Visit): void {
+    if (!/\btext\/event-stream\b/.test(incoming.headers.accept ?? '')) {
+      throw new AppError('upgrade_required', 'this is a WebSocket, or server-sent events by Accept: text/event-stream');
+    }
+    this.streams.requireRoom();
+    const wanted = this.#wanted(incoming, route);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    this.streams.openEvents(response, wanted, sender?.isStillValid ?? (() => true));
+  }
+
+  #wanted(incoming: IncomingMessage, route: Route) {
+    const last = incoming.headers['last-event-id'];
+    const { since, filter } = parseEventStream(
+      route.search,
+      typeof last === 'string' ? last : undefined,
+      this.#parts.events.head(),
+    );
+    if (since !== null) return { source: this.#pages.source(filter, true), since };
+    const first = this.#pages.initial(filter, this.#limits.maxInitial);
+    return { source: this.#pages.source(filter, false), since: first.seq, first };
+  }
+}
+
+const senderOf = (verified: Authenticated | null): Sender =>
+  verified === null
+    ? { caller: { actor: 'unauthenticated', scope: 'ingest', agent: null }, tokenId: null }
+    : { caller: verified.caller, tokenId: verified.tokenId as Sender['tokenId'] };

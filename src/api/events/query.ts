@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { AppError } from '../../contract/errors.ts';
+import type { EventFilter, EventQuery } from '../../engine/events.ts';
+import { parse, queryOf } from '../operations.ts';
+
+const MAX_LIMIT = 1_000;
+const DEFAULT_LIMIT = 300;
+
+const whole = (what: string) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `expected ${what}`)
+    .transform(Number);
+const id = whole('an id: a whole number from 0 on');
+const names = z
+  .union([z.string().min(1), z.array(z.string().min(1)).max(50)])
+  .transform((given) => (Array.isArray(given) ? given : [given]))
+  .default([]);
+/** A moment: milliseconds, or ISO 8601. */
+const moment = z
+  .string()
+  .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
+  .refine((at) => Number.isFinite(at), 'expected milliseconds since 1970 or a time in ISO 8601');
+const filter = { source_app: names, session_id: names, hook_event_type: names };
+
+const Recent = z
+  .strictObject({
+    limit: whole(`1 to ${MAX_LIMIT}`)
+      .refine((limit) => limit >= 1, `expected 1 to ${MAX_LIMIT}`)
+      .default(DEFAULT_LIMIT),
+    since: id.optional(),
+    before: id.optional(),
+    from: moment.optional(),
+    to: moment.optional(),
+    ...filter,
+  })
+  .refine(({ since, before }) => since === undefined || before === undefined, 'either `since` or `before`, not both');
+const Stream = z.strictObject({ since: id.optional(), ...filter });
+
+const given = (search: string): Record<string, string | string[]> => queryOf(new URLSearchParams(search));
+const filterOf = (asked: z.output<typeof Stream>): EventFilter => ({
+  sources: asked.source_app,
+  sessions: asked.session_id,
+  types: asked.hook_event_type,
+});
+
+/** What `GET /events/recent` asks for; more than the most is the most. @throws AppError bad_request */
+export function parseRecent(search: string): EventQuery {
+  const asked = parse(Recent, given(search));
+  const { limit, since: after, before, from, to } = asked;
+  return { limit: Math.min(limit, MAX_LIMIT), after, before, from, to, ...filterOf(asked) };
+}
+
+/** What a reader of `/stream` asks for. @throws AppError bad_request for a position that never was */
+export function parseEventStream(
+  search: string,
+  lastEventId: string | undefined,
+  head: number,
+): { readonly since: number | null; readonly filter: EventFilter } {
+  const asked = parse(Stream, lastEventId === undefined ? given(search) : { ...given(search), since: lastEventId });
+  const since = asked.since ?? null;
+  if (since !== null && since > head) {
+    throw new AppError('bad_request', `since: there is no event ${since}, the newest position is ${head}`);
+  }
+  return { since, filter: filterOf(asked) };
+}

@@ -1,0 +1,201 @@
+import type { Caller } from '../contract/caller.ts';
+import type { HumanInTheLoopStatus } from '../contract/event.ts';
+import type { FactSubject } from '../contract/fact.ts';
+import type { TokenId } from '../contract/ids.ts';
+import type { EventRange, EventRow, NewEvent } from '../store/events.ts';
+import { chatOf, type EventParts, eventJson, partsOf } from './event-text.ts';
+import type { Parts } from './parts.ts';
+
+/** What it works with. */
+type Recording = Pick<Parts, 'store' | 'clock' | 'log'>;
+
+/** An event to be recorded: checked and masked, `text` and `chat` as the store takes them. */
+export type IncomingEvent = Pick<NewEvent, 'source' | 'session' | 'type' | 'text' | 'chat'> & {
+  /** The sender's own key: a repeat is answered with the first. */
+  readonly key: string | null;
+};
+
+/** Who sent it. */
+export type Sender = { readonly caller: Caller; readonly tokenId: TokenId | null };
+
+/** Which events: all that is named must hold, of several values one. */
+export type EventFilter = {
+  readonly sources: readonly string[];
+  readonly sessions: readonly string[];
+  readonly types: readonly string[];
+};
+
+export type EventQuery = EventRange & EventFilter & { readonly limit: number };
+
+/** An event that was recorded. `json` is what its sender is answered. */
+export type RecordedEvent = { readonly id: number; readonly json: string };
+
+const INITIAL = 300;
+/** For how long a session id is known to be of none, or one, of Gantry's own sessions. */
+const SUBJECT_MS = 2_000;
+const REFUSED_EVERY_MS = 10_000;
+
+/** Events of outside programs: recorded, read back, followed. They never change the state of a task. */
+export class Events {
+  readonly #parts: Recording;
+  #subjects = new Map<string, Partial<FactSubject>>();
+  #subjectsSince = 0;
+  #refusedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: Recording) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when all are durable. @throws AppError overloaded, disk_full, store_locked */
+  async observe(events: readonly IncomingEvent[], { caller, tokenId }: Sender): Promise<readonly RecordedEvent[]> {
+    const { store, clock } = this.#parts;
+    const at = clock.now();
+    const items = events.map(
+      ({ key, ...event }): NewEvent => ({
+        ...event,
+        at,
+        notes: { token: tokenId },
+        repeat: key === null ? null : { scope: tokenId ?? 'none', key },
+        subject: this.#subjectOf(event.session),
+        actor: caller.actor,
+      }),
+    );
+    const ids = await store.observeEvents(items);
+    return events.map(({ text, chat }, i) => {
+      const id = ids[i] ?? 0;
+      const parts = { id, at, notes: { token: null }, rest: text.slice(1) };
+      const chatPart = chat === null ? null : { json: `[${chat.join(',')}]` };
+      return { id, json: eventJson(parts, { chat: chatPart, status: null, isReadBack: false }) };
+    });
+  }
+
+  /** Events as JSON, oldest first: the next ones above `after`, else the last ones. */
+  recent({ limit, sources, sessions, types, ...range }: EventQuery): string[] {
+    const { events } = this.#parts.store;
+    const order = range.after === undefined ? 'newest' : 'oldest';
+    const isWanted = wants({ sources, sessions, types });
+    const found: string[] = [];
+    for (const row of events.iterate(range, order)) {
+      if (!isWanted(row)) continue;
+      const parts = partsOf(row);
+      const status = this.#statusOf(parts);
+      found.push(eventJson(parts, { chat: chatOf(events, parts), status, isReadBack: true }));
+      if (found.length === limit) break;
+    }
+    return order === 'newest' ? found.reverse() : found;
+  }
+
+  /**
+   * The newest events as one JSON array of about `maxLength` characters, oldest first: transcripts of the newest first, as
+   * far as there is room. `seq` is where a reader goes on.
+   */
+  initial(filter: EventFilter, maxLength: number): { readonly json: string; readonly seq: number } {
+    const { events, journal } = this.#parts.store;
+    const isWanted = wants(filter);
+    const seq = journal.head();
+    const rows: EventParts[] = [];
+    let length = 0;
+    for (const row of events.iterate({}, 'newest')) {
+      if (!isWanted(row)) continue;
+      length += row.json.length;
+      if (rows.length > 0 && length > maxLength) break;
+      rows.push(partsOf(row));
+      if (rows.length === INITIAL) break;
+    }
+    const texts = rows.map((parts) => {
+      const chat = length < maxLength ? chatOf(events, parts) : null;
+      const isFit = chat !== null && 'json' in chat && length + chat.json.length <= maxLength;
+      if (isFit) length += chat.json.length;
+      const omitted = parts.notes.chat && { omitted: parts.notes.chat.count };
+      const status = this.#statusOf(parts);
+      return eventJson(parts, { chat: isFit ? chat : (omitted ?? null), status, isReadBack: true });
+    });
+    return { json: `[${texts.reverse().join(',')}]`, seq };
+  }
+
+  /** What a live reader gets after `cursor`: each event, and an event again when its question changed. */
+  page(
+    cursor: number,
+    filter: EventFilter,
+    limit: number,
+  ): {
+    readonly events: readonly { readonly seq: number; readonly json: string }[];
+    readonly next: number;
+    readonly prunedTo: number;
+  } {
+    const { events } = this.#parts.store;
+    const { rows, next, prunedTo } = events.since(cursor, limit);
+    const isWanted = wants(filter);
+    const told = rows.flatMap((row) => {
+      const event = row.kind === 'observed' ? row : null;
+      if (event === null || !isWanted(event)) return [];
+      const parts = partsOf(event);
+      const status = this.#statusOf(parts);
+      return [{ seq: row.seq, json: eventJson(parts, { chat: chatOf(events, parts), status, isReadBack: false }) }];
+    });
+    return { events: told, next, prunedTo };
+  }
+
+  /** What filters offer, as JSON. */
+  names(): string {
+    return this.#parts.store.events.names();
+  }
+
+  head(): number {
+    return this.#parts.store.journal.head();
+  }
+
+  count(after: number, to: number): number {
+    return this.#parts.store.events.count(after, to);
+  }
+
+  /** An event was refused for its size: that is told, at most once in ten seconds. */
+  refused(why: string): void {
+    const { store, clock, log } = this.#parts;
+    const now = clock.now();
+    if (now - this.#refusedAt < REFUSED_EVERY_MS) return;
+    this.#refusedAt = now;
+    store
+      .observe([
+        {
+          kind: 'notice',
+          data: { level: 'warning', text: `an event was refused: ${why}` },
+          subject: {},
+          actor: 'gantry',
+        },
+      ])
+      .catch((error: unknown) => log.error({ err: error }, 'a notice could not be recorded'));
+  }
+
+  #statusOf(_parts: EventParts): HumanInTheLoopStatus | null {
+    return null;
+  }
+
+  /** Gantry's own session, if the sender is a program of one: its events are found with the task's. */
+  #subjectOf(nativeId: string): Partial<FactSubject> {
+    const { store, clock } = this.#parts;
+    const now = clock.now();
+    if (now - this.#subjectsSince > SUBJECT_MS) {
+      this.#subjects = new Map();
+      this.#subjectsSince = now;
+    }
+    const known = this.#subjects.get(nativeId);
+    if (known) return known;
+    const session = store.read.sessions.list({ nativeId, order: 'desc', limit: 1 })[0];
+    const subject = session ? { sessionId: session.id, attemptId: session.attemptId, agent: session.agent } : {};
+    this.#subjects.set(nativeId, subject);
+    return subject;
+  }
+}
+
+/** Whether a stored event is one of those; only then is it parsed. */
+function wants({ sources, sessions, types }: EventFilter): (row: EventRow) => boolean {
+  if (sources.length + sessions.length + types.length === 0) return () => true;
+  const isOneOf = (names: readonly string[], name: string): boolean => names.length === 0 || names.includes(name);
+  return ({ json }) => {
+    const event = JSON.parse(json) as { source_app: string; session_id: string; hook_event_type: string };
+    return (
+      isOneOf(sources, event.source_app) && isOneOf(sessions, event.session_id) && isOneOf(types, event.hook_event_type)
+    );
+  };
+}
