@@ -21,7 +21,7 @@ const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 /** What goes into Claude Code's settings: silent and successful though Gantry's home is gone. */
 export const hookCommand = (home: string): string => {
   const script = quoted(hookScriptOf(home));
-  return `test -x ${script} && ${script}; exit 0`;
+  return `test -x ${script} && exec ${script}; exit 0`;
 };
 
 /**

@@ -12,14 +12,16 @@ export type Mood = 'well' | 'hanging' | 'failing';
 export class EventSink implements AsyncDisposable {
   readonly events: WireEvent[] = [];
   mood: Mood;
-  requests = 0;
+  /** What was asked beside events: `POST /api/v1/requests`. */
+  readonly calls: string[] = [];
   readonly #server: Server;
   #more: Deferred<void> = deferred();
 
   private constructor(mood: Mood) {
     this.mood = mood;
     this.#server = createServer((request, response) => {
-      this.requests += 1;
+      const { method, url } = request;
+      if (url !== '/events') this.calls.push(`${method} ${url?.split('?')[0]}`);
       if (this.mood === 'hanging') return;
       if (this.mood === 'failing') return void response.writeHead(500).end('{"error":"no"}');
       void this.#take(request).then((answer) => response.writeHead(200).end(JSON.stringify(answer)));

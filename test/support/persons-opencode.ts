@@ -19,6 +19,16 @@ export type Ran = {
 };
 
 /** A person with an OpenCode of their own on the scripted model, and a project. Gantry has no part in it. */
+/** A server of the person's, with what a terminal asks of it. */
+export type Served = {
+  readonly url: string;
+  readonly child: ChildProcess;
+  readonly newSession: () => Promise<string>;
+  /** Gives a prompt; it is answered in the background. */
+  readonly prompt: (sessionId: string, text: string) => Promise<void>;
+  readonly call: (method: string, path: string, body?: unknown) => Promise<unknown>;
+};
+
 export type PersonsOpencode = AsyncDisposable & {
   readonly root: string;
   readonly home: string;
@@ -34,7 +44,7 @@ export type PersonsOpencode = AsyncDisposable & {
     more?: { readonly env?: Record<string, string>; readonly args?: readonly string[] },
   ) => Promise<Ran>;
   /** `opencode serve`; ended with the person. */
-  readonly serve: (env?: Record<string, string>) => Promise<{ readonly url: string; readonly child: ChildProcess }>;
+  readonly serve: (env?: Record<string, string>) => Promise<Served>;
 };
 
 /** An entry of OpenCode's `plugin` list. */
@@ -98,7 +108,7 @@ export async function personsOpencode(): Promise<PersonsOpencode> {
     run: (prompt, more = {}) => runToEnd(start(['run', '--format', 'json', ...(more.args ?? [])], more.env), prompt),
     serve: async (more) => {
       const child = start(['serve', '--port', '0', '--hostname', '127.0.0.1'], more);
-      return { url: await addressOf(child), child };
+      return served(child, await addressOf(child), project.root);
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
@@ -126,4 +136,25 @@ async function addressOf(child: ChildProcess): Promise<string> {
     if (url !== undefined) return url;
   }
   throw new Error(`opencode serve ended: ${said}`);
+}
+
+function served(child: ChildProcess, url: string, directory: string): Served {
+  const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const answer = await fetch(`${url}${path}?directory=${encodeURIComponent(directory)}`, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    const said = await answer.text();
+    return said === '' ? null : JSON.parse(said);
+  };
+  return {
+    url,
+    child,
+    call,
+    newSession: async () => ((await call('POST', '/session', { title: 'of a test' })) as { id: string }).id,
+    prompt: async (sessionId, text) =>
+      void (await call('POST', `/session/${sessionId}/prompt_async`, { parts: [{ type: 'text', text }] })),
+  };
 }
