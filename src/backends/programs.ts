@@ -1,5 +1,5 @@
 import { newId } from '../base/ids.ts';
-import { deferred, within } from '../base/wait.ts';
+import { deferred, pause, within } from '../base/wait.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { HostProcess, StartSpec } from '../hosts/host.ts';
 import type { BackendContext, BackendSession, Capabilities, OpenSpec, ProcessEntry } from './backend.ts';
@@ -7,10 +7,11 @@ import type { BackendContext, BackendSession, Capabilities, OpenSpec, ProcessEnt
 const FAILED_OPEN_GRACE_MS = 1_000;
 const STRAY_GRACE_MS = 2_000;
 
-type StartPlan = Pick<StartSpec, 'command' | 'cwd' | 'env' | 'maxLineBytes'>;
+export type ProgramStart = Pick<StartSpec, 'command' | 'cwd' | 'env' | 'maxLineBytes'>;
+type Limits = Pick<OpenSpec, 'limitMs' | 'signal'>;
 
 /** What differs between agent programs that are started once per session and speak on their stdio. */
-export type ProgramKind<S extends BackendSession, P extends StartPlan = StartPlan> = {
+export type ProgramKind<S extends BackendSession, P extends ProgramStart = ProgramStart> = {
   /** In words: `fake agent`. */
   readonly name: string;
   readonly capabilities: () => Capabilities;
@@ -34,7 +35,7 @@ export type Program = {
 };
 
 /** The agent programs of one backend object: one per live session, in the book before it exists. */
-export class Programs<S extends BackendSession, P extends StartPlan = StartPlan> {
+export class Programs<S extends BackendSession, P extends ProgramStart = ProgramStart> {
   readonly #context: BackendContext;
   readonly #kind: ProgramKind<S, P>;
   /** Native ids that are open or being opened, and the entries of the book that are ours. */
@@ -89,31 +90,61 @@ export class Programs<S extends BackendSession, P extends StartPlan = StartPlan>
     if (this.#closed.signal.aborted) throw new AppError('cancelled', `the backend "${this.#context.id}" is closed`);
   }
 
+  /** Starts the program for as long as it takes to ask it something. @throws AppError as `Backend.open` */
+  async ask<T>(plan: ProgramStart, limits: Limits, speak: (program: Program) => Promise<T>): Promise<T> {
+    const entry = this.#write({ nativeId: null, sessionId: 'a probe' });
+    let process: HostProcess | null = null;
+    try {
+      const started = await this.#start(plan, entry);
+      process = started;
+      const ready: Program['ready'] = (hello, outputEnded) => this.#ready(limits, started, hello, outputEnded);
+      return await speak({ process, ready, over: () => undefined });
+    } catch (error) {
+      throw toStartError(error);
+    } finally {
+      await this.#giveUp(process, entry);
+    }
+  }
+
   async #open(spec: OpenSpec, resumed: string | null): Promise<S> {
-    const { book, clock, id: kind } = this.#context;
+    const { book, id: kind } = this.#context;
     const left = book.list(kind).filter((entry) => entry.data.nativeId === resumed && !this.#ours.has(entry.id));
     if (resumed !== null) await Promise.all(left.map((entry) => this.#endStray(entry)));
-    const id = newId('spawn', clock.now());
-    const data = { nativeId: resumed, sessionId: spec.sessionId };
-    const entry: ProcessEntry = { id, kind, marker: id, record: null, data };
-    this.#ours.add(id);
-    book.put(entry);
+    const entry = this.#write({ nativeId: resumed, sessionId: spec.sessionId });
     let process: HostProcess | null = null;
     let plan: P | null = null;
     try {
       plan = await this.#kind.start(spec);
-      const { command, cwd, env, maxLineBytes } = plan;
-      const pipes = { stdin: 'pipe', output: 'pipe', ...(maxLineBytes === undefined ? {} : { maxLineBytes }) } as const;
-      process = await this.#context.host.start({ command, cwd, env, marker: id, ...pipes });
-      book.put({ ...entry, record: process.record });
+      process = await this.#start(plan, entry);
       return await this.#greet(spec, process, entry, plan);
     } catch (error) {
-      const stopped = await process?.stop({ graceMs: FAILED_OPEN_GRACE_MS });
+      await this.#giveUp(process, entry);
       if (plan) this.#kind.discard?.(plan);
-      if ((stopped?.survivors ?? []).length === 0) book.remove(id);
-      this.#ours.delete(id);
       throw toStartError(error);
     }
+  }
+
+  #write(data: ProcessEntry['data']): ProcessEntry {
+    const { book, clock, id: kind } = this.#context;
+    const id = newId('spawn', clock.now());
+    const entry = { id, kind, marker: id, record: null, data };
+    this.#ours.add(id);
+    book.put(entry);
+    return entry;
+  }
+
+  async #start({ command, cwd, env, maxLineBytes }: ProgramStart, entry: ProcessEntry): Promise<HostProcess> {
+    const { host, book } = this.#context;
+    const pipes = { stdin: 'pipe', output: 'pipe', ...(maxLineBytes === undefined ? {} : { maxLineBytes }) } as const;
+    const process = await host.start({ command, cwd, env, marker: entry.marker, ...pipes });
+    book.put({ ...entry, record: process.record });
+    return process;
+  }
+
+  async #giveUp(process: HostProcess | null, { id }: ProcessEntry): Promise<void> {
+    const stopped = await process?.stop({ graceMs: FAILED_OPEN_GRACE_MS });
+    if ((stopped?.survivors ?? []).length === 0) this.#context.book.remove(id);
+    this.#ours.delete(id);
   }
 
   async #greet(spec: OpenSpec, process: HostProcess, entry: ProcessEntry, plan: P): Promise<S> {
@@ -144,7 +175,7 @@ export class Programs<S extends BackendSession, P extends StartPlan = StartPlan>
   }
 
   async #ready<T>(
-    { limitMs: longest, signal }: OpenSpec,
+    { limitMs: longest, signal }: Limits,
     process: HostProcess,
     hello: Promise<T>,
     outputEnded: Promise<unknown>,
@@ -156,17 +187,21 @@ export class Programs<S extends BackendSession, P extends StartPlan = StartPlan>
     const signals = AbortSignal.any([signal, this.#closed.signal]);
     if (signals.aborted) onAbort();
     signals.addEventListener('abort', onAbort, { once: true });
-    // The program's end says more than what its end does to a request.
-    hello.catch(() => undefined);
     const ended = outputEnded.then(() => this.#endBeforeReady(process));
+    const spoken = hello.catch(async (error: unknown) => {
+      // The program's end says more than what its end does to a request.
+      if (!(error instanceof AppError)) await Promise.race([ended, pause(FAILED_OPEN_GRACE_MS)]);
+      throw error;
+    });
     try {
-      return await within(Promise.race([hello, ended, stop.promise]), limitMs, () => {
+      return await within(Promise.race([spoken, ended, stop.promise]), limitMs, () => {
         return new AppError('timeout', `the ${name} was not ready after ${limitMs} ms`);
       });
     } finally {
       signals.removeEventListener('abort', onAbort);
       // Seen by the session from now on.
       ended.catch(() => undefined);
+      spoken.catch(() => undefined);
     }
   }
 

@@ -1,5 +1,6 @@
 import { AppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
+import { createAcpBackend } from './acp/acp.ts';
 import type { Backend, BackendContext } from './backend.ts';
 import { createClaudeBackend } from './claude/claude.ts';
 import { createFakeBackend } from './fake/backend.ts';
@@ -7,6 +8,7 @@ import { createOpencodeBackend } from './opencode/opencode.ts';
 
 /** Every kind of agent program that Gantry drives. A new one is one line here. */
 const KINDS = new Map<string, (context: BackendContext) => Backend>([
+  ['acp', createAcpBackend],
   ['fake', createFakeBackend],
   ['opencode', createOpencodeBackend],
   ['claude', createClaudeBackend],
@@ -14,7 +16,7 @@ const KINDS = new Map<string, (context: BackendContext) => Backend>([
 
 /**
  * The backends of a configuration, in its order. An id is its kind (`fake`) or begins with it (`fake-slow`), so that one
- * program may be driven with several settings.
+ * program may be driven with several settings; one with the setting `acp` has any name.
  * @throws AppError `backend_unknown`, naming the kinds; `bad_config`.
  */
 export function createBackends(
@@ -23,10 +25,14 @@ export function createBackends(
 ): ReadonlyMap<BackendId, Backend> {
   return new Map(
     ids.map((id) => {
-      const create = KINDS.get(id) ?? KINDS.get(id.split('-')[0] ?? '');
-      if (!create)
-        throw new AppError('backend_unknown', `there is no backend "${id}"; known: ${[...KINDS.keys()].join(', ')}`);
-      return [id, create(makeContext(id))];
+      const context = makeContext(id);
+      const kind = context.settings.acp ? 'acp' : id;
+      const create = KINDS.get(kind) ?? KINDS.get(kind.split('-')[0] ?? '');
+      if (!create) {
+        const known = `${[...KINDS.keys()].join(', ')}; any other needs the setting "acp"`;
+        throw new AppError('backend_unknown', `there is no backend "${id}"; known: ${known}`);
+      }
+      return [id, create(context)];
     }),
   );
 }

@@ -23,13 +23,15 @@ const positive = z.number().int().positive();
 export const BackendSettings = z.strictObject({
   /** The program and its first arguments. Default: the program's usual name on PATH. */
   command: z.array(z.string()).min(1).optional(),
+  /** An agent that speaks the Agent Client Protocol on its stdio: the program and its arguments. Makes this an ACP backend. */
+  acp: z.array(z.string()).min(1).optional(),
   /** Attach to a server that is already running instead of starting one (opencode). */
   url: z.url().optional(),
   /** Model of this backend, `provider/model`, when neither task nor role names one. */
   model: z.string().optional(),
   /** `user`: the person's own configuration and login of the program. `private`: an empty home of its own. */
   profile: z.enum(['user', 'private']).optional(),
-  /** Further configuration for the program itself, merged over its own (opencode: its JSON configuration). */
+  /** Further configuration for the program itself, merged over its own (opencode: its JSON configuration; acp: `mode` and `options`). */
   config: z.record(z.string(), z.unknown()).optional(),
   /** Further variables for the program. Values are taken as they are. */
   env: z.record(z.string(), z.string()).optional(),

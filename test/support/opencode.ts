@@ -11,6 +11,7 @@ import { silentLog } from '../../src/base/log.ts';
 import type { BackendSettings } from '../../src/contract/config.ts';
 import { localHost } from '../../src/hosts/local.ts';
 import { type ScriptedModel, startScriptedModel } from '../../src/models/scripted/server.ts';
+import type { Scenes } from '../conformance/backend/rig.ts';
 import { LiveSession, MemoryBook, openSpec } from './backend-session.ts';
 import { environmentFor, tempDir } from './temp.ts';
 
@@ -50,6 +51,47 @@ export const scriptedConfig = (modelUrl: string): Record<string, unknown> => ({
 
 /** The words of a prompt that make the scripted model take these steps. */
 export const scriptedPrompt = (...steps: readonly object[]): string => `@@model ${JSON.stringify(steps)}`;
+
+const heard = { text: 'heard: {{lastToolOutput}}' };
+const bash = (command: string): object => ({
+  tools: [{ name: 'bash', input: { command, description: 'a command of the test' } }],
+});
+
+/** The scenes of the conformance suite, in the tools of OpenCode. */
+export const opencodeScenes: Scenes = {
+  answer: (text, chunks) => scriptedPrompt(chunks === undefined ? { text } : { text, chunks }),
+  reason: (reasoning, text) => scriptedPrompt({ reasoning, text }),
+  write: (path, content) => scriptedPrompt({ tools: [{ name: 'write', input: { filePath: path, content } }] }, heard),
+  run: (command, how) => {
+    const end = how?.hold === undefined ? heard : { hold: how.hold, ...heard };
+    if (how?.from !== 'child') return scriptedPrompt(bash(command), end);
+    const input = { description: 'part of it', prompt: scriptedPrompt(bash(command), heard), subagent_type: 'general' };
+    return scriptedPrompt({ tools: [{ name: 'task', input }] }, end);
+  },
+  callMcp: (server, tool, input) => scriptedPrompt({ tools: [{ name: `${server}_${tool}`, input }] }, heard),
+  question: (question, labels) => {
+    const options = labels.map((label) => ({ label, description: label }));
+    return scriptedPrompt(
+      { tools: [{ name: 'question', input: { questions: [{ question, header: 'One', options }] } }] },
+      heard,
+    );
+  },
+  hold: (name, text) => scriptedPrompt({ hold: name, text }),
+  fail: () => scriptedPrompt({ error: { status: 400, message: 'the model is broken' } }),
+  // A 429 is repeated by OpenCode for more than a minute.
+  limit: () => scriptedPrompt({ error: { status: 402, message: 'no money is left' } }),
+  use: () => ({
+    text: scriptedPrompt({ text: 'used', usage: { input: 1000, output: 50, cachedInput: 400, reasoning: 20 } }),
+    usage: {
+      inputTokens: 600,
+      outputTokens: 30,
+      reasoningTokens: 20,
+      cacheReadTokens: 400,
+      cacheWriteTokens: 0,
+      costUsd: 0.00074,
+    },
+  }),
+};
 
 /** A home of Gantry, a user's HOME and a project, with the scripted model: what an OpenCode backend needs to run. */
 export type OpencodeBench = AsyncDisposable & {

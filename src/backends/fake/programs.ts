@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../contract/errors.ts';
 import { type BackendContext, CAPABILITIES, type Capabilities, type OpenSpec } from '../backend.ts';
-import { type Program, Programs } from '../programs.ts';
+import { type Program, type ProgramStart, Programs } from '../programs.ts';
 import { commandOf, versionProblem } from './command.ts';
 import { Connection, MAX_LINE_BYTES } from './connection.ts';
 import { FakeSession } from './session.ts';
@@ -21,10 +21,7 @@ export function fakePrograms(
   });
 }
 
-async function startOf(
-  { directory, env, from }: OpenSpec,
-  context: BackendContext,
-): ReturnType<ConstructorParameters<typeof Programs>[1]['start']> {
+async function startOf({ directory, env, from }: OpenSpec, context: BackendContext): Promise<ProgramStart> {
   const { home, environment, settings } = context;
   const store = join(home, 'sessions');
   await mkdir(store, { recursive: true, mode: 0o700 });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { BackendContext, OpenSpec, PermissionProfile } from '../backend.ts';
+import { privateHome } from '../private-home.ts';
 import { permissionsOf } from './permissions.ts';
 import { PLUGIN_SOURCE } from './plugin.ts';
 
@@ -110,18 +111,6 @@ function shellOf(
 /** Where the user's programs look for their configuration. */
 export const userConfigHome = (env: Readonly<Record<string, string>>): string =>
   env.XDG_CONFIG_HOME || join(env.HOME ?? '/', '.config');
-
-/** Everything that a program takes for its user's home, below `base`. */
-export function privateHome(base: string): Readonly<Record<string, string>> {
-  return {
-    HOME: join(base, 'home'),
-    XDG_CONFIG_HOME: join(base, 'config'),
-    XDG_DATA_HOME: join(base, 'data'),
-    XDG_CACHE_HOME: join(base, 'cache'),
-    XDG_STATE_HOME: join(base, 'state'),
-    TMPDIR: join(base, 'tmp'),
-  };
-}
 
 function pathsOf(home: string, projectId: string): Paths {
   const name = /^[\w-]{1,64}$/.test(projectId) ? projectId : hash(projectId).slice(0, 32);

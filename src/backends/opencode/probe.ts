@@ -2,9 +2,9 @@ import { access, constants } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { AppError } from '../../contract/errors.ts';
 import type { BackendContext, Probe } from '../backend.ts';
+import { privateHome } from '../private-home.ts';
 import { checkVersion, versionOf } from './dialects.ts';
 import { connectHttp, HttpFailure } from './http.ts';
-import { privateHome } from './plan.ts';
 
 const PROBE_LIMIT_MS = 20_000;
 const INSTALL = 'npm install -g opencode-ai';

@@ -1,0 +1,79 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { vi } from 'vitest';
+import { createAcpBackend } from '../../src/backends/acp/acp.ts';
+import { startScriptedModel } from '../../src/models/scripted/server.ts';
+import { oddAgent } from '../support/acp.ts';
+import { opencodeProgram, opencodeScenes, scriptedConfig } from '../support/opencode.ts';
+import { backendConformance, type Rig } from './backend-suite.ts';
+
+/** Every session is a program that takes seconds to start, twice as long on a loaded machine; a law opens up to three. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
+const NO_REASON = 'ACP carries no reason with a refusal, and OpenCode ends the turn at one';
+
+backendConformance({
+  name: 'acp, with opencode acp',
+  capabilities: {
+    resume: true,
+    fork: true,
+    steer: false,
+    interrupt: true,
+    questions: false,
+    children: false,
+    mcp: true,
+    reasoning: true,
+    cost: true,
+    transcript: true,
+    survivesRestart: false,
+  },
+  exceptions: [
+    { law: 'the reason of a denial reaches the agent, and the command does not run', reason: NO_REASON },
+    { law: 'a limit of the provider has its class', reason: 'ACP has one code for every failure of a model' },
+  ],
+  setup: async (root): Promise<Rig> => {
+    const model = await startScriptedModel({});
+    const configHome = join(root, 'config');
+    await withoutPackageInstall(join(configHome, 'opencode'));
+    const config = {
+      ...scriptedConfig(model.url),
+      autoupdate: false,
+      // What is not asked cannot be decided by a profile.
+      permission: { '*': 'ask' },
+    };
+    return {
+      id: 'oc',
+      create: createAcpBackend,
+      settings: {
+        acp: [opencodeProgram(), 'acp'],
+        profile: 'private',
+        env: {
+          XDG_CONFIG_HOME: configHome,
+          OPENCODE_CONFIG_CONTENT: JSON.stringify(config),
+          OPENCODE_DISABLE_MODELS_FETCH: '1',
+          OPENCODE_DISABLE_AUTOUPDATE: '1',
+        },
+      },
+      broken: {
+        missing: { acp: ['/nowhere/agent'] },
+        wrongVersion: oddAgent('wrong-version'),
+        diesAtOnce: oddAgent('dies-at-once'),
+        neverReady: oddAgent('never-ready'),
+      },
+      scenes: opencodeScenes,
+      release: (name) => model.release(name),
+      // ACP gives a session no title, so that OpenCode asks the model for one.
+      requests: () => model.requests().flatMap(({ body }) => (body?.includes('title generator') ? [] : [body ?? ''])),
+      [Symbol.asyncDispose]: () => model.close(),
+    };
+  },
+});
+
+/** In a configuration directory that has these, OpenCode does not start to install its plugin package (1.18.33). */
+async function withoutPackageInstall(directory: string): Promise<void> {
+  await mkdir(join(directory, 'node_modules'), { recursive: true });
+  const manifest = { dependencies: { '@opencode-ai/plugin': '1.18.33' } };
+  await writeFile(join(directory, 'package.json'), JSON.stringify(manifest));
+  const lock = { lockfileVersion: 3, packages: { '': manifest } };
+  await writeFile(join(directory, 'package-lock.json'), JSON.stringify(lock));
+}
