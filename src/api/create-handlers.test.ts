@@ -8,6 +8,7 @@ import { type Client, createClient, followView } from '../client/client.ts';
 import type { InputOf, OperationName } from '../contract/api.ts';
 import type { Fact } from '../contract/fact.ts';
 import type { View } from '../contract/fold.ts';
+import { History } from '../history/history.ts';
 import { createHandlers } from './create-handlers.ts';
 
 const scope = new AsyncDisposableStack();
@@ -37,6 +38,7 @@ beforeAll(async () => {
     access,
     clock: systemClock,
     journal: store.journal,
+    history: new History({ environment: { HOME: home.path }, home: home.path, projects: () => [] }),
     daemon: {
       url: () => status.url,
       status: () => ({

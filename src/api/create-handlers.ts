@@ -5,6 +5,7 @@ import { AppError } from '../contract/errors.ts';
 import { FACT_KINDS, type FactKind } from '../contract/fact.ts';
 import type { DaemonStatus } from '../contract/shapes.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { History } from '../history/history.ts';
 import type { Access } from './access.ts';
 import type { JournalReader } from './fact-pages.ts';
 import type { Handlers } from './handlers.ts';
@@ -26,11 +27,12 @@ export type HandlerParts = {
   readonly access: Access;
   readonly daemon: DaemonControl;
   readonly journal: JournalReader;
+  readonly history: History;
   readonly clock: Clock;
 };
 
 /** The operations: each is a call of the engine, the tokens, the journal or the daemon. */
-export function createHandlers({ engine, access, daemon, journal, clock }: HandlerParts): Handlers {
+export function createHandlers({ engine, access, daemon, journal, history, clock }: HandlerParts): Handlers {
   const { queries } = engine;
   return {
     status: () => daemon.status(),
@@ -78,6 +80,9 @@ export function createHandlers({ engine, access, daemon, journal, clock }: Handl
     'merges.review': (input, caller) => engine.merges.review(input, caller),
     'merges.retry': ({ id }, caller) => engine.merges.retry(id, caller),
     'merges.withdraw': ({ id, reason }, caller) => engine.merges.withdraw(id, reason, caller),
+    'history.sessions': (input) => history.sessions(input),
+    'history.messages': ({ id, after = null, ...input }) => history.messages(id, { ...input, after }),
+    'history.search': (input) => history.search(input),
     'facts.list': (input) => listFacts(journal, input),
     'exec.start': (input) => engine.exec(input),
     'exec.wait': ({ id, waitMs }) => engine.execResult(id, waitMs),

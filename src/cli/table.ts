@@ -28,6 +28,31 @@ export const COMMANDS: readonly Row[] = [
   row('Look', 'diff', 'the collected work of a request', async () => (await import('./commands/diff.ts')).diff),
   row('Look', 'events', 'the journal', async () => (await import('./commands/events.ts')).events),
 
+  row(
+    'Look',
+    'history sessions',
+    "conversations in the agent programs' own stores",
+    async () => (await import('./commands/history.ts')).sessions,
+  ),
+  row(
+    'Look',
+    'history messages',
+    'one of these conversations',
+    async () => (await import('./commands/history.ts')).messages,
+  ),
+  row(
+    'Look',
+    'history search',
+    'words in past conversations',
+    async () => (await import('./commands/history.ts')).search,
+  ),
+  row(
+    'Look',
+    'history export',
+    'a whole conversation as Markdown or JSON',
+    async () => (await import('./commands/history.ts')).exportSession,
+  ),
+
   row('Control', 'cancel', 'cancel a request or task', async () => (await import('./commands/control.ts')).cancel),
   row('Control', 'pause', 'pause a request', async () => (await import('./commands/control.ts')).pause),
   row(

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Approval, Grant, GrantScope, PolicyVerdict } from './approval.ts';
 import { Attempt } from './attempt.ts';
 import { Fact, FactClass } from './fact.ts';
+import { HISTORY_OPERATIONS } from './history-operations.ts';
 import { AgentAddress, ApprovalId, BackendId, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
 import { MERGE_OPERATIONS } from './merge-operations.ts';
 import { MESSAGE_OPERATIONS } from './message-operations.ts';
@@ -298,6 +299,7 @@ export const OPERATIONS = {
   },
   ...MESSAGE_OPERATIONS,
   ...MERGE_OPERATIONS,
+  ...HISTORY_OPERATIONS,
   'facts.list': {
     method: 'GET',
     path: '/api/v1/facts',

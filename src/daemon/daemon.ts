@@ -11,6 +11,7 @@ import { deferred } from '../base/wait.ts';
 import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import { Engine } from '../engine/engine.ts';
+import { History } from '../history/history.ts';
 import { buildEnvironment } from '../hosts/environment.ts';
 import { localHost } from '../hosts/local.ts';
 import { identityOf } from '../process/identity.ts';
@@ -137,13 +138,14 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
         { home, environment, store, engine, configuration, backends },
       ),
   };
-  const { journal } = store;
+  const history = historyOf(home, environment, store);
+  const handlers = createHandlers({ engine, access: tokens, daemon: control, journal: store.journal, history, clock });
   api = await portInUse(
     startApi({
-      handlers: whileReady(createHandlers({ engine, access: tokens, daemon: control, journal, clock }), () => notReady),
+      handlers: whileReady(handlers, () => notReady),
       access: tokens,
       idempotency: idempotencyKeys(store),
-      journal,
+      journal: store.journal,
       events: observing({
         store,
         engine,
@@ -188,6 +190,13 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     },
   };
 }
+
+const historyOf = (home: string, environment: Environment, store: Store): History =>
+  new History({
+    environment,
+    home,
+    projects: () => store.read.projects.list({ state: 'active' }).map(({ path }) => path),
+  });
 
 function makeEngine(parts: {
   readonly home: string;

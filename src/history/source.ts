@@ -1,0 +1,30 @@
+import type { HistoryHit, HistoryMessage, HistorySession } from '../contract/history.ts';
+
+/** One store of conversations: a database, or a directory of transcripts. Reading never writes and never waits for a writer. */
+export type Source = {
+  readonly source: HistorySession['source'];
+  readonly store: string;
+  /** Newest first. */
+  readonly sessions: (limit: number) => Promise<readonly HistorySession[]>;
+  /** Null if it has no such session. */
+  readonly session: (id: string) => Promise<HistorySession | null>;
+  /** In their order, after the message `after`. */
+  readonly messages: (
+    id: string,
+    page: { readonly after: string | null; readonly limit: number },
+  ) => Promise<readonly HistoryMessage[]>;
+  /** Newest first, as far as the signal lets it look. */
+  readonly search: (text: string, limit: number, signal: AbortSignal) => Promise<readonly HistoryHit[]>;
+};
+
+const AROUND = 80;
+
+/** The words around the first place where `text` (in lower case) is; null if it is nowhere. */
+export function excerptOf(whole: string, text: string): string | null {
+  const at = whole.toLowerCase().indexOf(text);
+  if (at < 0) return null;
+  const from = Math.max(0, at - AROUND);
+  const to = Math.min(whole.length, at + text.length + AROUND);
+  const words = whole.slice(from, to).replace(/\s+/g, ' ').trim();
+  return `${from > 0 ? '…' : ''}${words}${to < whole.length ? '…' : ''}`;
+}
