@@ -9,7 +9,7 @@ const IMPOSTOR = fileURLToPath(new URL('../fixtures/claude/impostor.mjs', import
 const impostor = (how: string): Rig['settings'] => ({ command: [process.execPath, IMPOSTOR, how] });
 
 const heard = { text: 'heard: {{lastToolOutput}}' };
-const { bash, write, question, child } = claudeTools;
+const { run: bash, write, question, child } = claudeTools;
 
 backendConformance({
   name: 'claude',
@@ -42,14 +42,14 @@ backendConformance({
       scenes: {
         answer: (text, chunks) => play(chunks === undefined ? { text } : { text, chunks }),
         reason: (reasoning, text) => play({ reasoning, text }),
-        write: (path, content) => play({ tools: [write(path, content)] }, heard),
+        write: (path, content) => play({ tools: [write({ path, content })] }, heard),
         run: (command, how) => {
           const end = how?.hold === undefined ? heard : { hold: how.hold, ...heard };
           if (how?.from !== 'child') return play({ tools: [bash(command)] }, end);
-          return play({ tools: [child({ tools: [bash(command)] }, heard)] }, end);
+          return play({ tools: [child(play({ tools: [bash(command)] }, heard))] }, end);
         },
         callMcp: (server, tool, input) => play({ tools: [{ name: `mcp__${server}__${tool}`, input }] }, heard),
-        question: (text, labels) => play({ tools: [question(text, labels)] }, heard),
+        question: (text, labels) => play({ tools: [question({ question: text, labels })] }, heard),
         hold: (name, text) => play({ hold: name, text }),
         fail: () => play({ error: { status: 400, message: 'the model is broken' } }),
         limit: () => play({ error: { status: 429, message: 'too many requests' } }),

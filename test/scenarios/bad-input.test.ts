@@ -171,7 +171,7 @@ describe('bad input is a clear error, and the daemon lives on', () => {
 });
 
 /** No agent program has a part in it. */
-const anyBackend = { not: { opencode: 'the program has no part in it' } };
+const anyBackend = { not: { real: 'the program has no part in it' } };
 
 describe('a configuration that is wrong', () => {
   const faulty = /config\.jsonc:\d+: limit: unknown key .*did you mean "limits"/;
@@ -202,7 +202,7 @@ describe('a configuration that is wrong', () => {
 });
 
 describe('an agent that says too much', () => {
-  const not = { opencode: 'its lines are not ours' };
+  const not = { real: 'its lines are not ours' };
   scenario('in one line of 10 MB loses the line, and goes on', { not }, async (world) => {
     const { id } = await world.submit(
       `Do it.\n@@fake ${JSON.stringify([{ bigLine: 10 * 1024 * 1024 + 1 }, { malformed: 3 }, { text: 'went on' }])}`,

@@ -33,7 +33,7 @@ const cancelled = async (world: World, request: Request): Promise<void> => {
 };
 
 /** What happens before and after the program's part is the same on every backend. */
-const not = { opencode: 'the program has no part in it' };
+const not = { real: 'the program has no part in it' };
 
 describe('closed means closed (B3)', () => {
   scenario('when queued', { not, config: { limits: { maxParallel: 1 } } }, async (world) => {
@@ -50,7 +50,7 @@ describe('closed means closed (B3)', () => {
   });
 
   const slow = {
-    not: { opencode: 'test/conformance gives up a start of it' },
+    not: { real: 'test/conformance gives up a start of it' },
     config: (agent: ScriptedAgent) => ({ backends: { [`${agent.backend}-mute`]: agent.broken('neverReady') } }),
   };
   scenario('when starting', slow, async (world) => {

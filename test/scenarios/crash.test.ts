@@ -101,7 +101,7 @@ describe('slow is not dead (B4)', () => {
   });
 
   const watchful = {
-    not: { opencode: 'its event stream is silent for 10 s at a time: this would take minutes' },
+    not: { real: 'its signs of life are 10 s apart: this would take minutes' },
     config: ({ heartbeatMs }: ScriptedAgent) => ({ limits: { hungAfter: 10 * heartbeatMs } }),
     deaths: 1,
   };

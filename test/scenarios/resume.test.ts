@@ -87,7 +87,7 @@ describe('resume (D4)', () => {
     config: ({ backend, settings }: ScriptedAgent) => ({
       backends: { [`${backend}-forgetful`]: { ...settings, config: { ...settings.config, resume: false } } },
     }),
-    not: { opencode: 'it can always resume' },
+    not: { real: 'it can always resume' },
   };
   scenario('makes a new conversation, and says so, where the backend cannot resume', forgetful, async (world) => {
     const { before, after } = await pausedAndResumed(world, { backend: `${world.agent.backend}-forgetful` });

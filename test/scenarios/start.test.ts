@@ -23,7 +23,7 @@ const broken = {
 };
 
 /** What fails before the program is started. */
-const notYet = { not: { opencode: 'the program has no part in it' } };
+const notYet = { not: { real: 'the program has no part in it' } };
 
 const run = (world: World, fault: Fault, words = 'answer'): Promise<CliResult> =>
   world.gantry([
@@ -82,7 +82,7 @@ describe('a start that fails (A8)', () => {
     ['diesAtOnce', 'exit code 3'],
     ['neverReady', 'not ready'],
   ] as const) {
-    const slow = { opencode: 'even a good start takes longer than this waits; test/conformance holds it to the limit' };
+    const slow = { real: 'even a good start takes longer than this waits; test/conformance holds it to the limit' };
     const options = { ...broken, not: fault === 'neverReady' ? slow : {} };
     scenario(
       `because the program is ${fault} fails with the cause, and a retry is possible`,

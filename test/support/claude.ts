@@ -1,7 +1,17 @@
 import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Backend, OpenSpec } from '../../src/backends/backend.ts';
+import { createClaudeBackend } from '../../src/backends/claude/claude.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
 import type { BackendSettings } from '../../src/contract/config.ts';
-import { scriptedPrompt } from './opencode.ts';
+import { localHost } from '../../src/hosts/local.ts';
+import { type ScriptedModel, startScriptedModel } from '../../src/models/scripted/server.ts';
+import { LiveSession, MemoryBook, openSpec } from './backend-session.ts';
+import type { StepTools } from './scripted-steps.ts';
+import { environmentFor, tempDir } from './temp.ts';
 
 const AGENTS = new URL('../../agents/claude/', import.meta.url);
 
@@ -22,19 +32,64 @@ export const scriptedClaude = (modelUrl: string): BackendSettings => ({
   env: { ANTHROPIC_BASE_URL: modelUrl, ANTHROPIC_API_KEY: 'dummy-local-key', CLAUDE_CODE_MAX_RETRIES: '0' },
 });
 
-/** The name and input of the tool that carries something out, for a step of the scripted model. */
-export const claudeTools = {
-  bash: (command: string) => ({ name: 'Bash', input: { command, description: 'a command of the test' } }),
-  write: (path: string, content: string) => ({ name: 'Write', input: { file_path: path, content } }),
-  question: (question: string, labels: readonly string[]) => {
+/** Its tools in the steps of the scripted model. */
+export const claudeTools: StepTools = {
+  run: (command) => ({ name: 'Bash', input: { command, description: 'a command of the test' } }),
+  write: ({ path, content }) => ({ name: 'Write', input: { file_path: path, content } }),
+  question: ({ question, labels }) => {
     const options = labels.map((label) => ({ label, description: label }));
     return {
       name: 'AskUserQuestion',
       input: { questions: [{ question, header: 'One', options, multiSelect: false }] },
     };
   },
-  child: (...steps: readonly object[]) => ({
+  child: (prompt) => ({
     name: 'Agent',
-    input: { description: 'part of it', prompt: scriptedPrompt(...steps), subagent_type: 'general-purpose' },
+    input: { description: 'a part of it', prompt, subagent_type: 'general-purpose' },
   }),
+  // After 400 it tries five requests of other forms.
+  failStatus: 409,
 };
+
+/** A home of Gantry, a user's HOME and a project, with the scripted model: what a Claude Code backend needs to run. */
+export type ClaudeBench = AsyncDisposable & {
+  readonly home: string;
+  readonly project: string;
+  readonly model: ScriptedModel;
+  /** A backend on this home; ended with the bench. */
+  readonly backend: (settings?: BackendSettings) => Backend;
+  readonly open: (backend: Backend, more?: Partial<OpenSpec>) => Promise<LiveSession>;
+};
+
+export async function claudeBench(): Promise<ClaudeBench> {
+  const dir = await tempDir();
+  const model = await startScriptedModel({});
+  const [home = '', userHome = '', project = ''] = ['home', 'user', 'project'].map((name) => join(dir.path, name));
+  for (const path of [home, userHome, project]) await mkdir(path, { mode: 0o700 });
+  const backends: Backend[] = [];
+  return {
+    home,
+    project,
+    model,
+    backend: (own = {}) => {
+      const backend = createClaudeBackend({
+        id: 'claude',
+        settings: { ...scriptedClaude(model.url), ...own },
+        host: localHost,
+        clock: systemClock,
+        log: silentLog,
+        book: new MemoryBook(),
+        environment: environmentFor(userHome),
+        home,
+      });
+      backends.push(backend);
+      return backend;
+    },
+    open: async (backend, more = {}) => new LiveSession(backend, await backend.open(openSpec(project, more))),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(backends.map((backend) => backend.close(500)));
+      await model.close();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -8,7 +8,8 @@ import { chatCompletions } from '../../src/models/scripted/chat-completions.ts';
 import { startScriptedModel } from '../../src/models/scripted/server.ts';
 import { leftovers } from './leftovers.ts';
 import { opencodeProgram, scriptedConfig, scriptedPrompt } from './opencode.ts';
-import { type Act, type AgentKind, type Fault, writeProgram } from './scripted-agent.ts';
+import { type AgentKind, type Fault, writeProgram } from './scripted-agent.ts';
+import { type StepTools, stepsOf } from './scripted-steps.ts';
 
 const IMPOSTOR = fileURLToPath(new URL('../fixtures/opencode/impostor.mjs', import.meta.url));
 const FAULTS: Readonly<Record<Exclude<Fault, 'missing'>, string>> = {
@@ -48,7 +49,7 @@ export const opencode: AgentKind = {
       heartbeatMs: HEARTBEAT_MS,
       broken: (fault) => ({ ...settings, command: [wrapper(fault)] }),
       repair: (fault) => writeProgram(wrapper(fault), [program]),
-      play: (...acts) => scriptedPrompt(...asOneFailure(acts).map((act) => stepOf(act, holdName))),
+      play: (...acts) => scriptedPrompt(...stepsOf(acts, tools, holdName)),
       release: async (name) => model.release(holdName(name)),
       requests: async () =>
         model.requests().flatMap(({ at, sessionId, body }, index) => {
@@ -80,51 +81,16 @@ export const opencode: AgentKind = {
   },
 };
 
-/** An answer that failed is not in the conversation: the next request meets the same step again, whatever was to come. */
-function asOneFailure(acts: readonly Act[]): Act[] {
-  const merged: Act[] = [];
-  for (const act of acts) {
-    const last = merged.at(-1);
-    if (act.fail === undefined || last?.fail === undefined) merged.push(act);
-    else merged.splice(-1, 1, { fail: `${last.fail}; ${act.fail}` });
-  }
-  return merged;
-}
-
-function stepOf(
-  { child, run, write, question, fail, silentMs, hold, ...act }: Act,
-  holdName: (n: string) => string,
-): object {
-  const bash = run === undefined ? [] : [{ name: 'bash', input: { command: run, description: 'of a test' } }];
-  const written = write ? [{ name: 'write', input: { filePath: write.path, content: write.content } }] : [];
-  const asked = question
-    ? [
-        {
-          name: 'question',
-          input: {
-            questions: [
-              {
-                question: question.question,
-                header: 'One',
-                options: question.labels.map((label) => ({ label, description: label })),
-              },
-            ],
-          },
-        },
-      ]
-    : [];
-  const own = [...written, ...bash, ...asked];
-  const prompt = scriptedPrompt({ tools: own }, { text: '{{lastToolOutput}}' });
-  const delegated = [{ name: 'task', input: { description: 'a part of it', prompt, subagent_type: 'general' } }];
-  const tools = child ? delegated : own;
-  return {
-    ...act,
-    ...(hold !== undefined && { hold: holdName(hold) }),
-    ...(silentMs !== undefined && { delayMs: silentMs }),
-    ...(fail !== undefined && { error: { status: 400, message: fail } }),
-    ...(tools.length > 0 && { tools }),
-  };
-}
+const tools: StepTools = {
+  run: (command) => ({ name: 'bash', input: { command, description: 'of a test' } }),
+  write: ({ path, content }) => ({ name: 'write', input: { filePath: path, content } }),
+  question: ({ question, labels }) => {
+    const options = labels.map((label) => ({ label, description: label }));
+    return { name: 'question', input: { questions: [{ question, header: 'One', options }] } };
+  },
+  child: (prompt) => ({ name: 'task', input: { description: 'a part of it', prompt, subagent_type: 'general' } }),
+  failStatus: 400,
+};
 
 /** The server whose directory holds the session's file for the plugin. */
 async function serverOf(servers: string, nativeId: string): Promise<string> {

@@ -18,7 +18,7 @@ export type ScenarioOptions = {
   readonly deaths?: number;
   /** Errors that the daemon's log must hold; any other is a failure. */
   readonly errors?: readonly RegExp[];
-  /** Backends that this cannot be asked of, with the reason. */
+  /** Backends that this cannot be asked of, with the reason; `real`: all but the fake one. */
   readonly not?: Readonly<Record<string, string>>;
 };
 
@@ -36,7 +36,8 @@ export const playOn = (kind: AgentKind): void => {
  */
 export function scenario(name: string, options: ScenarioOptions, body: (world: World) => Promise<void>): void {
   const kind = stageKind;
-  if (options.not?.[kind.name] === undefined) it(`${name} (${kind.name})`, () => play(kind, options, body));
+  const reason = options.not?.[kind.name] ?? (kind === fake ? undefined : options.not?.real);
+  if (reason === undefined) it(`${name} (${kind.name})`, () => play(kind, options, body));
 }
 
 /** The world that scenarios share, and how it was before them. */

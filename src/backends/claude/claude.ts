@@ -31,6 +31,7 @@ const CAPABILITIES: Capabilities = {
 /** Called before every tool. Without our answer the call is refused. */
 const GATE = { PreToolUse: [{ hookCallbackIds: ['gate'], timeout: 60, onFailure: 'block' }] };
 const MCP_PAUSE_MS = 50;
+const NEVER = new Promise<never>(() => undefined);
 
 /**
  * The backend of Claude Code 2.1 (tested with 2.1.329): the user's own `claude`, one headless program per session, driven
@@ -89,7 +90,11 @@ async function greet(
       else log.warn({ session: spec.sessionId }, text);
     },
   );
-  const notices = await ready(handshake(connection, spec), reading);
+  // How the program has ended says more than what that did to the handshake.
+  const hello = handshake(connection, spec).catch((error: unknown) =>
+    connection.isOver ? NEVER : Promise.reject(error),
+  );
+  const notices = await ready(hello, reading);
   const opened = new ClaudeSession({
     nativeId,
     origin,

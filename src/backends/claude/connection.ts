@@ -23,6 +23,11 @@ export class Connection {
     this.#process = process;
   }
 
+  /** The program says no more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /**
    * Reads until the program says no more. The failure is null, if it was not the program's words that ended it.
    * Requests without an answer get `backend_failed` then.

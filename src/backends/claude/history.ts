@@ -46,7 +46,7 @@ export function itemsOf(lines: readonly WireTranscriptLine[]): TranscriptItem[] 
     const base = { id: line.uuid ?? '', at };
     if (line.isMeta || line.message === undefined) return [];
     if (line.isApiErrorMessage) return [{ ...base, type: 'error', text: plain(line) }];
-    if (line.type === 'user') return plain(line) === '' ? [] : [{ ...base, type: 'user', text: plain(line) }];
+    if (line.type === 'user') return isPrompt(line) ? [{ ...base, type: 'user', text: plain(line) }] : [];
     return contentOf(line).flatMap((block, index): TranscriptItem[] => {
       if (block.type === 'tool-result') return [];
       if (block.type !== 'tool-use') return [{ type: block.type, id: `${base.id}.${index}`, at, text: block.text }];
@@ -64,15 +64,15 @@ function promptIdOf({ type, uuid, attachment }: WireTranscriptLine): string | un
   return attachment?.type === 'queued_command' ? attachment.source_uuid : undefined;
 }
 
-/** Begins another turn. */
+/** Begins another turn: somebody's words, not what the program or we said so that a turn goes on. */
 const isPrompt = (line: WireTranscriptLine): boolean =>
-  line.type === 'user' && line.promptSource !== undefined && !line.isMeta && plain(line) !== GO_ON;
+  line.type === 'user' && (line.promptSource ?? 'system') !== 'system' && !line.isMeta && plain(line) !== GO_ON;
 
 /** A word of the model, a tool's result, or an interruption. */
 const isOfTurn = (line: WireTranscriptLine): boolean =>
   line.isApiErrorMessage === true ||
   (line.type === 'assistant' && line.message?.model !== SYNTHETIC) ||
-  (line.type === 'user' && line.promptSource === undefined && !line.isMeta);
+  (line.type === 'user' && !isPrompt(line) && !line.isMeta && plain(line) !== GO_ON);
 
 /** Null if the turn could go on. */
 function finalVerdict(line: WireTranscriptLine | undefined): Verdict | null {

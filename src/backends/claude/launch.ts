@@ -58,14 +58,12 @@ export async function launchOf(spec: OpenSpec, context: BackendContext): Promise
   const nativeId = from.type === 'resume' ? from.nativeId : randomUUID();
   // Short: sockets are made below it, whose paths may have 107 characters.
   const own = join(home, 'run', randomUUID().slice(0, 8));
+  const files = { mcp: join(own, 'mcp.json'), shell: join(own, 'shell.sh') };
+  const options = argumentsOf(spec, context, files.mcp);
   await mkdir(own, { recursive: true, mode: 0o700 });
-  const files = await writeFiles(own, spec.mcp, settings.env ?? {});
+  await writeFiles(files, spec.mcp, settings.env ?? {});
   return {
-    command: [
-      ...commandOf(context),
-      ...argumentsOf(spec, context, files.mcp),
-      ...identityOf(from, nativeId, spec.title),
-    ],
+    command: [...commandOf(context), ...options, ...identityOf(from, nativeId, spec.title)],
     cwd: spec.directory,
     env: { ...env, CLAUDE_CODE_TMPDIR: own, CLAUDE_ENV_FILE: files.shell },
     maxLineBytes: MAX_LINE_BYTES,
@@ -138,16 +136,14 @@ function modelOf(model: string | null): string | null {
 
 /** Secrets of MCP servers stand in a file that only its owner can read; keys of the program are not for the agent's shell. */
 async function writeFiles(
-  own: string,
+  files: { readonly mcp: string; readonly shell: string },
   servers: OpenSpec['mcp'],
   variables: Readonly<Record<string, string>>,
-): Promise<{ readonly mcp: string; readonly shell: string }> {
-  const files = { mcp: join(own, 'mcp.json'), shell: join(own, 'shell.sh') };
+): Promise<void> {
   const mcpServers = Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, nativeServer(server)]));
   await writeFile(files.mcp, JSON.stringify({ mcpServers }), { mode: 0o600 });
   const secret = Object.keys(variables).filter((name) => SECRET_NAME.test(name));
   await writeFile(files.shell, `unset ${[...secret, 'CLAUDE_CODE_MESSAGING_TOKEN'].join(' ')}\n`, { mode: 0o600 });
-  return files;
 }
 
 function nativeServer(server: McpServer): object {

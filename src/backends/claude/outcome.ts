@@ -58,5 +58,7 @@ function failed(kind: FailureClass, message: string, limit: Limit | null): Verdi
   return { outcome: 'failed', failure: { class: 'quota', message, resetAt: limit.resetAt } };
 }
 
-const wordsOf = ({ text, errors, subtype }: NativeResult): string =>
-  text || errors.join('; ') || `Claude Code failed without saying why (${subtype})`;
+function wordsOf({ text, errors, subtype, apiStatus }: NativeResult): string {
+  const words = text || errors.join('; ') || `Claude Code failed without saying why (${subtype})`;
+  return apiStatus === null ? words : `${words.replace(/^API Error: \d+ /, '')} (status ${apiStatus})`;
+}

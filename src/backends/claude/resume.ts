@@ -13,7 +13,10 @@ const LiveEntry = z.object({ pid: z.number(), sessionId: z.string(), procStart: 
  * Why a conversation cannot be gone on with; null if it can, or is a new one.
  * @throws AppError `conflict` if another program has it open: Claude Code takes no lock, and of two writers one is lost.
  */
-export async function whyNotResumed({ from, directory }: OpenSpec, configDirectory: string): Promise<string | null> {
+export async function whyNotResumed(
+  { from, directory }: Pick<OpenSpec, 'from' | 'directory'>,
+  configDirectory: string,
+): Promise<string | null> {
   if (from.type === 'new') return null;
   const { nativeId } = from;
   const made = await new Transcript(configDirectory, nativeId).directory();

@@ -92,8 +92,8 @@ export class ClaudeSession implements BackendSession {
     return this.#line.add(prompt, mode);
   }
 
-  async interrupt(): Promise<void> {
-    await this.#turns.interrupt(INTERRUPT_LIMIT_MS);
+  interrupt(): Promise<void> {
+    return this.#interrupt(INTERRUPT_LIMIT_MS);
   }
 
   answer(nativeId: string, decision: Decision): Promise<'taken' | 'gone'> {
@@ -126,10 +126,15 @@ export class ClaudeSession implements BackendSession {
     this.#line.refuse(this.#life.endFailure);
     // At the end of its input the program would finish its turn first. One that does not obey is ended all the same.
     if (this.#turns.isRunning && !this.#life.isEnded) {
-      await this.#turns.interrupt(graceMs).catch((error: unknown) => this.notice(toAppError(error).message));
+      await this.#interrupt(graceMs).catch((error: unknown) => this.notice(toAppError(error).message));
     }
     this.#turns.abandon(this.#life.endFailure, true);
     return await this.#life.close(graceMs);
+  }
+
+  async #interrupt(limitMs: number): Promise<void> {
+    if (this.#turns.isRunning) this.#view.interrupt();
+    await this.#turns.interrupt(limitMs);
   }
 
   #send(prompt: Prompt): Promise<PromptReceipt> {

@@ -26,7 +26,7 @@ type Sent = {
 type Turn = { readonly sent: Sent[]; readonly over: Deferred<void>; last: NativeResult | null };
 
 export type TurnOptions = {
-  readonly connection: Connection;
+  readonly connection: Pick<Connection, 'send' | 'request'>;
   readonly emit: (event: BackendEvent) => void;
   /** What an earlier process may have made of a prompt. Null: nothing can have been sent before. */
   readonly standing: ((uuid: string) => Promise<Standing>) | null;

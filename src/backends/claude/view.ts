@@ -17,6 +17,7 @@ export class View {
   /** The part that is being streamed. */
   #part: Part | null = null;
   #parts = 0;
+  #isInterrupted = false;
 
   constructor(emit: (event: BackendEvent) => void, places: Places, clock: Clock) {
     this.#emit = emit;
@@ -62,6 +63,11 @@ export class View {
     }
   }
 
+  /** The turn is being stopped: a call that fails now was stopped with it. */
+  interrupt(): void {
+    this.#isInterrupted = true;
+  }
+
   /** The turn is over: what is still open will get no end of its own. */
   end(): void {
     this.#endPart();
@@ -70,6 +76,7 @@ export class View {
       this.#emit({ type: 'tool-ended', callId, tool, title, status: 'interrupted', output: '' });
     }
     this.#tools.clear();
+    this.#isInterrupted = false;
   }
 
   #delta(text: string): void {
@@ -116,7 +123,7 @@ export class View {
     const { native, title, input } = known;
     const path = isError ? null : changedFile(native, input, this.#places);
     if (path !== null) this.#emit({ type: 'file-changed', path });
-    const status = isError ? 'error' : 'completed';
+    const status = isError ? (this.#isInterrupted ? 'interrupted' : 'error') : 'completed';
     this.#emit({ type: 'tool-ended', callId, tool: toolName(native), title, status, output });
   }
 

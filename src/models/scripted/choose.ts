@@ -60,7 +60,8 @@ export function answerOf(
     const json = JSON.stringify(input);
     return {
       id: `call_${at.id}_${index}`,
-      name,
+      // Claude Code has Bash where others have bash: one script does for all.
+      name: conversation.toolNames?.find((own) => own.toLowerCase() === name.toLowerCase()) ?? name,
       arguments: step.brokenArguments ? json.slice(0, Math.ceil(json.length / 2)) : json,
     };
   });

@@ -5,6 +5,7 @@ const requestSchema = z.object({
   model: z.string(),
   stream: z.boolean().nullish(),
   system: z.unknown().optional(),
+  tools: z.array(z.object({ name: z.string() })).catch([]),
   messages: z.array(z.object({ role: z.string(), content: z.unknown().optional() })),
 });
 type Message = z.output<typeof requestSchema>['messages'][number];
@@ -124,6 +125,7 @@ export const messages: Wire = {
       isStream: request.stream === true,
       system: [textOf(request.system), ...systems].join('\n'),
       turns: request.messages.flatMap(turnsOf),
+      toolNames: request.tools.map(({ name }) => name),
     };
   },
   whole: (answer) => ({

@@ -7,6 +7,8 @@ export type Conversation = {
   readonly system: string;
   readonly turns: readonly Turn[];
   readonly isStream: boolean;
+  /** Names of tools that may be called by a name with other capitals. */
+  readonly toolNames?: readonly string[];
 };
 
 /** A whole answer of the model. `usage` counts as OpenAI does: cached in input, reasoning in output. */
