@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AgentAddress, ApprovalId, AttemptId, BackendId, RequestId, SessionId, TaskId } from './ids.ts';
+import { AgentAddress, ApprovalId, AttemptId, BackendId, RequestId, SessionId, TaskId, TokenId } from './ids.ts';
 
 /** What an agent wants to do, in the words that policy rules match. */
 export const ToolCall = z.object({
@@ -53,10 +53,29 @@ export const APPROVAL_MOVES: Readonly<Record<ApprovalState, readonly ApprovalSta
   withdrawn: [],
 };
 
+/** What an outside program asked with an event, and how its answer gets back. */
+export const ForeignQuestion = z.object({
+  /** The event's `seq`. */
+  eventId: z.number().int(),
+  source: z.string(),
+  session: z.string(),
+  kind: z.enum(['question', 'permission', 'choice']),
+  /** Where the answer is sent, a WebSocket of this machine; null: the program asks for it. */
+  address: z.string().nullable(),
+  /** The token that reported the event. */
+  tokenId: TokenId.nullable(),
+  /** Null before there is an answer. */
+  delivery: z.enum(['pending', 'delivered', 'pulled', 'failed']).nullable(),
+  respondedAt: z.number().nullable(),
+  reason: z.string().nullable(),
+});
+export type ForeignQuestion = z.infer<typeof ForeignQuestion>;
+
 export const Approval = z.object({
   id: ApprovalId,
   subject: ApprovalSubject,
-  sessionId: SessionId,
+  /** Null for the question of an outside program. */
+  sessionId: SessionId.nullable(),
   attemptId: AttemptId.nullable(),
   taskId: TaskId.nullable(),
   requestId: RequestId.nullable(),
@@ -77,6 +96,7 @@ export const Approval = z.object({
   expiresAt: z.number(),
   createdAt: z.number(),
   updatedAt: z.number(),
+  foreign: ForeignQuestion.optional(),
 });
 export type Approval = z.infer<typeof Approval>;
 

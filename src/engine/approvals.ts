@@ -9,6 +9,7 @@ import type { ApprovalId, SessionId } from '../contract/ids.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
 import type { Transaction } from '../store/store.ts';
 import { checkKind, inParts, isSame, reasonOf, STATE_OF } from './approval-answers.ts';
+import { type ForeignQuestions, foreignVerdict } from './foreign-questions.ts';
 import { grantFor } from './grants.ts';
 import { Judge } from './judge.ts';
 import type { Parts } from './parts.ts';
@@ -23,9 +24,11 @@ export type Asker = Pick<BackendSession, 'answer'> & {
 };
 type Asked = Extract<BackendEvent, { type: 'asked' }>;
 
+type Asking = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor'>;
+
 /** The one inbox: the policy answers what it can; the rest waits for a person, at most until its deadline. */
 export class Approvals {
-  readonly #parts: Parts;
+  readonly #parts: Asking;
   readonly #judge: Judge;
   readonly #live = new Map<SessionId, Asker>();
   /** What each live session asks by its own ids: equal questions of one conversation are different questions. */
@@ -33,9 +36,12 @@ export class Approvals {
   /** Gantry's own questions (may this check run?): who waits for them. */
   readonly #own = new Map<ApprovalId, Deferred<Decision>>();
   readonly #timers = new Map<ApprovalId, () => void>();
+  /** The questions of outside programs: how their answers get back. */
+  readonly #foreign: ForeignQuestions;
   #isStopped = false;
 
-  constructor(parts: Parts) {
+  constructor(parts: Asking, foreign: ForeignQuestions) {
+    this.#foreign = foreign;
     this.#parts = parts;
     this.#judge = new Judge(parts);
   }
@@ -43,6 +49,7 @@ export class Approvals {
   /** Arms the deadlines of what was pending when an earlier daemon ended. */
   start(): void {
     for (const approval of this.#parts.store.read.approvals.list({ state: 'pending' })) this.#arm(approval);
+    this.#foreign.wake();
   }
 
   /** What is pending stays pending for the next daemon, whatever becomes of the sessions now. */
@@ -232,6 +239,45 @@ export class Approvals {
     this.#timers.set(approval.id, cancel);
   }
 
+  /** An outside program asked, in a transaction that has been committed: the policy answers, or it waits for a person. */
+  openedForeign(approval: Approval): void {
+    const verdict = foreignVerdict(approval, this.#parts);
+    if (verdict === null) {
+      this.#arm(approval);
+      return;
+    }
+    const reason = verdict.reason ?? `The policy denies this (${verdict.rule}).`;
+    const decision: Decision =
+      verdict.action === 'allow' ? { type: 'allow', scope: 'once', expiresAt: null } : { type: 'deny', reason };
+    this.#settleForeign(approval, STATE_OF[decision.type], decision, { by: `policy:${verdict.rule}`, cause: reason });
+  }
+
+  #settleForeign(
+    approval: Approval,
+    to: ApprovalState,
+    decision: Decision,
+    { by, cause }: { readonly by: string; readonly cause: string },
+  ): Approval {
+    const { store, clock } = this.#parts;
+    if (decision.type === 'allow' && decision.scope !== 'once') {
+      throw new AppError('bad_request', `${approval.id} is an outside program's: it can be allowed once only`);
+    }
+    this.#disarm(approval.id);
+    const settled = store.commit((tx) => {
+      // A decision of the deadline is told by the state; the program is not called for it.
+      const kept = to === 'expired' ? decision : this.#foreign.decided(tx, approval, decision);
+      const foreign = approval.foreign && {
+        ...approval.foreign,
+        delivery: to === 'expired' ? null : ('pending' as const),
+        respondedAt: clock.now(),
+      };
+      const patch = { decision: kept, decidedBy: by, cause, ...(foreign && { foreign }) };
+      return tx.approvals.move(approval.id, 'pending', to, patch, { actor: by, cause });
+    });
+    this.#foreign.wake();
+    return settled;
+  }
+
   #disarm(id: ApprovalId): void {
     this.#timers.get(id)?.();
     this.#timers.delete(id);
@@ -249,10 +295,12 @@ export class Approvals {
       ),
     );
     this.#own.get(approval.id)?.resolve({ type: 'deny', reason: cause });
-    this.#live.get(approval.sessionId)?.onSettled();
+    if (approval.sessionId !== null) this.#live.get(approval.sessionId)?.onSettled();
   }
 
   #settle(approval: Approval, to: ApprovalState, decision: Decision, by: string, cause: string): Approval {
+    const { sessionId } = approval;
+    if (sessionId === null) return this.#settleForeign(approval, to, decision, { by, cause });
     this.#disarm(approval.id);
     const settled = this.#parts.store.commit((tx) => {
       const row = tx.approvals.move(
@@ -262,13 +310,13 @@ export class Approvals {
         { decision, decidedBy: by, cause },
         { actor: by, cause },
       );
-      this.#grant(tx, row, decision, by);
-      const session = tx.sessions.need(row.sessionId);
+      const session = tx.sessions.need(sessionId);
+      this.#grant(tx, { approval: row, session }, decision, by);
       if (!isSessionOver(session.state)) tx.sessions.update(session.id, { activity: 'busy' }, { actor: 'gantry' });
       return row;
     });
     const own = this.#own.get(approval.id);
-    const live = this.#live.get(approval.sessionId);
+    const live = this.#live.get(sessionId);
     if (own) own.resolve(decision);
     else if (live) {
       this.#deliver(live, settled).catch((error: unknown) => {
@@ -295,9 +343,13 @@ export class Approvals {
     live.onSettled();
   }
 
-  #grant(tx: Transaction, approval: Approval, decision: Decision, by: string): void {
+  #grant(
+    tx: Transaction,
+    { approval, session }: { readonly approval: Approval; readonly session: Session },
+    decision: Decision,
+    by: string,
+  ): void {
     if (decision.type !== 'allow' || decision.scope === 'once' || approval.subject.type !== 'permission') return;
-    const session = tx.sessions.need(approval.sessionId);
     const projectId = this.#judge.context(session).project?.id ?? null;
     tx.grants.insert(
       grantFor(approval, decision.scope, {

@@ -15,6 +15,7 @@ import { Dispatcher } from './dispatch.ts';
 import { Events } from './events.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
+import { ForeignQuestions } from './foreign-questions.ts';
 import { MergeQueue } from './merge-queue.ts';
 import { Overlaps } from './overlap.ts';
 import type { Parts } from './parts.ts';
@@ -35,6 +36,7 @@ export class Engine {
   readonly #parts: Parts;
   readonly #git: Git;
   readonly #approvals: Approvals;
+  readonly #foreign: ForeignQuestions;
   readonly #collector: Collector;
   readonly #dispatcher: Dispatcher;
   readonly #planning: Planning;
@@ -50,7 +52,9 @@ export class Engine {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#git = new Git(parts.environment, `git:${parts.workspaces}`);
-    this.#approvals = new Approvals(parts);
+    const foreign = new ForeignQuestions(parts, (seq) => this.events.json(seq));
+    this.#foreign = foreign;
+    this.#approvals = new Approvals(parts, foreign);
     const workspaces = new Workspaces(parts, this.#git);
     this.#collector = new Collector(parts, this.#git, workspaces);
     this.#dispatcher = new Dispatcher(parts, { approvals: this.#approvals, workspaces, collector: this.#collector });
@@ -60,7 +64,7 @@ export class Engine {
     this.#overlaps = new Overlaps(parts, this.#git);
     this.#execs = new Execs(parts, this.#approvals);
     this.#probes = new Probes(parts);
-    this.events = new Events(parts);
+    this.events = new Events(parts, this.#approvals, foreign);
     this.queries = new Queries(parts, this.#probes);
   }
 
@@ -83,6 +87,7 @@ export class Engine {
 
   async #close(): Promise<void> {
     this.#approvals.stop();
+    this.#foreign.stop();
     await Promise.all([
       this.#planning.close(),
       this.#execs.close(),

@@ -1,16 +1,24 @@
+import { deferred } from '../base/wait.ts';
+import type { Approval, ForeignQuestion } from '../contract/approval.ts';
 import type { Caller } from '../contract/caller.ts';
-import type { HumanInTheLoopStatus } from '../contract/event.ts';
+import { AppError } from '../contract/errors.ts';
+import type { EventNotes, HumanInTheLoop, HumanInTheLoopStatus } from '../contract/event.ts';
 import type { FactSubject } from '../contract/fact.ts';
 import type { TokenId } from '../contract/ids.ts';
 import type { EventRange, EventRow, NewEvent } from '../store/events.ts';
+import type { Approvals } from './approvals.ts';
 import { chatOf, type EventParts, eventJson, partsOf } from './event-text.ts';
+import { decisionOf, type ForeignQuestions, foreignApproval, statusOf } from './foreign-questions.ts';
 import type { Parts } from './parts.ts';
 
 /** What it works with. */
-type Recording = Pick<Parts, 'store' | 'clock' | 'log'>;
+type Recording = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor'>;
 
 /** An event to be recorded: checked and masked, `text` and `chat` as the store takes them. */
 export type IncomingEvent = Pick<NewEvent, 'source' | 'session' | 'type' | 'text' | 'chat'> & {
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** What it asks of a person. */
+  readonly hitl: HumanInTheLoop | null;
   /** The sender's own key: a repeat is answered with the first. */
   readonly key: string | null;
 };
@@ -35,15 +43,21 @@ const INITIAL = 300;
 const SUBJECT_MS = 2_000;
 const REFUSED_EVERY_MS = 10_000;
 
+type Inbox = Pick<Approvals, 'decide' | 'openedForeign'>;
+
 /** Events of outside programs: recorded, read back, followed. They never change the state of a task. */
 export class Events {
   readonly #parts: Recording;
+  readonly #approvals: Inbox;
+  readonly #questions: ForeignQuestions;
   #subjects = new Map<string, Partial<FactSubject>>();
   #subjectsSince = 0;
   #refusedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: Recording) {
+  constructor(parts: Recording, approvals: Inbox, questions: ForeignQuestions) {
     this.#parts = parts;
+    this.#approvals = approvals;
+    this.#questions = questions;
   }
 
   /** Resolves when all are durable. @throws AppError overloaded, disk_full, store_locked */
@@ -51,7 +65,7 @@ export class Events {
     const { store, clock } = this.#parts;
     const at = clock.now();
     const items = events.map(
-      ({ key, ...event }): NewEvent => ({
+      ({ key, hitl: _, ...event }): NewEvent => ({
         ...event,
         at,
         notes: { token: tokenId },
@@ -60,13 +74,96 @@ export class Events {
         actor: caller.actor,
       }),
     );
-    const ids = await store.observeEvents(items);
-    return events.map(({ text, chat }, i) => {
+    const ids = events.some(({ hitl }) => hitl !== null)
+      ? this.#ask(events, items, tokenId)
+      : await store.observeEvents(items);
+    return events.map(({ text, chat, hitl }, i) => {
       const id = ids[i] ?? 0;
       const parts = { id, at, notes: { token: null }, rest: text.slice(1) };
+      const status = hitl === null ? null : ({ status: 'pending' } as const);
       const chatPart = chat === null ? null : { json: `[${chat.join(',')}]` };
-      return { id, json: eventJson(parts, { chat: chatPart, status: null, isReadBack: false }) };
+      return { id, json: eventJson(parts, { chat: chatPart, status, isReadBack: false }) };
     });
+  }
+
+  /** Events of which some ask: each with its question in the inbox, all of them or none. */
+  #ask(events: readonly IncomingEvent[], items: readonly NewEvent[], tokenId: TokenId | null): number[] {
+    const { store, clock, settingsFor } = this.#parts;
+    const times = { now: clock.now(), limitMs: settingsFor(null).limits.approvalTimeout };
+    const opened: Approval[] = [];
+    const ids = store.commit((tx) =>
+      items.map((item, i) => {
+        const event = events[i];
+        if (!event || event.hitl === null) return tx.observe(item);
+        const id = this.#questions.newId();
+        const seq = tx.observe({ ...item, notes: { ...item.notes, approval: id } });
+        const row = store.events.get(seq);
+        // A repeat is the first event, with its question.
+        if (row === null || partsOf(row).notes.approval !== id) return seq;
+        const { source, session } = item;
+        const about = { id, source, session, payload: event.payload, tokenId, seq };
+        opened.push(tx.approvals.insert(foreignApproval(event.hitl, about, times), { actor: item.actor }));
+        return seq;
+      }),
+    );
+    for (const approval of opened) this.#approvals.openedForeign(approval);
+    return ids;
+  }
+
+  /** One event as it is read back; null if there is none. */
+  json(seq: number): string | null {
+    const row = this.#parts.store.events.get(seq);
+    return row && this.#read(row);
+  }
+
+  #read(row: EventRow): string {
+    const parts = partsOf(row);
+    const { events } = this.#parts.store;
+    return eventJson(parts, { chat: chatOf(events, parts), status: this.#statusOf(parts), isReadBack: true });
+  }
+
+  /**
+   * Answers an event's question; the first answer wins, wherever it comes from.
+   * @returns the event
+   * @throws AppError not_found, conflict for an event that asks nothing, already_answered, bad_request, forbidden
+   */
+  respond(seq: number, given: Readonly<Record<string, unknown>>, caller: Caller): string {
+    const approval = this.#questionOf(seq, () => true);
+    if (approval.foreign) this.#approvals.decide(approval.id, decisionOf(approval.foreign, given), caller);
+    return this.json(seq) ?? '{}';
+  }
+
+  /**
+   * The answer for the program that asked; waits for it at most `waitMs`. Null: there is none yet.
+   * @throws AppError not_found for an event of another token, gone for one that will have none
+   */
+  async response(seq: number, waitMs: number, tokenId: TokenId | null): Promise<string | null> {
+    const { store, clock } = this.#parts;
+    const isOwn = (notes: EventNotes): boolean => notes.token === tokenId;
+    if (this.#questionOf(seq, isOwn).state === 'pending' && waitMs > 0) {
+      const changed = deferred<void>();
+      const stop = store.onCommit(() => {
+        if (this.#questionOf(seq, isOwn).state !== 'pending') changed.resolve();
+      });
+      const cancel = clock.after(waitMs, () => changed.resolve());
+      await changed.promise;
+      stop();
+      cancel();
+    }
+    const approval = this.#questionOf(seq, isOwn);
+    if (approval.state === 'pending') return null;
+    const status = statusOf(approval);
+    const json = status.status === 'timeout' ? null : this.#questions.pull(approval);
+    if (json === null) throw new AppError('gone', status.reason ?? `the question is ${approval.state}`);
+    return json;
+  }
+
+  #questionOf(seq: number, isAllowed: (notes: EventNotes) => boolean): Approval {
+    const row = this.#parts.store.events.get(seq);
+    const notes = row && partsOf(row).notes;
+    if (!notes || !isAllowed(notes)) throw new AppError('not_found', 'Event not found');
+    if (notes.approval === undefined) throw new AppError('conflict', 'the event asks nothing');
+    return this.#parts.store.read.approvals.need(notes.approval);
   }
 
   /** Events as JSON, oldest first: the next ones above `after`, else the last ones. */
@@ -77,9 +174,7 @@ export class Events {
     const found: string[] = [];
     for (const row of events.iterate(range, order)) {
       if (!isWanted(row)) continue;
-      const parts = partsOf(row);
-      const status = this.#statusOf(parts);
-      found.push(eventJson(parts, { chat: chatOf(events, parts), status, isReadBack: true }));
+      found.push(this.#read(row));
       if (found.length === limit) break;
     }
     return order === 'newest' ? found.reverse() : found;
@@ -127,7 +222,7 @@ export class Events {
     const { rows, next, prunedTo } = events.since(cursor, limit);
     const isWanted = wants(filter);
     const told = rows.flatMap((row) => {
-      const event = row.kind === 'observed' ? row : null;
+      const event = row.kind === 'observed' ? row : this.#askedBy(row);
       if (event === null || !isWanted(event)) return [];
       const parts = partsOf(event);
       const status = this.#statusOf(parts);
@@ -167,8 +262,17 @@ export class Events {
       .catch((error: unknown) => log.error({ err: error }, 'a notice could not be recorded'));
   }
 
-  #statusOf(_parts: EventParts): HumanInTheLoopStatus | null {
-    return null;
+  /** The event whose question changed; null if the change is of another question, or the event is there no longer. */
+  #askedBy({ json }: EventRow): EventRow | null {
+    if (!json.includes('"foreign":{')) return null;
+    const { row, from } = JSON.parse(json) as { from: string | null; row: { foreign?: ForeignQuestion } };
+    // That it was asked is told with the event itself.
+    return from === null || !row.foreign ? null : this.#parts.store.events.get(row.foreign.eventId);
+  }
+
+  #statusOf({ notes }: EventParts): HumanInTheLoopStatus | null {
+    const approval = notes.approval === undefined ? null : this.#parts.store.read.approvals.get(notes.approval);
+    return approval && statusOf(approval);
   }
 
   /** Gantry's own session, if the sender is a program of one: its events are found with the task's. */

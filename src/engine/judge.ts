@@ -5,11 +5,13 @@ import type { Parts } from './parts.ts';
 import { decide } from './policy.ts';
 import type { Settings } from './settings.ts';
 
+type Judging = Pick<Parts, 'store' | 'clock' | 'settingsFor'>;
+
 /** What policy and grants say about a session's call, by its project, role and directory. */
 export class Judge {
-  readonly #parts: Parts;
+  readonly #parts: Judging;
 
-  constructor(parts: Parts) {
+  constructor(parts: Judging) {
     this.#parts = parts;
   }
 

@@ -63,6 +63,8 @@ export type RecordReader = {
   readonly outbox: {
     /** What is due, oldest first. */
     readonly take: (channel: string, limit: number) => OutboxItem[];
+    /** What waits, due or not, oldest first; at most 10,000. */
+    readonly list: (channel: string) => OutboxItem[];
     readonly count: (channel: string) => number;
     /** When the next item is due, ms; null if none waits. */
     readonly nextAt: (channel: string) => number | null;
@@ -145,6 +147,10 @@ export function recordReader(connection: Connection, now: () => number): RecordR
       take: (channel, limit) =>
         connection
           .all('SELECT * FROM outbox WHERE channel = ? AND notBefore <= ? ORDER BY id LIMIT ?', channel, now(), limit)
+          .map((row) => ({ ...row, payload: JSON.parse(String(row.payload)) }) as OutboxItem),
+      list: (channel) =>
+        connection
+          .all('SELECT * FROM outbox WHERE channel = ? ORDER BY id LIMIT 10000', channel)
           .map((row) => ({ ...row, payload: JSON.parse(String(row.payload)) }) as OutboxItem),
       count: (channel) => connection.number('SELECT count(*) FROM outbox WHERE channel = ?', channel),
       nextAt: (channel) => {

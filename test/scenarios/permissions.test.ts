@@ -114,7 +114,7 @@ describe('permissions (C5)', () => {
       { text: 'end' },
     ]);
     const approval = await pending(world);
-    const session = world.journal.view.sessions.get(approval.sessionId);
+    const session = world.journal.view.sessions.get(approval.sessionId ?? '');
     const identity = await readFile(join(session?.directory ?? '', 'identity.txt'), 'utf8');
     const [url, token] = identity.split(' ');
     const env = { GANTRY_URL: String(url), GANTRY_TOKEN: String(token) };

@@ -12,10 +12,13 @@ import { Scope } from '../../src/base/scope.ts';
 import { OPERATIONS, type OperationName } from '../../src/contract/api.ts';
 import type { Caller } from '../../src/contract/caller.ts';
 import { AppError } from '../../src/contract/errors.ts';
+import { Approvals } from '../../src/engine/approvals.ts';
 import { Events } from '../../src/engine/events.ts';
+import { ForeignQuestions } from '../../src/engine/foreign-questions.ts';
 import { checkAnswerAddress } from '../../src/ingest/address.ts';
 import { createMask } from '../../src/ingest/mask.ts';
 import { Store } from '../../src/store/store.ts';
+import { testSettings } from './engine.ts';
 
 export type Call = { readonly name: string; readonly input: unknown; readonly caller: Caller };
 
@@ -35,7 +38,7 @@ export async function openTestApi(given: Partial<Omit<ApiParts, 'handlers'>> & {
     access,
     idempotency: testKeys(),
     journal: store.journal,
-    events: testEvents(store),
+    events: testEvents(store, scope),
     onCommit: (listener) => store.onCommit(listener),
     clock: systemClock,
     log: silentLog,
@@ -63,14 +66,24 @@ export async function openTestApi(given: Partial<Omit<ApiParts, 'handlers'>> & {
 }
 
 /** The events API as it is without any configuration. */
-const testEvents = (store: Store): EventParts => ({
-  events: new Events({ store, clock: systemClock, log: silentLog }),
-  rules: {
-    mask: createMask(new Uint8Array(32), []),
-    checkAddress: (address) => checkAnswerAddress(address, { ownPort: 4000, hosts: [] }),
-  },
-  settings: () => ({ openIngest: false, origins: [] }),
-});
+function testEvents(store: Store, scope: Scope): EventParts {
+  const parts = { store, clock: systemClock, log: silentLog, settingsFor: () => testSettings() };
+  const questions = new ForeignQuestions(parts, (seq) => events.json(seq));
+  const approvals = new Approvals(parts, questions);
+  scope.defer(() => {
+    approvals.stop();
+    questions.stop();
+  });
+  const events: Events = new Events(parts, approvals, questions);
+  return {
+    events,
+    rules: {
+      mask: createMask(new Uint8Array(32), []),
+      checkAddress: (address) => checkAnswerAddress(address, { ownPort: 4000, hosts: [] }),
+    },
+    settings: () => ({ openIngest: false, origins: [] }),
+  };
+}
 
 export type TestApi = Awaited<ReturnType<typeof openTestApi>>;
 

@@ -76,23 +76,30 @@ export async function startEngine(options: EngineOptions): Promise<TestEngine> {
   };
 }
 
+/** What holds without any configuration, with the `fake` backend. */
+export const testSettings = ({
+  limits,
+  policy,
+  merge,
+}: Pick<EngineOptions, 'limits' | 'policy' | 'merge'> = {}): Settings => ({
+  defaultBackend: 'fake',
+  defaultRole: 'worker',
+  backends: { fake: { maxSessions: 50, model: null } },
+  roles: DEFAULTS.roles,
+  planner: { ...DEFAULTS.planner },
+  policy: policy ?? { default: 'ask', rules: [] },
+  merge: { ...DEFAULTS.merge, target: null, remote: null, gates: [], ...merge },
+  limits: { ...DEFAULTS.limits, retryBackoff: 10, requestUsd: null, taskUsd: null, ...limits },
+  setup: null,
+});
+
 async function openEngine(
-  { home, fake, limits, policy, merge }: EngineOptions,
+  { home, fake, ...configured }: EngineOptions,
   env: Readonly<Record<string, string>>,
 ): Promise<{ engine: Engine; store: Store }> {
   const environment = environmentFor(home);
   const store = Store.open({ dir: join(home, 'gantry'), clock: systemClock, log: silentLog });
-  const settings: Settings = {
-    defaultBackend: 'fake',
-    defaultRole: 'worker',
-    backends: { fake: { maxSessions: 50, model: null } },
-    roles: DEFAULTS.roles,
-    planner: { ...DEFAULTS.planner },
-    policy: policy ?? { default: 'ask', rules: [] },
-    merge: { ...DEFAULTS.merge, target: null, remote: null, gates: [], ...merge },
-    limits: { ...DEFAULTS.limits, retryBackoff: 10, requestUsd: null, taskUsd: null, ...limits },
-    setup: null,
-  };
+  const settings = testSettings(configured);
   const backends = createBackends(['fake'], (id) => ({
     id,
     settings: { ...fake, env: { ...env, ...fake?.env } },

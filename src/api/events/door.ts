@@ -12,7 +12,7 @@ import type { StreamLimits } from '../fact-reader.ts';
 import { Streams } from '../streams.ts';
 import { answer, answerError, type Headers } from './answer.ts';
 import { EventPost, type PostLimits } from './post.ts';
-import { parseEventStream, parseRecent } from './query.ts';
+import { parseEventStream, parseRecent, parseWait } from './query.ts';
 import { type Route, routeOf, shownPath } from './route.ts';
 import { isOpenSender, Senders, unknownPath } from './senders.ts';
 import { checkEventSite, corsHeaders, PREFLIGHT } from './site.ts';
@@ -100,6 +100,18 @@ export class EventDoor {
       { method: 'POST', path: /^\/hook$/, scope: 'ingest', handle: (visit) => this.#takeHook(visit) },
       { method: 'GET', path: /^\/events\/recent$/, scope: 'read', handle: (visit) => this.#recent(visit) },
       { method: 'GET', path: /^\/events\/filter-options$/, scope: 'read', handle: (visit) => this.#names(visit) },
+      {
+        method: 'POST',
+        path: /^\/events\/\d{1,15}\/respond$/,
+        scope: 'approve',
+        handle: (visit) => this.#respond(visit),
+      },
+      {
+        method: 'GET',
+        path: /^\/events\/\d{1,15}\/response$/,
+        scope: 'ingest',
+        handle: (visit) => this.#response(visit),
+      },
       { method: 'GET', path: /^\/stream$/, scope: 'read', handle: (visit) => this.#openEvents(visit) },
     ];
   }
@@ -195,6 +207,18 @@ export class EventDoor {
     answer(response, 200, this.#parts.events.names(), headers);
   }
 
+  async #respond({ incoming, response, route, sender, headers }: Visit): Promise<void> {
+    const given = await this.#post.readObject(incoming);
+    const { caller } = senderOf(sender);
+    answer(response, 200, this.#parts.events.respond(idIn(route), given, caller), headers);
+  }
+
+  async #response({ response, route, sender, headers }: Visit): Promise<void> {
+    const { tokenId } = senderOf(sender);
+    const json = await this.#parts.events.response(idIn(route), parseWait(route.search), tokenId);
+    answer(response, json === null ? 204 : 200, json, headers);
+  }
+
   #openEvents({ incoming, response, route, sender, headers }: Visit): void {
     if (!/\btext\/event-stream\b/.test(incoming.headers.accept ?? '')) {
       throw new AppError('upgrade_required', 'this is a WebSocket, or server-sent events by Accept: text/event-stream');
@@ -217,6 +241,9 @@ export class EventDoor {
     return { source: this.#pages.source(filter, false), since: first.seq, first };
   }
 }
+
+/** The event that the path names. */
+const idIn = ({ path }: Route): number => Number(path.split('/')[2]);
 
 const senderOf = (verified: Authenticated | null): Sender =>
   verified === null

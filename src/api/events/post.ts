@@ -68,6 +68,13 @@ export class EventPost {
     return '{}';
   }
 
+  /** @throws AppError bad_request */
+  async readObject(incoming: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+    const value = this.#parse((await this.#read(incoming)).text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw new AppError('bad_request', 'Invalid request: expected a JSON object');
+  }
+
   async #many(
     items: readonly unknown[],
     text: string,

@@ -36,6 +36,7 @@ const Recent = z
   })
   .refine(({ since, before }) => since === undefined || before === undefined, 'either `since` or `before`, not both');
 const Stream = z.strictObject({ since: id.optional(), ...filter });
+const Wait = z.strictObject({ wait: whole('seconds, 0 to 60').pipe(z.number().max(60)).default(0) });
 
 const given = (search: string): Record<string, string | string[]> => queryOf(new URLSearchParams(search));
 const filterOf = (asked: z.output<typeof Stream>): EventFilter => ({
@@ -64,3 +65,6 @@ export function parseEventStream(
   }
   return { since, filter: filterOf(asked) };
 }
+
+/** ms to wait for an answer. @throws AppError bad_request */
+export const parseWait = (search: string): number => parse(Wait, given(search)).wait * 1_000;
