@@ -1,10 +1,12 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
+import { EXPOSITION_TYPE, exposition, type Family, gauge } from '../base/exposition.ts';
 import type { Log } from '../base/log.ts';
 import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
 import { type Asset, dashboardAsset, dashboardPage, style } from './assets.ts';
 import { authenticate, authorize } from './auth.ts';
+import { Calls } from './calls.ts';
 import type { FactPages } from './fact-pages.ts';
 import { docsPage, loginPage } from './html.ts';
 import { openApi } from './openapi.ts';
@@ -24,6 +26,8 @@ export type AppParts = OperationParts & {
   readonly streams: Streams;
   readonly facts: FactPages;
   readonly log: Log;
+  /** What the daemon measures beside the calls and streams of this server. */
+  readonly metrics: () => Promise<readonly Family[]>;
 };
 
 const HEADERS = {
@@ -39,6 +43,8 @@ const HEADERS = {
 /** Every path of the daemon but the WebSocket upgrade. */
 export function makeApp(parts: AppParts): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
+  const calls = new Calls();
+  app.use(calls.count);
   app.use(async (context, next) => {
     for (const [name, value] of Object.entries(HEADERS)) context.header(name, value);
     checkSite(context.env.incoming.headers, parts.hosts);
@@ -59,6 +65,12 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
     return context.json({ ok: reason === null, reason }, reason === null ? 200 : 503);
   });
   get(app, STREAM_PATH, (context) => openEvents(context, parts));
+  get(app, '/metrics', async (context) => {
+    authorize(context.get('verified'), { scope: 'read' });
+    const readers = gauge('gantry_stream_readers', 'Open streams of the journal.', [[{}, parts.streams.count]]);
+    const families = [...(await parts.metrics()), readers, ...calls.families()];
+    return context.body(exposition(families), 200, { 'Content-Type': EXPOSITION_TYPE });
+  });
   addPages(app, parts);
   addOperations(app, parts);
   app.notFound((context) => answerProblem(context, new AppError('not_found', `there is no path ${context.req.path}`)));

@@ -6,6 +6,7 @@ import { tempDir } from '../../test/support/temp.ts';
 import { systemClock } from '../base/clock.ts';
 import { type Client, createClient, followView } from '../client/client.ts';
 import type { InputOf, OperationName } from '../contract/api.ts';
+import { AppError } from '../contract/errors.ts';
 import type { Fact } from '../contract/fact.ts';
 import type { View } from '../contract/fold.ts';
 import { History } from '../history/history.ts';
@@ -50,6 +51,13 @@ beforeAll(async () => {
       shutdown: (cause, caller) => void stops.push(`${cause} by ${caller.actor}`),
       explainConfig: () => ({ items: [] }),
       doctor: async () => ({ isOk: true, checks: [] }),
+      projections: {
+        list: () => ({ items: [] }),
+        test: async (name) => ({ name, isDelivered: true, error: null }),
+        rebuild: (name) => {
+          throw new AppError('not_found', name);
+        },
+      },
     },
   });
   const onCommit = (listener: () => void) => store.onCommit(listener);

@@ -20,6 +20,11 @@ export type DaemonControl = {
   readonly shutdown: (cause: string, caller: Caller) => void;
   readonly explainConfig: (input: ParsedInputOf<'config.explain'>) => OutputOf<'config.explain'>;
   readonly doctor: (input: ParsedInputOf<'doctor'>) => Promise<OutputOf<'doctor'>>;
+  readonly projections: {
+    readonly list: () => OutputOf<'projections.list'>;
+    readonly test: (name: string) => Promise<OutputOf<'projections.test'>>;
+    readonly rebuild: (name: string, since: number) => OutputOf<'projections.rebuild'>;
+  };
 };
 
 export type HandlerParts = {
@@ -88,6 +93,9 @@ export function createHandlers({ engine, access, daemon, journal, history, clock
     'exec.wait': ({ id, waitMs }) => engine.execResult(id, waitMs),
     'config.explain': (input) => daemon.explainConfig(input),
     doctor: (input) => daemon.doctor(input),
+    'projections.list': () => daemon.projections.list(),
+    'projections.test': ({ name }) => daemon.projections.test(name),
+    'projections.rebuild': ({ name, since }) => daemon.projections.rebuild(name, since),
     'tokens.create': (input) => access.create(input),
     'tokens.list': () => ({ items: access.list() }),
     'tokens.revoke': ({ id }) => access.revoke(id),

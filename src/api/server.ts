@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Clock } from '../base/clock.ts';
+import type { Family } from '../base/exposition.ts';
 import type { Log } from '../base/log.ts';
 import { within } from '../base/wait.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
@@ -49,6 +50,8 @@ export type ApiParts = {
   readonly version: string;
   /** Why the daemon cannot take work now, in words; null if it can. */
   readonly notReady: () => string | null;
+  /** What the daemon measures. */
+  readonly metrics: () => Promise<readonly Family[]>;
 };
 
 export type Api = {

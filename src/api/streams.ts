@@ -52,6 +52,11 @@ export class Streams {
     this.#unsubscribe = parts.onCommit(() => this.#wake());
   }
 
+  /** How many are open. */
+  get count(): number {
+    return this.#readings.size;
+  }
+
   /** @throws AppError overloaded */
   requireRoom(): void {
     const { maxReaders } = this.#parts.limits;

@@ -1,7 +1,7 @@
 import type { ReadStream } from 'node:tty';
 import type { Clock } from '../base/clock.ts';
 import type { Client } from '../client/client.ts';
-import { Duration } from '../contract/config.ts';
+import { Duration } from '../contract/duration.ts';
 import { AppError } from '../contract/errors.ts';
 import type { Environment } from '../daemon/environment.ts';
 import type { Globals } from './globals.ts';

@@ -3,7 +3,7 @@ import type { Style } from './output.ts';
 /** The colour of a state, the same everywhere. */
 export function stateStyle(state: string): Style | null {
   if (['done', 'idle', 'ok', 'allowed', 'answered', 'active', 'merged'].includes(state)) return 'green';
-  if (['failed', 'error', 'denied', 'lost', 'problem', 'rejected', 'conflict'].includes(state)) return 'red';
+  if (['failed', 'error', 'denied', 'lost', 'problem', 'rejected', 'conflict', 'failing'].includes(state)) return 'red';
   if (['waiting', 'paused', 'deferred', 'planned', 'pending', 'notice', 'expired', 'reviewing'].includes(state))
     return 'yellow';
   if (['working', 'running', 'planning', 'verifying', 'assigned', 'starting', 'merging'].includes(state)) return 'cyan';

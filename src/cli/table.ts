@@ -178,6 +178,12 @@ export const COMMANDS: readonly Row[] = [
   ),
   row(
     'Setup',
+    'webhooks',
+    'webhooks: state and last error; test one',
+    async () => (await import('./commands/webhooks.ts')).webhooks,
+  ),
+  row(
+    'Setup',
     'completion',
     'a completion script for your shell',
     async () => (await import('./commands/completion.ts')).completion,

@@ -24,6 +24,7 @@ import {
   ViewSnapshot,
 } from './shapes.ts';
 import { Task, TaskState } from './task.ts';
+import { ProjectionStatus } from './webhook.ts';
 
 const limit = z.coerce.number().int().min(1).max(1000).default(100);
 const cursor = z.string().optional();
@@ -354,6 +355,33 @@ export const OPERATIONS = {
     status: 200,
     input: z.object({ key: z.string().optional(), project: z.string().optional() }),
     output: z.object({ items: z.array(ConfigValue) }),
+  },
+  'projections.list': {
+    method: 'GET',
+    path: '/api/v1/projections',
+    scope: 'read',
+    summary: 'What tells something outside (webhooks): how far it is, what waits, the last error',
+    status: 200,
+    input: z.object({}),
+    output: z.object({ items: z.array(ProjectionStatus) }),
+  },
+  'projections.test': {
+    method: 'POST',
+    path: '/api/v1/projections/:name/test',
+    scope: 'operate',
+    summary: 'Deliver a test to a webhook now',
+    status: 200,
+    input: z.object({ name: z.string() }),
+    output: z.object({ name: z.string(), isDelivered: z.boolean(), error: z.string().nullable() }),
+  },
+  'projections.rebuild': {
+    method: 'POST',
+    path: '/api/v1/projections/:name/rebuild',
+    scope: 'operate',
+    summary: 'Tell again everything after a position of the journal; receivers know what they have by its id',
+    status: 202,
+    input: z.object({ name: z.string(), since: z.number().int().nonnegative().default(0) }),
+    output: ProjectionStatus,
   },
   doctor: {
     method: 'POST',

@@ -1,22 +1,9 @@
 import { z } from 'zod';
 import { PolicyRule } from './approval.ts';
+import { Duration } from './duration.ts';
 import { BackendId } from './ids.ts';
 import { PluginMode } from './plugin.ts';
-
-const DURATION_FORM = 'expected milliseconds, or a number with a unit: 500ms, 30s, 15m, 2h, 7d';
-
-/** A length of time: milliseconds, or a number with a unit (`500ms`, `30s`, `15m`, `2h`, `7d`). */
-export const Duration = z
-  .union([z.number().int().nonnegative(), z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, DURATION_FORM)])
-  .transform(parseDuration);
-
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function parseDuration(value: number | string): number {
-  if (typeof value === 'number') return value;
-  const [, amount, unit] = /^(.*?)(ms|s|m|h|d)$/.exec(value) ?? [];
-  return Math.round(Number(amount) * (UNIT_MS[unit ?? 'ms'] ?? 1));
-}
+import { WebhookSettings } from './webhook.ts';
 
 const positive = z.number().int().positive();
 
@@ -209,6 +196,10 @@ export const Config = z.strictObject({
   server: z.strictObject({ port: z.number().int().min(0).max(65535).optional() }).optional(),
   /** What the OpenCode plugin does in a person's own sessions. */
   plugin: z.strictObject({ mode: PluginMode.optional() }).optional(),
+  /** Receivers outside that are told what happens, by a name of yours. */
+  webhooks: z
+    .record(z.string().regex(/^[\w-]{1,40}$/, '1 to 40 letters, digits and dashes'), WebhookSettings)
+    .optional(),
 });
 export type Config = z.infer<typeof Config>;
 

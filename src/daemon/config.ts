@@ -13,6 +13,7 @@ import {
 } from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
 import type { ConfigValue } from '../contract/shapes.ts';
+import type { WebhookSettings } from '../contract/webhook.ts';
 import type { Settings } from '../engine/settings.ts';
 import { readConfigFile, readSmallFile } from './config-file.ts';
 import { configKeys, pathText } from './config-keys.ts';
@@ -42,6 +43,7 @@ export type DaemonSettings = Settings & {
   readonly retention: { readonly [K in keyof (typeof DEFAULTS)['retention']]: number };
   readonly observe: { readonly [K in keyof Observe]-?: Exclude<Observe[K], undefined> };
   readonly port: number;
+  readonly webhooks: Readonly<Record<string, WebhookSettings>>;
 };
 
 /** Sessions at once of a backend that says nothing about it. */
@@ -183,6 +185,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     retention: built.retention,
     observe: built.observe as DaemonSettings['observe'],
     port: built.server.port,
+    webhooks: (built as Config).webhooks ?? {},
   };
 }
 
@@ -213,8 +216,13 @@ function checkNames(config: Config, leaves: readonly Leaf[], projectPath: string
 
 function explainLeaf({ path, value, layer, source }: Leaf): ConfigValue {
   const isSecret = path[0] === 'backends' && path[2] === 'env';
-  const masked = redact({ [String(path.at(-1))]: value })[String(path.at(-1))];
-  return { key: pathText(path), value: isSecret ? '[set]' : masked, layer, source };
+  // The paths of chat hooks are passwords.
+  const isHook = path[0] === 'webhooks' && path[2] === 'url';
+  // A webhook's `secret` is the name of a variable.
+  const isName = path[0] === 'webhooks' && path[2] === 'secret';
+  const masked = isName ? value : redact({ [String(path.at(-1))]: value })[String(path.at(-1))];
+  const shown = isHook ? new URL(String(value)).origin : masked;
+  return { key: pathText(path), value: isSecret ? '[set]' : shown, layer, source };
 }
 
 const isAt = (asked: readonly string[], path: readonly string[]): boolean =>

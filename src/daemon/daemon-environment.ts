@@ -19,5 +19,9 @@ export function daemonEnvironment(parent: Environment, home: string): Record<str
   const roles = Object.values(config?.roles ?? {}).flatMap(({ env }) => env ?? []);
   const own = Object.keys(parent).filter((name) => OWN.test(name));
   const planner = config?.planner?.credential === undefined ? [] : [config.planner.credential];
-  return buildEnvironment(parent, { pass: [...own, ...keys, ...roles, ...planner], extra: { GANTRY_HOME: home } });
+  const secrets = Object.values(config?.webhooks ?? {}).map(({ secret }) => secret);
+  return buildEnvironment(parent, {
+    pass: [...own, ...keys, ...roles, ...planner, ...secrets],
+    extra: { GANTRY_HOME: home },
+  });
 }

@@ -1,5 +1,4 @@
-import { existsSync, realpathSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { createHandlers, type DaemonControl } from '../api/create-handlers.ts';
 import { type Api, startApi } from '../api/server.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -17,14 +16,15 @@ import { localHost } from '../hosts/local.ts';
 import { identityOf } from '../process/identity.ts';
 import { Store } from '../store/store.ts';
 import { Tokens } from './access.ts';
+import { startBridges } from './bridges.ts';
 import { Configuration, type DaemonSettings } from './config.ts';
 import { leavesOf } from './config-layers.ts';
-import { explainCredentials } from './credentials.ts';
 import { removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
-import { runDoctor } from './doctor.ts';
 import { type Environment, homeFrom, processEnvironment } from './environment.ts';
 import { idempotencyKeys } from './idempotency-keys.ts';
+import { inspections } from './inspections.ts';
 import { lockHome } from './lock.ts';
+import { daemonMetrics } from './metrics.ts';
 import { observing } from './observe.ts';
 import { plannerModel } from './planner-model.ts';
 import { portInUse } from './port-holder.ts';
@@ -119,6 +119,9 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   let api: Api | null = null;
   const urlNow = (): string => api?.url ?? '';
   const engine = makeEngine({ home, environment, store, log, configuration, backends, tokens, urlNow });
+  const webhooks = (): DaemonSettings['webhooks'] => configuration.settingsFor(null).webhooks;
+  const bridges = startBridges({ store, clock, log, environment, webhooks, url: urlNow });
+  scope.defer(() => bridges.close());
   const stopAsked = deferred<string>();
   const startedAt = clock.now();
   let notReady: string | null = 'the daemon is still bringing back what was under way';
@@ -126,17 +129,8 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     url: urlNow,
     status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
     shutdown: (cause) => setImmediate(() => stopAsked.resolve(cause)),
-    explainConfig: ({ key, project }) => {
-      const path = directoryOf(engine, project);
-      const { planner } = configuration.settingsFor(path);
-      if (key === 'credentials') return { items: explainCredentials(planner, environment, path) };
-      return { items: configuration.explain(key, path) };
-    },
-    doctor: ({ project, isQuick }) =>
-      runDoctor(
-        { projectPath: directoryOf(engine, project), isQuick },
-        { home, environment, store, engine, configuration, backends },
-      ),
+    ...inspections({ home, environment, store, engine, configuration, backends }),
+    projections: bridges,
   };
   const history = historyOf(home, environment, store);
   const handlers = createHandlers({ engine, access: tokens, daemon: control, journal: store.journal, history, clock });
@@ -159,6 +153,10 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       port: settings.port,
       version: VERSION,
       notReady: () => notReady,
+      metrics: daemonMetrics({
+        ...{ store, engine, clock, startedAt, host: localHost },
+        projections: () => bridges.list().items,
+      }),
     }),
     settings.port,
   );
@@ -253,12 +251,6 @@ function makeBackends(parts: {
     };
   });
 }
-
-/** A project by its name, its id or a path, which need not be registered. */
-const directoryOf = (engine: Engine, project: string | undefined): string | null => {
-  if (project === undefined) return null;
-  return isAbsolute(project) && existsSync(project) ? realpathSync(project) : engine.queries.project(project).path;
-};
 
 const passed = (environment: Environment, names: readonly string[]): Record<string, string> =>
   Object.fromEntries(names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));

@@ -230,7 +230,7 @@ export class ForeignQuestions {
       const wait = RETRY_MS[item.tries];
       store.commit((tx) => {
         if (failure !== null && wait !== undefined) {
-          tx.outbox.retry(item.id, this.#parts.clock.now() + wait, failure);
+          tx.outbox.retry(item, this.#parts.clock.now() + wait, failure);
           return;
         }
         tx.outbox.remove(item.id);

@@ -101,7 +101,7 @@ it('hands out what is due of a channel, in order, until it is delivered', async 
   store.commit((tx) => tx.outbox.remove(first?.id ?? 0));
   expect(due()).toEqual([['2', 0, null]]);
   const [second] = store.read.outbox.take('hook', 1);
-  store.commit((tx) => tx.outbox.retry(second?.id ?? 0, clock.now() + 500, 'refused'));
+  store.commit((tx) => tx.outbox.retry({ channel: 'hook', key: second?.key ?? '' }, clock.now() + 500, 'refused'));
   expect(due()).toEqual([]);
   expect(store.read.outbox.nextAt('hook')).toBe(clock.now() + 500);
   expect(store.read.outbox.count('hook')).toBe(2);
@@ -121,4 +121,36 @@ it('replaces what waits under the same key, and a delivery of the old one does n
   store.commit((tx) => tx.outbox.add({ channel: 'letta', key: 'status', payload: 'new' }));
   store.commit((tx) => tx.outbox.remove(old?.id ?? 0));
   expect(store.read.outbox.take('letta', 10).map((item) => item.payload)).toEqual(['new']);
+});
+
+it('hands out the first item of each lane only, and remembers who waits and since when', async () => {
+  await using home = await temporaryStore();
+  const { store, clock } = home;
+  const start = clock.now();
+  store.commit((tx) => {
+    tx.outbox.add({ channel: 'hook', lane: 'a', key: 'a1', payload: 1, notBefore: start + 100 });
+    tx.outbox.add({ channel: 'hook', lane: 'a', key: 'a2', payload: 2 });
+    tx.outbox.add({ channel: 'hook', lane: 'b', key: 'b1', payload: 3, expiresAt: start + 50 });
+  });
+  const due = () => store.read.outbox.take('hook', 10).map((item) => item.key);
+  expect(due()).toEqual(['b1']);
+  expect(store.read.outbox.get('hook', 'b1')).toMatchObject({ lane: 'b', expiresAt: start + 50 });
+  expect(store.read.outbox.nextAt('hook')).toBe(0);
+  clock.advance(100);
+  expect(due()).toEqual(['a1', 'b1']);
+  expect(store.read.outbox.oldestAt('hook')).toBe(start);
+  store.commit((tx) => tx.outbox.clear('hook'));
+  expect([due(), store.read.outbox.oldestAt('hook')]).toEqual([[], null]);
+});
+
+it('does not hurry a delivery that was refused because something newer took its place', async () => {
+  await using home = await temporaryStore();
+  const { store, clock } = home;
+  const item = { channel: 'letta', key: 'status', payload: 'old' };
+  store.commit((tx) => tx.outbox.add(item));
+  store.commit((tx) => tx.outbox.retry(item, clock.now() + 500, 'refused'));
+  store.commit((tx) => tx.outbox.add({ ...item, payload: 'new' }));
+  expect(store.read.outbox.take('letta', 10)).toEqual([]);
+  clock.advance(500);
+  expect(store.read.outbox.take('letta', 10)).toMatchObject([{ payload: 'new', tries: 1, lastError: 'refused' }]);
 });

@@ -28,9 +28,13 @@ export type ProcessRecord = z.infer<typeof ProcessRecord>;
 export type OutboxItem = {
   readonly id: number;
   readonly channel: string;
+  /** The items of a lane are delivered one after the other. */
+  readonly lane: string;
   readonly key: string;
   readonly payload: unknown;
   readonly notBefore: number;
+  /** ms; after it nobody wants the item. Null = never. */
+  readonly expiresAt: number | null;
   readonly tries: number;
   readonly lastError: string | null;
   readonly createdAt: number;
@@ -61,13 +65,17 @@ export type RecordReader = {
     readonly list: () => ProcessRecord[];
   };
   readonly outbox: {
-    /** What is due, oldest first. */
+    /** The first item of every lane, if it is due, oldest first. */
     readonly take: (channel: string, limit: number) => OutboxItem[];
     /** What waits, due or not, oldest first; at most 10,000. */
     readonly list: (channel: string) => OutboxItem[];
+    /** What waits under a key. */
+    readonly get: (channel: string, key: string) => OutboxItem | null;
     readonly count: (channel: string) => number;
-    /** When the next item is due, ms; null if none waits. */
+    /** When the first item of a lane is due next, ms; null if none waits. */
     readonly nextAt: (channel: string) => number | null;
+    /** When the oldest item was added, ms; null if none waits. */
+    readonly oldestAt: (channel: string) => number | null;
   };
 };
 
@@ -100,21 +108,38 @@ export type RecordWriter = {
     readonly remove: (id: string) => void;
   };
   readonly outbox: RecordReader['outbox'] & {
-    /** An item that waits under the same key is replaced: it is newer and goes to the end. */
+    /**
+     * An item that waits under the same key is replaced: it is newer and goes to the end of its lane. What the old one
+     * was refused for holds on: it is tried again no earlier.
+     */
     readonly add: (item: {
       readonly channel: string;
+      /** Default: a lane of its own. */
+      readonly lane?: string;
       readonly key: string;
       readonly payload: unknown;
       readonly notBefore?: number;
+      readonly expiresAt?: number | null;
     }) => void;
     /** It was delivered, or never will be. An item that was replaced meanwhile stays. */
     readonly remove: (id: number) => void;
-    /** Delivery failed: it is due again at `notBefore`. */
-    readonly retry: (id: number, notBefore: number, error: string) => void;
+    /** Delivery failed: what waits under the key is due again at `notBefore`. */
+    readonly retry: (item: Pick<OutboxItem, 'channel' | 'key'>, notBefore: number, error: string) => void;
+    /** Nothing waits for the channel any more. */
+    readonly clear: (channel: string) => void;
   };
   /** A new fencing number: greater than every one before, over the whole life of the database. */
   readonly nextFence: () => number;
 };
+
+const FIRST_OF_LANES = `FROM outbox AS item WHERE channel = ? AND NOT EXISTS (
+  SELECT 1 FROM outbox WHERE channel = item.channel AND lane = item.lane AND id < item.id)`;
+
+const toItem = (row: SqlRow): OutboxItem =>
+  ({ ...row, payload: JSON.parse(String(row.payload)) }) as unknown as OutboxItem;
+
+const timeIn = (row: SqlRow | undefined): number | null =>
+  row?.at === null || row?.at === undefined ? null : Number(row.at);
 
 export function recordReader(connection: Connection, now: () => number): RecordReader {
   const one = <T>(schema: z.ZodType<T>, sql: string, value: string): T | null => {
@@ -146,17 +171,18 @@ export function recordReader(connection: Connection, now: () => number): RecordR
     outbox: {
       take: (channel, limit) =>
         connection
-          .all('SELECT * FROM outbox WHERE channel = ? AND notBefore <= ? ORDER BY id LIMIT ?', channel, now(), limit)
-          .map((row) => ({ ...row, payload: JSON.parse(String(row.payload)) }) as OutboxItem),
+          .all(`SELECT * ${FIRST_OF_LANES} AND notBefore <= ? ORDER BY id LIMIT ?`, channel, now(), limit)
+          .map(toItem),
       list: (channel) =>
-        connection
-          .all('SELECT * FROM outbox WHERE channel = ? ORDER BY id LIMIT 10000', channel)
-          .map((row) => ({ ...row, payload: JSON.parse(String(row.payload)) }) as OutboxItem),
-      count: (channel) => connection.number('SELECT count(*) FROM outbox WHERE channel = ?', channel),
-      nextAt: (channel) => {
-        const at = connection.get('SELECT min(notBefore) AS at FROM outbox WHERE channel = ?', channel)?.at ?? null;
-        return at === null ? null : Number(at);
+        connection.all('SELECT * FROM outbox WHERE channel = ? ORDER BY id LIMIT 10000', channel).map(toItem),
+      get: (channel, key) => {
+        const row = connection.get('SELECT * FROM outbox WHERE channel = ? AND key = ?', channel, key);
+        return row ? toItem(row) : null;
       },
+      count: (channel) => connection.number('SELECT count(*) FROM outbox WHERE channel = ?', channel),
+      nextAt: (channel) => timeIn(connection.get(`SELECT min(notBefore) AS at ${FIRST_OF_LANES}`, channel)),
+      oldestAt: (channel) =>
+        timeIn(connection.get('SELECT min(createdAt) AS at FROM outbox WHERE channel = ?', channel)),
     },
   };
 }
@@ -208,18 +234,34 @@ export function recordWriter(connection: Connection, now: () => number): RecordW
     },
     outbox: {
       ...reader.outbox,
-      add: ({ channel, key, payload, notBefore = 0 }) =>
+      add: ({ channel, key, lane = key, payload, notBefore = 0, expiresAt = null }) => {
+        const before = reader.outbox.get(channel, key);
+        const tries = before?.tries ?? 0;
         write(
-          'INSERT OR REPLACE INTO outbox (channel, key, payload, notBefore, createdAt) VALUES (?, ?, ?, ?, ?)',
+          `INSERT OR REPLACE INTO outbox
+             (channel, lane, key, payload, notBefore, expiresAt, tries, lastError, createdAt)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
           channel,
+          lane,
           key,
           JSON.stringify(payload),
-          notBefore,
+          before !== null && tries > 0 ? Math.max(before.notBefore, notBefore) : notBefore,
+          expiresAt,
+          tries,
+          before?.lastError ?? null,
           now(),
-        ),
+        );
+      },
       remove: (id) => write('DELETE FROM outbox WHERE id = ?', id),
-      retry: (id, notBefore, error) =>
-        write('UPDATE outbox SET tries = tries + 1, notBefore = ?, lastError = ? WHERE id = ?', notBefore, error, id),
+      retry: ({ channel, key }, notBefore, error) =>
+        write(
+          'UPDATE outbox SET tries = tries + 1, notBefore = ?, lastError = ? WHERE channel = ? AND key = ?',
+          notBefore,
+          error,
+          channel,
+          key,
+        ),
+      clear: (channel) => write('DELETE FROM outbox WHERE channel = ?', channel),
     },
     nextFence: () => {
       const fence = Number(reader.meta.get(FENCE) ?? 0) + 1;

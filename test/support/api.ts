@@ -46,6 +46,7 @@ export async function openTestApi(given: Partial<Omit<ApiParts, 'handlers'>> & {
     port: 0,
     version: '0.0.0-test',
     notReady: () => null,
+    metrics: async () => [],
     ...parts,
     handlers: { ...recordingHandlers(calls), ...handlers },
   });
