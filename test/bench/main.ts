@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { tempDir } from '../support/temp.ts';
 import { accept } from './accept.ts';
 import { attempts } from './attempts.ts';
+import { claudeStart } from './claude-start.ts';
 import { commands } from './commands.ts';
 import { facts } from './facts.ts';
 import { firstByte } from './first-byte.ts';
@@ -15,7 +16,7 @@ import { pageReport, type Result, textReport } from './report.ts';
 import { store } from './store.ts';
 
 /** Measures Gantry's own overhead: `npm run bench [-- --only NAME] [--quick] [--write]`. */
-const MEASURES = [commands, idle, facts, accept, firstByte, attempts, store, history];
+const MEASURES = [commands, idle, facts, accept, firstByte, claudeStart, attempts, store, history];
 const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const BUILD = fileURLToPath(new URL('../../scripts/build.mjs', import.meta.url));
 
