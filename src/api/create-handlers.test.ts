@@ -1,15 +1,18 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTestApi, testAccess } from '../../test/support/api.ts';
 import { startEngine, type TestEngine } from '../../test/support/engine.ts';
 import { makeRepository, type TestRepository } from '../../test/support/repository.ts';
 import { tempDir } from '../../test/support/temp.ts';
 import { systemClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
 import { type Client, createClient, followView } from '../client/client.ts';
 import type { InputOf, OperationName } from '../contract/api.ts';
 import { AppError } from '../contract/errors.ts';
 import type { Fact } from '../contract/fact.ts';
 import type { View } from '../contract/fold.ts';
 import { History } from '../history/history.ts';
+import { Search } from '../store/search/search.ts';
 import { createHandlers } from './create-handlers.ts';
 
 const scope = new AsyncDisposableStack();
@@ -40,6 +43,7 @@ beforeAll(async () => {
     clock: systemClock,
     journal: store.journal,
     history: new History({ environment: { HOME: home.path }, home: home.path, projects: () => [] }),
+    search: scope.use(new Search(store.file, join(home.path, 'search.db'), silentLog)),
     daemon: {
       url: () => status.url,
       status: () => ({

@@ -9,6 +9,7 @@ import type { History } from '../history/history.ts';
 import type { Access } from './access.ts';
 import type { JournalReader } from './fact-pages.ts';
 import type { Handlers } from './handlers.ts';
+import { type FactSearch, searchFacts } from './search.ts';
 import { present } from './stream-query.ts';
 
 /** What only the daemon itself knows or does. */
@@ -33,11 +34,13 @@ export type HandlerParts = {
   readonly daemon: DaemonControl;
   readonly journal: JournalReader;
   readonly history: History;
+  readonly search: FactSearch;
   readonly clock: Clock;
 };
 
 /** The operations: each is a call of the engine, the tokens, the journal or the daemon. */
-export function createHandlers({ engine, access, daemon, journal, history, clock }: HandlerParts): Handlers {
+export function createHandlers(parts: HandlerParts): Handlers {
+  const { engine, access, daemon, journal, history, search, clock } = parts;
   const { queries } = engine;
   return {
     status: () => daemon.status(),
@@ -89,6 +92,7 @@ export function createHandlers({ engine, access, daemon, journal, history, clock
     'history.messages': ({ id, after = null, ...input }) => history.messages(id, { ...input, after }),
     'history.search': (input) => history.search(input),
     'facts.list': (input) => listFacts(journal, input),
+    'facts.search': (input) => searchFacts(journal, search, input),
     'exec.start': (input) => engine.exec(input),
     'exec.wait': ({ id, waitMs }) => engine.execResult(id, waitMs),
     'config.explain': (input) => daemon.explainConfig(input),

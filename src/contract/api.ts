@@ -9,6 +9,7 @@ import { MESSAGE_OPERATIONS } from './message-operations.ts';
 import { listOf, type Operation } from './operation.ts';
 import { Project } from './project.ts';
 import { Request, RequestState } from './request.ts';
+import { SEARCH_OPERATIONS } from './search-operations.ts';
 import { Session, TranscriptItem } from './session.ts';
 import {
   AgentRow,
@@ -321,6 +322,7 @@ export const OPERATIONS = {
     }),
     output: z.object({ items: z.array(Fact), next: z.number() }),
   },
+  ...SEARCH_OPERATIONS,
   'exec.start': {
     method: 'POST',
     path: '/api/v1/exec',

@@ -31,6 +31,7 @@ import { portInUse } from './port-holder.ts';
 import { makePrivateDirectory } from './private-file.ts';
 import { processBook } from './process-book.ts';
 import { keepTidy } from './retention.ts';
+import { searchOf } from './search.ts';
 import { statusOf } from './status.ts';
 import { readAdminToken, writeAdminToken } from './tokens-file.ts';
 import { VERSION } from './version.ts';
@@ -133,10 +134,11 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     projections: bridges,
   };
   const history = historyOf(home, environment, store);
-  const handlers = createHandlers({ engine, access: tokens, daemon: control, journal: store.journal, history, clock });
+  const search = searchOf(home, { store, clock, log, scope });
+  const parts = { engine, access: tokens, daemon: control, journal: store.journal, history, search, clock };
   api = await portInUse(
     startApi({
-      handlers: whileReady(handlers, () => notReady),
+      handlers: whileReady(createHandlers(parts), () => notReady),
       access: tokens,
       idempotency: idempotencyKeys(store),
       journal: store.journal,
@@ -195,7 +197,6 @@ const historyOf = (home: string, environment: Environment, store: Store): Histor
     home,
     projects: () => store.read.projects.list({ state: 'active' }).map(({ path }) => path),
   });
-
 function makeEngine(parts: {
   readonly home: string;
   readonly environment: Environment;

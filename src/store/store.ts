@@ -54,7 +54,8 @@ export class Store implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #file: string;
+  /** The database. */
+  readonly file: string;
   readonly #facts: FactWriter;
   readonly #events: EventWriter;
   readonly #names: EventNames;
@@ -87,7 +88,7 @@ export class Store implements AsyncDisposable {
     this.#connection = connection;
     this.#clock = clock;
     this.#log = log;
-    this.#file = file;
+    this.file = file;
     this.#facts = new FactWriter(connection);
     this.#names = new EventNames(connection);
     this.#events = new EventWriter(connection, this.#facts, this.#names);
@@ -160,7 +161,7 @@ export class Store implements AsyncDisposable {
   /** Bytes: of the files on disk, and of what is in use in them. */
   size(): { readonly fileBytes: number; readonly usedBytes: number } {
     const bytes = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    return { fileBytes: bytes(this.#file) + bytes(`${this.#file}-wal`), usedBytes: usedBytes(this.#connection) };
+    return { fileBytes: bytes(this.file) + bytes(`${this.file}-wal`), usedBytes: usedBytes(this.#connection) };
   }
 
   /** What a check of the whole file finds, in SQLite's words; empty if it is sound. Blocks for about 1 s per GB. */

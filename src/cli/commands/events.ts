@@ -12,6 +12,7 @@ export const events = defineCommand({
     recent: option('-n, --recent <n>', 'so many of the newest; default 50', integer(1, 1000)),
     follow: flag('-f, --follow', 'go on with what happens, until Ctrl-C; with --json a document per line'),
     type: option('--type <a,b>', 'only these kinds: task.changed, tool.started, …', list),
+    search: option('--search <words>', 'only what holds them: words, "phrases", beginnings*, field:value'),
     session: option('--session <id>', 'only of this session'),
     source: option('--source <who>', 'only what this one caused: gantry, person, agent:…, policy:…'),
   },
@@ -23,6 +24,13 @@ export const events = defineCommand({
       kind,
       sessionId: maybe(args.session, (given) => idOf(given, ['sess'])),
     };
+    if (args.search !== undefined) {
+      const limit = Math.min(args.recent ?? 50, 200);
+      const page = await client.call('facts.search', { ...query, q: args.search, limit });
+      const facts = page.items.map(({ fact }) => fact).reverse();
+      output.result(page.items, () => facts.map((fact) => eventLine(fact, output.columns, output.paint)));
+      return 0;
+    }
     const { items, next } = await client.call('facts.list', {
       ...query,
       recent: args.recent ?? 50,

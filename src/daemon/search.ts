@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Scope } from '../base/scope.ts';
+import { Search } from '../store/search/search.ts';
+import type { Store } from '../store/store.ts';
+
+/** How long new facts wait to be indexed: of many commits only some say so. */
+const WAKE_MS = 250;
+
+/** The full-text search of a home, for as long as the scope is open; new facts are indexed in the background. */
+export function searchOf(
+  home: string,
+  {
+    store,
+    clock,
+    log,
+    scope,
+  }: { readonly store: Store; readonly clock: Clock; readonly log: Log; readonly scope: Scope },
+): Search {
+  const search = new Search(store.file, join(home, 'search.db'), log);
+  scope.defer(() => search[Symbol.asyncDispose]());
+  let isDue = false;
+  const stop = store.onCommit(() => {
+    if (isDue) return;
+    isDue = true;
+    clock.after(WAKE_MS, () => {
+      isDue = false;
+      search.wake();
+    });
+  });
+  scope.defer(async () => stop());
+  return search;
+}

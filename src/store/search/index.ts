@@ -1,0 +1,97 @@
+import { DatabaseSync } from 'node:sqlite';
+import { COLUMNS, type Indexed, indexedOf } from './text.ts';
+
+/** Raise it when what is indexed changes: the index is built anew. */
+const VERSION = 1;
+/** Facts in one transaction of the index. */
+const BATCH = 500;
+const KINDS = ['observed', 'text', 'reasoning', 'tool.started', 'tool.ended', 'turn.ended', 'notice'];
+
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = OFF;
+  CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+  CREATE VIRTUAL TABLE IF NOT EXISTS facts USING fts5 (
+    ${COLUMNS.join(', ')}, content = '', contentless_delete = 1, tokenize = 'unicode61'
+  );
+`;
+
+/**
+ * The full-text index over the texts of facts: a projection in a file of its own, which reads the journal from a cursor
+ * and may be thrown away. It holds no text, only where words are.
+ */
+export class SearchIndex {
+  readonly #journal: DatabaseSync;
+  readonly #db: DatabaseSync;
+
+  /** @throws what SQLite throws; a file that cannot be read is to be removed */
+  constructor(journalFile: string, file: string) {
+    this.#journal = new DatabaseSync(journalFile, { readOnly: true, timeout: 5_000 });
+    this.#db = new DatabaseSync(file, { timeout: 5_000 });
+    this.#db.exec(SCHEMA);
+    if (this.#state('version') === VERSION) return;
+    this.#db.exec("DELETE FROM state; INSERT INTO facts (facts) VALUES ('delete-all')");
+    this.#set('version', VERSION);
+  }
+
+  /** Up to which position facts are found. */
+  get cursor(): number {
+    return this.#state('cursor');
+  }
+
+  /** Takes in one batch of what is new; false if there was nothing. */
+  step(): boolean {
+    const from = this.cursor;
+    const head = Number(this.#journal.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'fact'").get()?.seq ?? 0);
+    if (from >= head) return false;
+    const end = Math.min(head, from + BATCH);
+    const rows = this.#journal
+      .prepare(
+        'SELECT seq, kind, data FROM fact WHERE seq > ? AND seq <= ? AND kind IN (SELECT value FROM json_each(?))',
+      )
+      .all(from, end, JSON.stringify(KINDS));
+    const marks = COLUMNS.map(() => '?').join(', ');
+    const insert = this.#db.prepare(`INSERT INTO facts (rowid, ${COLUMNS.join(', ')}) VALUES (?, ${marks})`);
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      for (const { seq, kind, data } of rows) {
+        const indexed = indexedOf(String(kind), JSON.parse(String(data)), (id, count) => this.#chatPart(id, count));
+        insert.run(Number(seq), ...COLUMNS.map((column) => indexed[column]));
+      }
+      this.#set('cursor', end);
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      this.#db.exec('ROLLBACK');
+      throw error;
+    }
+    return true;
+  }
+
+  /** Positions of facts that match, newest first. `match` is an expression of FTS5. */
+  find(match: string, before: number, limit: number): number[] {
+    const sql = 'SELECT rowid FROM facts WHERE facts MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?';
+    return this.#db
+      .prepare(sql)
+      .all(match, before, limit)
+      .map(({ rowid }) => Number(rowid));
+  }
+
+  close(): void {
+    this.#db.close();
+    this.#journal.close();
+  }
+
+  /** The messages that came new with an event: the others were found with an earlier one. */
+  #chatPart(id: number, count: number): Indexed['chat'] {
+    const sql = 'SELECT messages FROM chat_part WHERE chatId = ? AND last = ?';
+    return String(this.#journal.prepare(sql).get(id, count)?.messages ?? '');
+  }
+
+  #state(key: string): number {
+    return Number(this.#db.prepare('SELECT value FROM state WHERE key = ?').get(key)?.value ?? 0);
+  }
+
+  #set(key: string, value: number): void {
+    this.#db.prepare('INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)').run(key, value);
+  }
+}

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { temporaryStore } from '../../../test/support/store.ts';
+import { silentLog } from '../../base/log.ts';
+import type { NewEvent } from '../events.ts';
+import { matchOf } from './query.ts';
+import { Search } from './search.ts';
+
+const event = (payload: Record<string, unknown>, over: Partial<NewEvent> = {}): NewEvent => ({
+  at: 1_700_000_000_000,
+  source: 'demo-app',
+  session: 'native-1',
+  type: 'PostToolUse',
+  text: JSON.stringify({
+    source_app: 'demo-app',
+    session_id: 'native-1',
+    hook_event_type: 'PostToolUse',
+    timestamp: 1,
+    payload,
+    unknown_key: { note: 'periwinkle' },
+  }),
+  notes: { token: null },
+  chat: null,
+  repeat: null,
+  subject: {},
+  actor: 'test',
+  ...over,
+});
+
+it('finds words in outputs, prompts, transcripts and unknown keys: phrases, beginnings, fields; newest first', async () => {
+  await using home = await temporaryStore();
+  const { store } = home;
+  await store.observeEvents([
+    event({ tool_name: 'Bash', tool_response: { stdout: 'the quick brown fox' } }),
+    event({ prompt: 'paint it cerulean' }),
+    event({}, { chat: [JSON.stringify({ role: 'user', content: [{ text: 'vermilion sunset' }] })] }),
+  ]);
+  await store.observe([
+    { kind: 'text', data: { partId: 'p', text: 'a fox of my own', isTruncated: false }, subject: {}, actor: 'gantry' },
+  ]);
+  const file = join(home.dir, 'search.db');
+  const find = async (search: Search, query: string) => (await search.find(query, Number.MAX_SAFE_INTEGER, 10)).seqs;
+  {
+    await using search = new Search(store.file, file, silentLog);
+    expect(await find(search, 'fox')).toEqual([4, 1]);
+    expect(await find(search, '"quick brown"')).toEqual([1]);
+    expect(await find(search, '"brown quick"')).toEqual([]);
+    expect(await find(search, 'cerul*')).toEqual([2]);
+    expect(await find(search, 'chat:vermilion')).toEqual([3]);
+    expect(await find(search, 'tool:bash output:fox')).toEqual([1]);
+    expect(await find(search, 'periwinkle')).toEqual([3, 2, 1]);
+    await store.observeEvents([event({ prompt: 'said later' })]);
+    expect(await find(search, 'later')).toEqual([5]);
+  }
+  await using again = new Search(store.file, file, silentLog);
+  expect(await find(again, 'fox')).toEqual([4, 1]);
+});
+
+it('names the fields there are, and lets no expression of the index through', () => {
+  expect(() => matchOf('colour:red')).toThrow(/type, source, session/);
+  expect(() => matchOf('*** ""')).toThrow(/expected a word/);
+  expect(matchOf('a"b OR NEAR(c d)')).toBe('"a" AND "b" AND "OR" AND "NEAR(c" AND "d)"');
+});
