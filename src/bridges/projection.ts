@@ -43,6 +43,8 @@ export type Projection = {
   readonly project: (fact: Fact, waiting: (key: string) => Item | null) => readonly Entry[];
   /** Tells one entry. What it throws counts as `retry`. `signal` aborts when the time for it is up. */
   readonly deliver: (item: Item, signal: AbortSignal) => Promise<Delivery>;
+  /** Tells that this is a test, where the other side can be told so. */
+  readonly test?: (signal: AbortSignal) => Promise<Delivery>;
 };
 
 type Filter = { readonly kinds?: readonly FactKind[] } & {

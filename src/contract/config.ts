@@ -196,6 +196,8 @@ export const Config = z.strictObject({
   server: z.strictObject({ port: z.number().int().min(0).max(65535).optional() }).optional(),
   /** What the OpenCode plugin does in a person's own sessions. */
   plugin: z.strictObject({ mode: PluginMode.optional() }).optional(),
+  /** OpenTelemetry spans: the address of a collector for OTLP over HTTP, such as http://127.0.0.1:4318. */
+  traces: z.strictObject({ endpoint: z.url({ protocol: /^https?$/ }).optional() }).optional(),
   /** Receivers outside that are told what happens, by a name of yours. */
   webhooks: z
     .record(z.string().regex(/^[\w-]{1,40}$/, '1 to 40 letters, digits and dashes'), WebhookSettings)

@@ -2,13 +2,16 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { Bridges, notFound } from '../bridges/bridges.ts';
-import { type Webhook, webhook } from '../bridges/webhook/webhook.ts';
+import type { Projection } from '../bridges/projection.ts';
+import { traces } from '../bridges/traces/traces.ts';
+import { webhook } from '../bridges/webhook/webhook.ts';
 import type { OutputOf } from '../contract/api.ts';
-import { toAppError } from '../contract/errors.ts';
-import type { WebhookSettings } from '../contract/webhook.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
 import { closeAlert, openAlert } from '../engine/alerts.ts';
 import type { Store } from '../store/store.ts';
+import type { DaemonSettings } from './config.ts';
 import { type Environment, variable } from './environment.ts';
+import { traceSettings } from './trace-settings.ts';
 import { VERSION } from './version.ts';
 
 type BridgeParts = {
@@ -16,8 +19,8 @@ type BridgeParts = {
   readonly clock: Clock;
   readonly log: Log;
   readonly environment: Environment;
-  /** As they are configured now. */
-  readonly webhooks: () => Readonly<Record<string, WebhookSettings>>;
+  /** As it is configured now. */
+  readonly settings: () => Pick<DaemonSettings, 'webhooks' | 'tracesEndpoint'>;
   readonly url: () => string;
 };
 
@@ -36,7 +39,7 @@ export type DaemonBridges = {
 /** Starts what is configured. */
 export function startBridges(parts: BridgeParts): DaemonBridges {
   const { store, clock, log } = parts;
-  const configured = configuredWebhooks(parts);
+  const configured = configuredProjections(parts);
   const bridges = new Bridges({
     store,
     clock,
@@ -56,23 +59,28 @@ export function startBridges(parts: BridgeParts): DaemonBridges {
     list: () => ({ items: bridges.list() }),
     rebuild: (name, since) => bridges.rebuild(name, since),
     test: async (name) => {
-      const webhooks = configured();
-      const found = webhooks.find((one) => one.name === name);
+      const all = configured();
+      const found = all.find((one) => one.name === name);
       if (found === undefined)
         throw notFound(
           name,
-          webhooks.map((one) => one.name),
+          all.map((one) => one.name),
         );
-      return { name, ...(await tried(found)) };
+      if (found.test === undefined)
+        throw new AppError('unsupported', `${name} cannot be told that something is a test`);
+      return { name, ...(await tried(found, found.test)) };
     },
     close: () => bridges.close(),
   };
 }
 
-async function tried(projection: Webhook): Promise<{ readonly isDelivered: boolean; readonly error: string | null }> {
-  if (projection.problem !== null) return { isDelivered: false, error: projection.problem };
+async function tried(
+  { problem }: Projection,
+  test: NonNullable<Projection['test']>,
+): Promise<{ readonly isDelivered: boolean; readonly error: string | null }> {
+  if (problem !== null) return { isDelivered: false, error: problem };
   try {
-    const delivery = await projection.test(AbortSignal.timeout(TEST_LIMIT_MS));
+    const delivery = await test(AbortSignal.timeout(TEST_LIMIT_MS));
     return { isDelivered: delivery.type === 'done', error: delivery.type === 'done' ? null : delivery.error };
   } catch (error) {
     return { isDelivered: false, error: toAppError(error).message };
@@ -80,7 +88,28 @@ async function tried(projection: Webhook): Promise<{ readonly isDelivered: boole
 }
 
 /** Answers with the same list and the same projections as long as their settings are the same. */
-function configuredWebhooks({ store, clock, environment, webhooks, url }: BridgeParts): () => readonly Webhook[] {
+function configuredProjections(parts: BridgeParts): () => readonly Projection[] {
+  const make = makers(parts);
+  let known = new Map<string, Projection>();
+  let list: readonly Projection[] = [];
+  return () => {
+    const { webhooks, tracesEndpoint } = parts.settings();
+    const wanted: [key: string, make: () => Projection][] = Object.entries(webhooks).map(([name, settings]) => [
+      JSON.stringify([name, settings]),
+      () => make.webhook(name, settings),
+    ]);
+    if (tracesEndpoint !== null) wanted.push([tracesEndpoint, () => make.traces(tracesEndpoint)]);
+    const isSame = wanted.length === known.size && wanted.every(([key]) => known.has(key));
+    if (!isSame) {
+      known = new Map(wanted.map(([key, made]) => [key, known.get(key) ?? made()]));
+      list = [...known.values()];
+    }
+    return list;
+  };
+}
+
+/** How each kind of projection is made from its settings. */
+function makers({ store, clock, environment, url }: BridgeParts) {
   const world = {
     names: { project: (id: string | null) => (id === null ? null : (store.read.projects.get(id)?.name ?? null)) },
     url,
@@ -88,20 +117,16 @@ function configuredWebhooks({ store, clock, environment, webhooks, url }: Bridge
     version: VERSION,
     homeId: homeId(store),
   };
-  let known = new Map<string, Webhook>();
-  let list: readonly Webhook[] = [];
-  return () => {
-    const entries = Object.entries(webhooks()).map(([name, settings]) => {
-      const key = JSON.stringify([name, settings]);
-      const secret = variable(environment, settings.secret) ?? null;
-      return [key, known.get(key) ?? webhook(name, settings, secret, world)] as const;
-    });
-    const isSame = entries.length === known.size && entries.every(([key]) => known.has(key));
-    if (!isSame) {
-      known = new Map(entries);
-      list = [...known.values()];
-    }
-    return list;
+  return {
+    webhook: (name: string, settings: DaemonSettings['webhooks'][string]): Projection =>
+      webhook(name, settings, variable(environment, settings.secret) ?? null, world),
+    traces: (endpoint: string): Projection =>
+      traces(traceSettings(endpoint, environment), {
+        journal: store.journal,
+        session: (id) => store.read.sessions.get(id),
+        now: clock.now,
+        version: VERSION,
+      }),
   };
 }
 

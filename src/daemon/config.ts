@@ -44,6 +44,8 @@ export type DaemonSettings = Settings & {
   readonly observe: { readonly [K in keyof Observe]-?: Exclude<Observe[K], undefined> };
   readonly port: number;
   readonly webhooks: Readonly<Record<string, WebhookSettings>>;
+  /** Where spans go; null: nowhere. */
+  readonly tracesEndpoint: string | null;
 };
 
 /** Sessions at once of a backend that says nothing about it. */
@@ -186,6 +188,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     observe: built.observe as DaemonSettings['observe'],
     port: built.server.port,
     webhooks: (built as Config).webhooks ?? {},
+    tracesEndpoint: (built as Config).traces?.endpoint ?? null,
   };
 }
 
@@ -241,6 +244,11 @@ const VARIABLES: Readonly<
     path: ['backends', 'opencode', 'url'],
     read: text,
     form: 'a URL such as http://127.0.0.1:4096',
+  },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    path: ['traces', 'endpoint'],
+    read: text,
+    form: 'a URL such as http://127.0.0.1:4318',
   },
   GANTRY_PLANNER_MODEL: { path: ['planner', 'model'], read: text, form: 'provider/model' },
   GANTRY_PLANNER_ENDPOINT: { path: ['planner', 'endpoint'], read: text, form: 'a URL' },

@@ -6,6 +6,7 @@ import { createBackends } from '../backends/registry.ts';
 import { systemClock } from '../base/clock.ts';
 import { type Log, openLog } from '../base/log.ts';
 import { Scope } from '../base/scope.ts';
+import { traceparent } from '../base/trace.ts';
 import { deferred } from '../base/wait.ts';
 import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
@@ -120,8 +121,10 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   let api: Api | null = null;
   const urlNow = (): string => api?.url ?? '';
   const engine = makeEngine({ home, environment, store, log, configuration, backends, tokens, urlNow });
-  const webhooks = (): DaemonSettings['webhooks'] => configuration.settingsFor(null).webhooks;
-  const bridges = startBridges({ store, clock, log, environment, webhooks, url: urlNow });
+  const bridges = startBridges({
+    ...{ store, clock, log, environment, url: urlNow },
+    settings: () => configuration.settingsFor(null),
+  });
   scope.defer(() => bridges.close());
   const stopAsked = deferred<string>();
   const startedAt = clock.now();
@@ -218,8 +221,9 @@ function makeEngine(parts: {
     checkSettings: (path) => void configuration.check(path),
     askPlannerModel: (path) => plannerModel(configuration.settingsFor(path), environment, path),
     environment: buildEnvironment(environment, {}),
-    agentEnvironment: (agent, names) => ({
+    agentEnvironment: (agent, names, { requestId, id }) => ({
       ...passed(environment, names),
+      ...(configuration.settingsFor(null).tracesEndpoint !== null && { TRACEPARENT: traceparent(requestId, id) }),
       GANTRY_URL: urlNow(),
       GANTRY_TOKEN: tokens.forAgent(agent),
     }),

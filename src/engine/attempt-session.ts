@@ -40,7 +40,7 @@ export async function openAttemptSession(
       profile: profileFor(role),
       model: task.model,
       env: {
-        ...parts.agentEnvironment(attempt.agent, role.env ?? []),
+        ...parts.agentEnvironment(attempt.agent, role.env ?? [], attempt),
         GANTRY_AGENT: attempt.agent,
         GANTRY_TASK: task.id,
         GANTRY_ATTEMPT: attempt.id,

@@ -1,6 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Attempt } from '../contract/attempt.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Store } from '../store/store.ts';
@@ -25,7 +26,11 @@ export type Parts = {
   /** Allow-listed variables for git, setup and verification commands. */
   readonly environment: Readonly<Record<string, string>>;
   /** Made by the daemon for one agent: its address and a token scoped to it. */
-  readonly agentEnvironment: (agent: string, roleEnv: readonly string[]) => Readonly<Record<string, string>>;
+  readonly agentEnvironment: (
+    agent: string,
+    roleEnv: readonly string[],
+    attempt: Pick<Attempt, 'id' | 'requestId'>,
+  ) => Readonly<Record<string, string>>;
   /** `$GANTRY_HOME/workspaces`. */
   readonly workspaces: string;
   /** In [0, 1); tests hand in their own. */

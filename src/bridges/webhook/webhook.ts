@@ -1,9 +1,9 @@
 import type { WebhookSettings } from '../../contract/webhook.ts';
+import { post } from '../post.ts';
 import type { Delivery, Projection } from '../projection.ts';
 import type { Form, Names } from './form.ts';
 import { gantryForm } from './gantry-form.ts';
 import { legacyForm } from './legacy-form.ts';
-import { post } from './post.ts';
 import { signedHeaders } from './sign.ts';
 import { speechForm } from './speech-form.ts';
 
@@ -20,13 +20,13 @@ export type WebhookWorld = {
 const DAY_MS = 86_400_000;
 const SPEECH_USE_BY_MS = 120_000;
 
-export type Webhook = Projection & {
-  /** Sends a body of the receiver's form that says that it is a test. */
-  readonly test: (signal: AbortSignal) => Promise<Delivery>;
-};
-
 /** A webhook as a projection; `secret` is null if its variable is not set. */
-export function webhook(name: string, settings: WebhookSettings, secret: string | null, world: WebhookWorld): Webhook {
+export function webhook(
+  name: string,
+  settings: WebhookSettings,
+  secret: string | null,
+  world: WebhookWorld,
+): Projection {
   const form = formOf(settings, world);
   const url = new URL(settings.url);
   const send = async (id: string, content: unknown, signal: AbortSignal): Promise<Delivery> => {

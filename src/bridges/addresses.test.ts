@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { toAppError } from '../../contract/errors.ts';
+import { toAppError } from '../contract/errors.ts';
 import { isPublic, publicLookup, requirePublicHost } from './addresses.ts';
 
 test.each([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { startReceiver } from '../../../test/support/receiver.ts';
+import { startReceiver } from '../../test/support/receiver.ts';
 import { post, retryAfter } from './post.ts';
 
 const options = (isPrivateAllowed = true) => ({
