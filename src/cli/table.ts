@@ -184,6 +184,12 @@ export const COMMANDS: readonly Row[] = [
   ),
   row(
     'Setup',
+    'hook',
+    "leave a hook's event from standard input for the daemon",
+    async () => (await import('./commands/hook.ts')).hook,
+  ),
+  row(
+    'Setup',
     'completion',
     'a completion script for your shell',
     async () => (await import('./commands/completion.ts')).completion,

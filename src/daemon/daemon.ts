@@ -33,6 +33,7 @@ import { makePrivateDirectory } from './private-file.ts';
 import { processBook } from './process-book.ts';
 import { keepTidy } from './retention.ts';
 import { searchOf } from './search.ts';
+import { readSpool } from './spooled-events.ts';
 import { statusOf } from './status.ts';
 import { readAdminToken, writeAdminToken } from './tokens-file.ts';
 import { VERSION } from './version.ts';
@@ -102,8 +103,7 @@ type Start = {
 
 async function compose({ home, port, environment, log, scope }: Start): Promise<Daemon> {
   const clock = systemClock;
-  const lock = lockHome(home);
-  scope.defer(() => lock.release());
+  scope.defer(lockHome(home).release);
   makePrivateDirectory(join(home, 'workspaces'));
   const store = Store.open({ dir: home, clock, log });
   scope.defer(() => store.close());
@@ -139,18 +139,15 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   const history = historyOf(home, environment, store);
   const search = searchOf(home, { store, clock, log, scope });
   const parts = { engine, access: tokens, daemon: control, journal: store.journal, history, search, clock };
+  const observed = () => configuration.settingsFor(null).observe;
+  const events = observing({ store, engine, settings: observed, ownPort: () => api?.port ?? settings.port });
   api = await portInUse(
     startApi({
       handlers: whileReady(createHandlers(parts), () => notReady),
       access: tokens,
       idempotency: idempotencyKeys(store),
       journal: store.journal,
-      events: observing({
-        store,
-        engine,
-        settings: () => configuration.settingsFor(null).observe,
-        ownPort: () => api?.port ?? settings.port,
-      }),
+      events,
       onCommit: (listener) => store.onCommit(() => listener()),
       clock,
       log,
@@ -173,6 +170,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   scope.defer(() => removeDaemonFile(home));
   scope.defer(() => engine.close());
   const { lines } = await engine.start();
+  scope.use(readSpool(home, events, clock, log));
   scope.defer(keepTidy(store, () => configuration.settingsFor(null).retention, clock, log));
   store.commit((tx) =>
     tx.record('daemon.started', { version: VERSION, pid: process.pid, recovered: lines }, {}, 'gantry'),

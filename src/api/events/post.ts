@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { AppError, toAppError } from '../../contract/errors.ts';
 import type { Events, IncomingEvent, RecordedEvent, Sender } from '../../engine/events.ts';
 import { type DecodedEvent, decodeEvent, type EventRules } from '../../ingest/event.ts';
+import { hookEvent } from '../../ingest/hook.ts';
 import { parseJson } from '../../ingest/json.ts';
 import { problemOf } from '../problem.ts';
 
@@ -53,15 +54,7 @@ export class EventPost {
   /** A hook's own JSON: its type is in it, the app is told beside it. */
   async takeHook(incoming: IncomingMessage, sender: Sender, source: string, limitTo: string | null): Promise<string> {
     const { text } = await this.#read(incoming);
-    const payload = this.#parse(text);
-    const { session_id, hook_event_name, model } = (payload ?? {}) as Record<string, unknown>;
-    const event = {
-      source_app: source,
-      session_id: session_id ?? 'unknown',
-      hook_event_type: hook_event_name,
-      payload,
-      ...(typeof model === 'string' ? { model_name: model } : {}),
-    };
+    const event = hookEvent(this.#parse(text), source);
     const isClean = !this.#parts.rules.mask.mayHold(text);
     await this.#record([this.#decode(event, isClean, limitTo)], sender, keyOf(incoming));
     // What a hook of Claude Code answers decides about the call: an empty object decides nothing.
