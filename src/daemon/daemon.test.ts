@@ -31,9 +31,13 @@ afterEach(async () => {
 const shell = (): Record<string, string> => ({ PATH: processEnvironment().PATH ?? '', HOME: root, ...COMPILE_CACHE });
 
 async function start(config: Config = {}, more: Environment = {}) {
-  // Nobody's own OpenCode is ever started.
-  const backends = { opencode: { command: ['/nowhere/opencode'] } };
-  await writeFile(userConfigFile(home), JSON.stringify({ defaultBackend: 'fake', backends, ...config }));
+  // Nobody's own OpenCode or Claude Code is ever started.
+  const backends = {
+    opencode: { command: ['/nowhere/opencode'] },
+    claude: { command: ['/nowhere/claude'] },
+    ...config.backends,
+  };
+  await writeFile(userConfigFile(home), JSON.stringify({ defaultBackend: 'fake', ...config, backends }));
   const daemon = await startDaemon({ home, port: 0 }, { ...shell(), ...more }, silentLog);
   started.push(daemon);
   const client = createClient({ url: daemon.url, token: readAdminToken(home) ?? '' });
@@ -115,6 +119,14 @@ describe('doctor', () => {
     expect(lines).toContainEqual(expect.stringMatching(/^ok store: .* sound$/));
     // It is missing, and nobody works with it.
     expect(lines).toContainEqual(expect.stringMatching(/^notice backend opencode: /));
+  });
+
+  test('a backend that nobody works with is worth a notice, whatever is wrong with it', async () => {
+    const backends = { 'fake-broken': { env: { GANTRY_FAKE_START: 'exit=3' } } };
+    const { client } = await start({ backends });
+    const { isOk, checks } = await client.call('doctor', {});
+    expect(checks.map(line)).toContainEqual(expect.stringMatching(/^notice backend fake-broken in use: .*exit code 3/));
+    expect(isOk).toBe(true);
   });
 
   test('names what is wrong, with what to do, and never a key', async () => {

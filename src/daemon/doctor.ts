@@ -126,12 +126,18 @@ async function checkBackends(parts: DoctorParts, isQuick: boolean): Promise<Doct
   const wanted = statuses.filter(({ id }) => id !== 'fake' || defaultBackend === 'fake');
   const groups = wanted.map(async (status) => {
     const backend = parts.backends.get(status.id);
-    const seen = probed(status, status.id === defaultBackend);
+    const isNeeded = status.id === defaultBackend;
+    const seen = probed(status, isNeeded);
     if (status.problem !== null || !backend || isQuick) return seen;
-    return [...seen, ...(await inScratch((directory) => tryBackend(backend, directory)))];
+    const tried = await inScratch((directory) => tryBackend(backend, directory));
+    return [...seen, ...(isNeeded ? tried : tried.map(asNotice))];
   });
   return (await Promise.all(groups)).flat();
 }
+
+/** The main job works without it. */
+const asNotice = (check: DoctorCheck): DoctorCheck =>
+  check.status === 'problem' ? { ...check, status: 'notice' } : check;
 
 function probed({ id, version, executable, problem: fault, notices }: BackendStatus, isNeeded: boolean): DoctorCheck[] {
   const name = `backend ${id}`;
