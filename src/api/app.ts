@@ -9,6 +9,7 @@ import { authenticate, authorize } from './auth.ts';
 import { Calls } from './calls.ts';
 import type { FactPages } from './fact-pages.ts';
 import { docsPage, loginPage } from './html.ts';
+import { answerHealth, answerMcp, HEALTH_PATH, MCP_PATH, type McpHttp } from './mcp.ts';
 import { openApi } from './openapi.ts';
 import { type ApiEnv, addOperations, type OperationParts, refuseMethod } from './operations.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
@@ -28,6 +29,8 @@ export type AppParts = OperationParts & {
   readonly log: Log;
   /** What the daemon measures beside the calls and streams of this server. */
   readonly metrics: () => Promise<readonly Family[]>;
+  /** Absent: there is no such door. */
+  readonly mcp?: McpHttp | undefined;
 };
 
 const HEADERS = {
@@ -42,6 +45,7 @@ const HEADERS = {
 
 /** Every path of the daemon but the WebSocket upgrade. */
 export function makeApp(parts: AppParts): Hono<ApiEnv> {
+  const { mcp } = parts;
   const app = new Hono<ApiEnv>();
   const calls = new Calls();
   app.use(calls.count);
@@ -54,6 +58,7 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
   get(app, '/login', (context) => logIn(context, parts));
   const sheet = once(style);
   get(app, '/style.css', (context) => sendAsset(context, sheet()));
+  if (mcp) get(app, HEALTH_PATH, (context) => answerHealth(context, mcp));
   app.use(async (context, next) => {
     const { headers, method } = context.env.incoming;
     const isChanging = method !== 'GET' && method !== 'HEAD';
@@ -71,12 +76,14 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
     const families = [...(await parts.metrics()), readers, ...calls.families()];
     return context.body(exposition(families), 200, { 'Content-Type': EXPOSITION_TYPE });
   });
+  if (mcp) app.all(MCP_PATH, (context) => answerMcp(context, mcp));
   addPages(app, parts);
   addOperations(app, parts);
   app.notFound((context) => answerProblem(context, new AppError('not_found', `there is no path ${context.req.path}`)));
   app.onError((thrown, context) => {
     const error = toAppError(thrown);
     if (ERRORS[error.code].status >= 500) parts.log.error({ err: thrown, path: context.req.path }, 'a call failed');
+    if (mcp && context.req.path === MCP_PATH) return mcp.refuse(error);
     return isPerson(context) && error.code === 'unauthorized'
       ? page(context, loginPage(error.message), 401)
       : answerProblem(context, error);

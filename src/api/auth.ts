@@ -22,7 +22,7 @@ export function authenticate(
 ): Authenticated {
   const { authorization } = headers;
   const isByCookie = authorization === undefined;
-  const token = isByCookie ? cookieOf(headers, cookie) : /^Bearer +([^\s]+) *$/i.exec(authorization)?.[1];
+  const token = isByCookie ? cookieOf(headers, cookie) : (bearerOf(headers) ?? undefined);
   const verified = token === undefined ? null : access.verify(token);
   if (token === undefined || verified === null) {
     const what = isByCookie && token === undefined ? 'a token is needed' : 'the token is not valid';
@@ -34,6 +34,10 @@ export function authenticate(
   return { ...verified, isStillValid: () => access.verify(token) !== null };
 }
 
+/** The token of an `Authorization: Bearer` header. */
+export const bearerOf = ({ authorization }: IncomingHttpHeaders): string | null =>
+  /^Bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1] ?? null;
+
 /**
  * An agent's own token never answers approvals and never hands out rights, whatever its scope; what is made for agents it
  * may call without the scope that others need.
@@ -41,12 +45,15 @@ export function authenticate(
  */
 export function authorize(
   { caller }: Verified,
-  { scope, isForAgents }: Pick<Operation, 'scope' | 'isForAgents'>,
+  { scope, isForAgents, isForCallers }: Pick<Operation, 'scope' | 'isForAgents' | 'isForCallers'>,
 ): void {
   if (caller.agent !== null && isForAgents) return;
   const needed = SCOPES_THAT_SATISFY[scope];
   if (!needed.includes(caller.scope)) {
     throw new AppError('forbidden', `the token has the scope ${caller.scope}; needed: ${needed.join(' or ')}`);
+  }
+  if (caller.callers && !isForCallers) {
+    throw new AppError('forbidden', 'the token is bound to callers: it may only delegate tasks in their names');
   }
   if (caller.agent !== null && (scope === 'approve' || scope === 'admin')) {
     throw new AppError('forbidden', `the token of an agent (${caller.agent}) may not do this`);

@@ -7,6 +7,7 @@ import type { DaemonStatus } from '../contract/shapes.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { History } from '../history/history.ts';
 import type { Access } from './access.ts';
+import { delegationHandlers } from './delegation-handlers.ts';
 import type { JournalReader } from './fact-pages.ts';
 import type { Handlers } from './handlers.ts';
 import { type FactSearch, searchFacts } from './search.ts';
@@ -103,6 +104,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'tokens.create': (input) => access.create(input),
     'tokens.list': () => ({ items: access.list() }),
     'tokens.revoke': ({ id }) => access.revoke(id),
+    ...delegationHandlers(engine.delegations),
     'login.create': () => {
       const { code, expiresAt } = access.createLogin();
       return { url: `${daemon.url()}/login?code=${code}`, expiresAt };

@@ -24,6 +24,7 @@ const ID = {
   apr: 'apr_000000000',
   sess: 'sess_000000000',
   mail: 'mail_000000000',
+  mrg: 'mrg_000000000',
 };
 const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'projects.add': { path: '/tmp' },
@@ -48,6 +49,15 @@ const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'messages.broadcast': { text: 'hi' },
   'messages.read': { id: ID.mail },
   'messages.archive': { id: ID.mail },
+  'merges.add': { requestId: ID.req },
+  'merges.review': { id: ID.mrg, verdict: 'approve' },
+  'merges.retry': { id: ID.mrg },
+  'merges.withdraw': { id: ID.mrg },
+  'delegations.submit': { callerId: 'agent-a', description: 'hi' },
+  'delegations.message': { id: 'task-1', text: 'hi' },
+  'delegations.control': { id: 'task-1', control: 'pause' },
+  'delegations.file': { id: 'task-1', path: 'a' },
+  'delegations.decide': { approvalId: ID.apr, decision: 'deny' },
   'exec.start': { prompt: 'hi', directory: '/tmp' },
   'exec.wait': { id: ID.sess },
   'tokens.create': { name: 'x', scope: 'read' },
@@ -63,7 +73,9 @@ function call(name: OperationName, token: string | null): Promise<Response> {
     delete input[key];
     return encodeURIComponent(value);
   });
-  return method === 'POST' ? api.post(filled, input, { token }) : api.send(filled, { method, token });
+  if (method === 'POST') return api.post(filled, input, { token });
+  const query = new URLSearchParams(input as Record<string, string>).toString();
+  return api.send(query === '' ? filled : `${filled}?${query}`, { method, token });
 }
 
 async function problem(response: Response): Promise<Problem> {

@@ -14,6 +14,7 @@ import { FactPages, type JournalReader } from './fact-pages.ts';
 import type { StreamLimits } from './fact-reader.ts';
 import type { Handlers } from './handlers.ts';
 import { type IdempotencyKeys, IdempotentRuns } from './idempotency.ts';
+import type { McpHttp } from './mcp.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { servedHosts } from './site.ts';
 import { STREAM_LIMITS, Streams } from './streams.ts';
@@ -48,6 +49,8 @@ export type ApiParts = {
   readonly names?: readonly string[];
   readonly limits?: Partial<ApiLimits>;
   readonly version: string;
+  /** Absent: MCP is not served. */
+  readonly mcp?: McpHttp;
   /** Why the daemon cannot take work now, in words; null if it can. */
   readonly notReady: () => string | null;
   /** What the daemon measures. */

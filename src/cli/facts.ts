@@ -18,6 +18,8 @@ export function factText(fact: Fact): string {
     case 'message.changed':
     case 'merge.changed':
       return `${fact.data.row.id} ${fact.data.from ?? 'new'} → ${fact.data.to}${because(fact.data.cause)}`;
+    case 'delegation.message':
+      return `${fact.data.noteType}: ${oneLine(fact.data.text)}`;
     case 'prompt.accepted':
       return `${fact.data.promptId} (${fact.data.kind})`;
     case 'turn.started':

@@ -205,6 +205,7 @@ export const COMMANDS: readonly Row[] = [
   row('Daemon', 'status', 'is the daemon running?', async () => (await import('./commands/status.ts')).status),
   row('Daemon', 'open', 'open the dashboard', async () => (await import('./commands/open.ts')).open),
   row('Daemon', 'token', 'make an access token', async () => (await import('./commands/token.ts')).token),
+  row('Daemon', 'mcp', 'speak MCP on standard input and output', async () => (await import('./commands/mcp.ts')).mcp),
   row('Daemon', 'doctor', 'check that everything works', async () => (await import('./commands/doctor.ts')).doctor),
   row(
     'Daemon',

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { Approval, Grant, GrantScope, PolicyVerdict } from './approval.ts';
 import { Attempt } from './attempt.ts';
+import { CallerId } from './delegation.ts';
+import { DELEGATION_OPERATIONS } from './delegation-operations.ts';
 import { Fact, FactClass } from './fact.ts';
 import { HISTORY_OPERATIONS } from './history-operations.ts';
 import { AgentAddress, ApprovalId, BackendId, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
@@ -400,7 +402,13 @@ export const OPERATIONS = {
     scope: 'admin',
     summary: 'Make a token; its value is shown once',
     status: 200,
-    input: z.object({ name: z.string().min(1).max(64), scope: Scope, ttlMs: z.number().int().positive().optional() }),
+    input: z.object({
+      name: z.string().min(1).max(64),
+      scope: Scope,
+      ttlMs: z.number().int().positive().optional(),
+      /** Bound to these callers: it may delegate tasks in their names, and nothing else. */
+      callers: z.array(CallerId).min(1).max(100).optional(),
+    }),
     output: z.object({ token: z.string(), info: TokenInfo }),
   },
   'tokens.list': {
@@ -430,6 +438,7 @@ export const OPERATIONS = {
     input: z.object({}),
     output: z.object({ url: z.string(), expiresAt: z.number() }),
   },
+  ...DELEGATION_OPERATIONS,
 } as const satisfies Record<string, Operation>;
 
 export type { Operation } from './operation.ts';

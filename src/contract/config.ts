@@ -142,6 +142,17 @@ export const MergeSettings = z.strictObject({
   reviewTimeout: Duration.optional(),
 });
 export type MergeSettings = z.infer<typeof MergeSettings>;
+/** Of tasks that other programs hand over. */
+export const DelegationSettings = z.strictObject({
+  /** How many may wait for a place. */
+  maxQueued: positive.optional(),
+  /** Of a task that names none. */
+  timeout: Duration.optional(),
+  /** Largest file of a workspace that is read for a caller. */
+  maxFileBytes: positive.optional(),
+  /** Files that are never read for a caller: globs over the path in the workspace, case ignored. */
+  deniedFiles: z.array(z.string().min(1).max(200)).max(100).optional(),
+});
 
 /** What outside programs report (docs/events.md). */
 export const ObserveSettings = z.strictObject({
@@ -193,6 +204,7 @@ export const Config = z.strictObject({
   models: z
     .strictObject({ deny: z.array(z.string()).optional(), allowOnly: z.array(z.string()).optional() })
     .optional(),
+  delegation: DelegationSettings.optional(),
   server: z.strictObject({ port: z.number().int().min(0).max(65535).optional() }).optional(),
   /** What the OpenCode plugin does in a person's own sessions. */
   plugin: z.strictObject({ mode: PluginMode.optional() }).optional(),
@@ -259,6 +271,12 @@ export const DEFAULTS = {
     secretPatterns: [],
     maxEventBytes: 8_000_000,
     maxBatch: 1_000,
+  },
+  delegation: {
+    maxQueued: 100,
+    timeout: 300_000,
+    maxFileBytes: 1_000_000,
+    deniedFiles: ['**/.env*', '**/*.pem', '**/*.key', '**/id_*'],
   },
   server: { port: 4000 },
   plugin: { mode: 'observe' },

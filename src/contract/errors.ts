@@ -20,6 +20,8 @@ export const ERRORS = {
   too_large: { status: 413, exit: 2, title: 'The input is too large' },
   unsupported_media_type: { status: 415, exit: 2, title: 'The body is not of a type that is read here' },
   upgrade_required: { status: 426, exit: 2, title: 'The path is a stream' },
+  queue_full: { status: 429, exit: 1, title: 'The queue is full' },
+  path_refused: { status: 403, exit: 3, title: 'The path is not one that may be read' },
   overloaded: { status: 503, exit: 1, title: 'The daemon is at its limit' },
   project_not_directory: { status: 422, exit: 2, title: 'The project is not a directory' },
   project_not_git: { status: 422, exit: 2, title: 'The project is not a git repository' },

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Agent } from './agent.ts';
 import { Approval, Grant, PolicyVerdict, ToolCall } from './approval.ts';
 import { Attempt } from './attempt.ts';
+import { NoteType } from './delegation.ts';
 import { ObservedEvent } from './event.ts';
 import { Failure } from './failure.ts';
 import { AgentAddress, ApprovalId, AttemptId, ProjectId, PromptId, RequestId, SessionId, TaskId } from './ids.ts';
@@ -36,6 +37,13 @@ export const FACTS = {
   'grant.changed': changed(Grant),
   'message.changed': changed(Message),
   'merge.changed': changed(Merge),
+  /** The caller of a delegated task told it something; `messageId` is the mail, or the approval that was answered. */
+  'delegation.message': z.object({
+    messageId: z.string(),
+    noteType: NoteType,
+    text: z.string(),
+    metadata: z.record(z.string(), z.unknown()),
+  }),
   'prompt.accepted': z.object({ promptId: PromptId, kind: z.string() }),
   'turn.started': z.object({ promptId: PromptId }),
   'turn.ended': z.object({

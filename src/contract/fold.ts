@@ -104,6 +104,7 @@ export function fold(view: View, fact: Fact): void {
     case 'turn.ended':
       foldLive(view, fact);
       return;
+    case 'delegation.message':
     case 'prompt.accepted':
     case 'file.changed':
     case 'todo':

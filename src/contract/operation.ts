@@ -19,4 +19,6 @@ export type Operation = {
   readonly output: z.ZodType;
   /** An agent's own token may call it too, whatever its scope; the engine lets it act as itself only. */
   readonly isForAgents?: true;
+  /** A token that is bound to callers of delegated tasks may call it; all others it may not. */
+  readonly isForCallers?: true;
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Delegation } from './delegation.ts';
 import { Failure } from './failure.ts';
 import { BackendId, ProjectId, RequestId } from './ids.ts';
 import { Usage } from './usage.ts';
@@ -120,6 +121,8 @@ export const Request = z.object({
   result: RequestResult.nullable(),
   usage: Usage,
   createdBy: z.string(),
+  /** Set if another program handed it over as one task. */
+  delegation: Delegation.nullable().default(null),
   createdAt: z.number(),
   updatedAt: z.number(),
   endedAt: z.number().nullable(),

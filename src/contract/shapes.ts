@@ -3,6 +3,7 @@ import { Agent } from './agent.ts';
 import { Approval, Grant } from './approval.ts';
 import { Attempt } from './attempt.ts';
 import { CONFIG_LAYERS } from './config.ts';
+import { CallerId } from './delegation.ts';
 import { Failure } from './failure.ts';
 import { AgentAddress, BackendId, SessionId } from './ids.ts';
 import { Merge } from './merge.ts';
@@ -137,6 +138,8 @@ export const TokenInfo = z.object({
   name: z.string(),
   scope: Scope,
   agent: AgentAddress.nullable(),
+  /** The callers that it may delegate tasks for; null: not bound. */
+  callers: z.array(CallerId).nullable().default(null),
   createdAt: z.number(),
   expiresAt: z.number().nullable(),
   lastUsedAt: z.number().nullable(),

@@ -3,6 +3,7 @@ import type { Access, Verified } from '../api/access.ts';
 import type { Clock } from '../base/clock.ts';
 import { newId, newSecret } from '../base/ids.ts';
 import type { Caller } from '../contract/caller.ts';
+import type { CallerId } from '../contract/delegation.ts';
 import { AppError } from '../contract/errors.ts';
 import type { AgentAddress } from '../contract/ids.ts';
 import type { Scope, TokenInfo } from '../contract/shapes.ts';
@@ -40,9 +41,11 @@ export class Tokens implements Access {
     return { caller: callerOf(record), tokenId: record.id, expiresAt: record.expiresAt };
   };
 
-  readonly create: Access['create'] = ({ name, scope, ttlMs }) => {
+  readonly create: Access['create'] = ({ name, scope, ttlMs, callers }) => {
     if (name.startsWith(PERSON)) throw new AppError('bad_request', `a token's name may not begin with ${PERSON}`);
-    return this.#make({ name, scope, agent: null, ttlMs: ttlMs ?? null }, newSecret('gty'));
+    if (scope === 'admin' && callers)
+      throw new AppError('bad_request', 'a token of scope admin is bound to no callers');
+    return this.#make({ name, scope, agent: null, callers: callers ?? null, ttlMs: ttlMs ?? null }, newSecret('gty'));
   };
 
   /** Those that are still valid. */
@@ -101,7 +104,19 @@ export class Tokens implements Access {
   }
 
   #make(
-    { name, scope, agent, ttlMs }: { name: string; scope: Scope; agent: AgentAddress | null; ttlMs: number | null },
+    {
+      name,
+      scope,
+      agent,
+      callers = null,
+      ttlMs,
+    }: {
+      name: string;
+      scope: Scope;
+      agent: AgentAddress | null;
+      callers?: CallerId[] | null;
+      ttlMs: number | null;
+    },
     token: string,
   ): { readonly token: string; readonly info: TokenInfo } {
     const createdAt = this.#clock.now();
@@ -110,6 +125,7 @@ export class Tokens implements Access {
       name,
       scope,
       agent,
+      callers,
       createdAt,
       expiresAt: ttlMs === null ? null : createdAt + ttlMs,
       lastUsedAt: null,
@@ -135,16 +151,17 @@ export class Tokens implements Access {
   }
 }
 
-function callerOf({ name, scope, agent }: TokenRecord): Caller {
+function callerOf({ id, name, scope, agent, callers }: TokenRecord): Caller {
   const actor = agent === null ? (name.startsWith(PERSON) ? 'person' : `token:${name}`) : `agent:${agent}`;
-  return { actor, scope, agent };
+  return { actor, scope, agent, tokenId: id, callers };
 }
 
-const infoOf = ({ id, name, scope, agent, createdAt, expiresAt, lastUsedAt }: TokenRecord): TokenInfo => ({
+const infoOf = ({ id, name, scope, agent, callers, createdAt, expiresAt, lastUsedAt }: TokenRecord): TokenInfo => ({
   id,
   name,
   scope,
   agent,
+  callers,
   createdAt,
   expiresAt,
   lastUsedAt,

@@ -25,6 +25,7 @@ import { type Environment, homeFrom, processEnvironment } from './environment.ts
 import { idempotencyKeys } from './idempotency-keys.ts';
 import { inspections } from './inspections.ts';
 import { lockHome } from './lock.ts';
+import { mcpHttp } from './mcp.ts';
 import { daemonMetrics } from './metrics.ts';
 import { observing } from './observe.ts';
 import { plannerModel } from './planner-model.ts';
@@ -107,9 +108,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   makePrivateDirectory(join(home, 'workspaces'));
   const store = Store.open({ dir: home, clock, log });
   scope.defer(() => store.close());
-  const tokens = new Tokens(store, clock);
-  const known = readAdminToken(home);
-  if (known === null || !tokens.verify(known)) writeAdminToken(home, tokens.replacePersonToken('cli'));
+  const tokens = openTokens(home, store);
   const flags = port === undefined ? [] : leavesOf({ server: { port } }, 'flag', '--port');
   const isTrusted = (path: string): boolean =>
     store.read.projects.list({ state: 'active' }).some((project) => project.path === path && project.isTrusted);
@@ -141,6 +140,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   const parts = { engine, access: tokens, daemon: control, journal: store.journal, history, search, clock };
   const observed = () => configuration.settingsFor(null).observe;
   const events = observing({ store, engine, settings: observed, ownPort: () => api?.port ?? settings.port });
+  const mcp = mcpHttp({ store, engine, log, urlNow, startedAt });
   api = await portInUse(
     startApi({
       handlers: whileReady(createHandlers(parts), () => notReady),
@@ -154,6 +154,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       host: '127.0.0.1',
       port: settings.port,
       version: VERSION,
+      mcp,
       notReady: () => notReady,
       metrics: daemonMetrics({
         ...{ store, engine, clock, startedAt, host: localHost },
@@ -162,12 +163,9 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     }),
     settings.port,
   );
-  const opened = api;
-  scope.defer(() => opened.close(CLOSE_GRACE_MS));
-  const self = identityOf(process.pid);
-  if (self === null) throw new AppError('internal', 'the system does not tell the start time of this process');
-  writeDaemonFile(home, { ...self, url: api.url, version: VERSION });
-  scope.defer(() => removeDaemonFile(home));
+  scope.defer(() => api?.close(CLOSE_GRACE_MS));
+  scope.defer(() => mcp.close());
+  announce(home, api.url, scope);
   scope.defer(() => engine.close());
   const { lines } = await engine.start();
   scope.use(readSpool(home, events, clock, log));
@@ -190,6 +188,22 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       return scope.close();
     },
   };
+}
+
+/** Tells the programs of this home where the daemon is. */
+function announce(home: string, url: string, scope: Scope): void {
+  const self = identityOf(process.pid);
+  if (self === null) throw new AppError('internal', 'the system does not tell the start time of this process');
+  writeDaemonFile(home, { ...self, url, version: VERSION });
+  scope.defer(() => removeDaemonFile(home));
+}
+
+/** The CLI of this home has a token that is good. */
+function openTokens(home: string, store: Store): Tokens {
+  const tokens = new Tokens(store, systemClock);
+  const known = readAdminToken(home);
+  if (known === null || !tokens.verify(known)) writeAdminToken(home, tokens.replacePersonToken('cli'));
+  return tokens;
 }
 
 const historyOf = (home: string, environment: Environment, store: Store): History =>

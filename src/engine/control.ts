@@ -93,9 +93,15 @@ export class Control {
     if (request.state !== 'paused') throw new AppError('conflict', `${id} is ${request.state}, not paused`);
     const cause = reason ?? `resumed by ${caller.actor}`;
     const to = request.plan === null ? 'planning' : 'running';
-    this.#parts.store.commit((tx) =>
-      tx.requests.move(request.id, 'paused', to, { cause: null }, { actor: caller.actor, cause }),
-    );
+    this.#parts.store.commit((tx) => {
+      // Time limits do not run while it is paused.
+      const pausedMs = this.#parts.clock.now() - request.updatedAt;
+      for (const attempt of tx.attempts.list({ requestId: request.id })) {
+        if (!isAttemptLive(attempt.state)) continue;
+        tx.attempts.update(attempt.id, { deadlineAt: attempt.deadlineAt + pausedMs }, { actor: 'gantry', cause });
+      }
+      return tx.requests.move(request.id, 'paused', to, { cause: null }, { actor: caller.actor, cause });
+    });
     if (to === 'planning') this.#planning.start(request.id);
     else this.#dispatcher.bringBack(request.id);
     this.#dispatcher.wake();

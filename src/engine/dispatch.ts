@@ -5,6 +5,7 @@ import type { Approvals } from './approvals.ts';
 import { AttemptRun, type Stop } from './attempt-run.ts';
 import { claimOrStop } from './claim.ts';
 import type { Collector } from './collect.ts';
+import { expireQueued } from './delegation-queue.ts';
 import { finishRequests } from './finish.ts';
 import { expireMail } from './mail.ts';
 import type { Parts } from './parts.ts';
@@ -104,6 +105,7 @@ export class Dispatcher {
     try {
       const nextTask = promote(this.#parts);
       const nextMail = expireMail(this.#parts);
+      const nextQueued = expireQueued(this.#parts);
       await finishRequests(this.#parts, this.#tools.collector, (id) => this.#hasRun(id));
       for (const taskId of this.outlook().start) {
         if (this.#isStopped) return;
@@ -112,7 +114,7 @@ export class Dispatcher {
         // Left to a person or closed: what waited for it, and its request, may end by that.
         else this.wake();
       }
-      this.#wakeAt([nextTask, nextMail]);
+      this.#wakeAt([nextTask, nextMail, nextQueued]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
       this.#wakeAt([this.#parts.clock.now() + 5_000]);
@@ -145,7 +147,8 @@ export class Dispatcher {
       tx.agents.move(
         agent.id,
         'working',
-        'idle',
+        // One of a delegated task is nobody else's.
+        tx.requests.need(attempt.requestId).delegation ? 'stopped' : 'idle',
         { taskId: null, attemptId: null, sessionId: null },
         { actor: 'gantry' },
       );

@@ -11,6 +11,7 @@ import { Approvals } from './approvals.ts';
 import { broadcast } from './broadcast.ts';
 import { Collector } from './collect.ts';
 import { Control, type Controlled } from './control.ts';
+import { Delegations } from './delegations.ts';
 import { Dispatcher } from './dispatch.ts';
 import { Events } from './events.ts';
 import { Execs } from './exec.ts';
@@ -47,6 +48,7 @@ export class Engine {
   readonly merges: MergeQueue;
   readonly #overlaps: Overlaps;
   readonly events: Events;
+  readonly delegations: Delegations;
   #closing: Promise<void> | null = null;
 
   constructor(parts: Parts) {
@@ -66,6 +68,13 @@ export class Engine {
     this.#probes = new Probes(parts);
     this.events = new Events(parts, this.#approvals, foreign);
     this.queries = new Queries(parts, this.#probes);
+    this.delegations = new Delegations(parts, {
+      git: this.#git,
+      probes: this.#probes,
+      approvals: this.#approvals,
+      control: this.#control,
+      dispatcher: this.#dispatcher,
+    });
   }
 
   /** Brings everything back that was under way, ends what nobody owns, then gives work out. */

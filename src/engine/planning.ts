@@ -1,7 +1,8 @@
 import { newId } from '../base/ids.ts';
+import { handleOf } from '../contract/delegation.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { FailureClass } from '../contract/failure.ts';
-import { type RequestId, SessionId } from '../contract/ids.ts';
+import { type AgentAddress, type RequestId, SessionId } from '../contract/ids.ts';
 import type { Project } from '../contract/project.ts';
 import { type FallbackReason, isRequestOver, type Plan, type Request } from '../contract/request.ts';
 import type { Task, TaskState } from '../contract/task.ts';
@@ -220,7 +221,7 @@ export function insertTasks(parts: Parts, tx: Transaction, request: Request, pla
       backend,
       model,
       source: planned.source,
-      priority: 2,
+      priority: request.delegation?.priority ?? 2,
       position,
       state,
       cause: state === 'blocked' ? `waits for ${planned.dependsOn.join(', ')}` : null,
@@ -228,7 +229,7 @@ export function insertTasks(parts: Parts, tx: Transaction, request: Request, pla
       attempts: 0,
       attemptsBase: 0,
       notBefore: null,
-      agent: null,
+      agent: request.delegation ? addressOf(project, role, request) : null,
       failure: null,
       result: null,
       usage: NO_USAGE,
@@ -238,5 +239,20 @@ export function insertTasks(parts: Parts, tx: Transaction, request: Request, pla
     };
     tx.tasks.insert(row, { actor: 'gantry', cause: 'planned' });
     if (notice) tx.record('notice', { level: 'info', text: notice }, { requestId: request.id, taskId: id }, 'gantry');
+    if (row.agent !== null) insertAgent(tx, row, row.agent, now);
   });
+}
+
+/** A delegated task has an agent of its own: what its caller sends reaches it and no other task, before it begins and after. */
+const addressOf = (project: Project, role: string, request: Request): AgentAddress =>
+  `${project.name}/${role}/${handleOf(request.id)}`;
+
+function insertAgent(tx: Transaction, { projectId, role, backend, model }: Task, id: AgentAddress, now: number): void {
+  const name = id.slice(id.lastIndexOf('/') + 1);
+  const none = { taskId: null, attemptId: null, sessionId: null };
+  const times = { createdAt: now, updatedAt: now };
+  tx.agents.insert(
+    { id, projectId, role, name, backend, model, state: 'idle', ...none, ...times },
+    { actor: 'gantry' },
+  );
 }

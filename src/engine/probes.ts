@@ -8,10 +8,13 @@ import type { Parts } from './parts.ts';
 const KEEP_MS = 60_000;
 const LIMIT_MS = 20_000;
 
+type Seen = { status: 'ok' | 'down' | 'unknown'; checked_at: number | null };
+
 /** What the backends say of themselves, asked anew when it is old. */
 export class Probes {
   readonly #parts: Parts;
   readonly #known = new Map<BackendId, { readonly at: number; readonly probe: Promise<Probe> }>();
+  readonly #seen = new Map<BackendId, Seen>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -44,7 +47,16 @@ export class Probes {
       }),
     );
     this.#known.set(id, { at: now, probe });
+    void probe.then(({ problem }) => {
+      this.#seen.set(id, { status: problem === null ? 'ok' : 'down', checked_at: this.#parts.clock.now() });
+    });
     return probe;
+  }
+
+  /** What was seen last, without looking again. */
+  lastSeen(): Record<string, Seen> {
+    const unseen = [...this.#parts.backends.keys()].map((id) => [id, { status: 'unknown', checked_at: null }] as const);
+    return { ...Object.fromEntries(unseen), ...Object.fromEntries(this.#seen) };
   }
 
   async all(): Promise<BackendStatus[]> {

@@ -44,6 +44,12 @@ export type Settings = {
     readonly approvals: number;
     readonly reviewTimeout: number;
   };
+  readonly delegation: {
+    readonly maxQueued: number;
+    readonly timeout: number;
+    readonly maxFileBytes: number;
+    readonly deniedFiles: readonly string[];
+  };
   /** Entries are `provider/model` or bare ids; `allowOnly` null allows all. */
   readonly models?: { readonly deny: readonly string[]; readonly allowOnly: readonly string[] | null };
   readonly setup: { readonly command: string; readonly timeout: number } | null;

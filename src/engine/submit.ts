@@ -11,8 +11,8 @@ import type { Probes } from './probes.ts';
 import { checkClean, resolveProject } from './projects.ts';
 import { placementOf } from './roles.ts';
 
-/** Checks everything that can be checked before work begins, then writes the request down. */
-export async function submitRequest(
+/** Checks everything that can be checked before work begins. The answer is not written down yet. */
+export async function prepareRequest(
   parts: Parts,
   git: Git,
   probes: Probes,
@@ -30,7 +30,7 @@ export async function submitRequest(
   requireModel(model, settings);
   await probes.needUsable(backend);
   const now = parts.clock.now();
-  const row = requestRow({
+  return requestRow({
     id: newId('req', now),
     projectId: project.id,
     text: input.text,
@@ -50,6 +50,11 @@ export async function submitRequest(
     createdBy: caller.actor,
     now,
   });
+}
+
+export async function submitRequest(...args: Parameters<typeof prepareRequest>): Promise<Request> {
+  const [parts, , , , caller] = args;
+  const row = await prepareRequest(...args);
   return parts.store.commit((tx) => tx.requests.insert(row, { actor: caller.actor, cause: 'submitted' }));
 }
 
@@ -69,6 +74,7 @@ export function requestRow({
     failure: null,
     result: null,
     usage: NO_USAGE,
+    delegation: null,
     createdAt: now,
     updatedAt: now,
     endedAt: null,

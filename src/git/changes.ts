@@ -10,7 +10,7 @@ type FileStatus =
 type Lines = { readonly additions: number | null; readonly deletions: number | null };
 
 /** The person's own diff programs and converters are not run. */
-const PLAIN = ['--find-renames', '--no-ext-diff', '--no-textconv'];
+export const PLAIN = ['--find-renames', '--no-ext-diff', '--no-textconv'];
 
 /** @throws AppError `git_failed` (`revision_missing`) */
 export async function changedFiles(git: Git, repo: string, from: string, to: string): Promise<readonly ChangedFile[]> {
@@ -27,7 +27,7 @@ export async function changedFiles(git: Git, repo: string, from: string, to: str
 }
 
 /** A letter and a path; for a rename the old path and the new one. */
-function parseStatuses(entries: readonly string[]): readonly FileStatus[] {
+export function parseStatuses(entries: readonly string[]): readonly FileStatus[] {
   const files: FileStatus[] = [];
   for (let at = 0; at < entries.length; at += 2) {
     const letter = entries[at]?.charAt(0);

@@ -27,6 +27,8 @@ export type GitOptions = {
   /** Added to the environment: the temporary index, the author. */
   readonly env?: Readonly<Record<string, string>>;
   readonly maxOutputBytes?: number;
+  /** `latin1` for the bytes of a file. */
+  readonly encoding?: 'utf8' | 'latin1';
   /** Exit codes that are an answer; default: 0 only. */
   readonly accepts?: readonly number[];
 };
@@ -147,6 +149,7 @@ export class Git {
         marker: null,
         limitMs: LIMIT_MS,
         maxOutputBytes: options.maxOutputBytes ?? MAX_OUTPUT_BYTES,
+        ...(options.encoding === undefined ? {} : { encoding: options.encoding }),
         ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
       });
     } catch (error) {

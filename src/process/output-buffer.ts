@@ -29,14 +29,14 @@ export class OutputBuffer {
     if (this.#tailSize > 2 * this.#tailBytes || this.#tail.length > 1024) this.#cutTail();
   }
 
-  /** As text; characters that a cut has halved become U+FFFD. */
-  text(): string {
+  /** As text; characters that a cut has halved become U+FFFD. `latin1` keeps every byte. */
+  text(encoding: 'utf8' | 'latin1' = 'utf8'): string {
     this.#cutTail();
     const head = Buffer.concat(this.#head);
     const tail = Buffer.concat(this.#tail);
-    if (!this.isTruncated) return Buffer.concat([head, tail]).toString('utf8');
-    if (this.#headBytes === 0) return tail.toString('utf8');
-    return `${head.toString('utf8')}\n[${this.#dropped} bytes left out]\n${tail.toString('utf8')}`;
+    if (!this.isTruncated) return Buffer.concat([head, tail]).toString(encoding);
+    if (this.#headBytes === 0) return tail.toString(encoding);
+    return `${head.toString(encoding)}\n[${this.#dropped} bytes left out]\n${tail.toString(encoding)}`;
   }
 
   #cutTail(): void {

@@ -14,6 +14,8 @@ export type RunSpec = Pick<StartSpec, 'command' | 'cwd' | 'env'> & {
   readonly limitMs: number;
   /** Bound of each of the two outputs; beyond it the middle is cut out. Default 1 MiB. */
   readonly maxOutputBytes?: number;
+  /** `latin1` for output that is no text: each character is a byte. Default `utf8`. */
+  readonly encoding?: 'utf8' | 'latin1';
   readonly signal?: AbortSignal;
   /** Between TERM and KILL, once the limit is over, the run is aborted or it has left others behind. Default 2 s. */
   readonly graceMs?: number;
@@ -49,7 +51,7 @@ export async function runCommand(spec: RunSpec): Promise<RunResult> {
   const stderr = new OutputBuffer(half, half);
   const result = (end: Pick<RunResult, 'code' | 'signal' | 'isTimedOut' | 'isAborted'>): RunResult => ({
     ...end,
-    stdout: stdout.text(),
+    stdout: stdout.text(spec.encoding),
     stderr: stderr.text(),
     isTruncated: stdout.isTruncated || stderr.isTruncated,
     durationMs: performance.now() - began,

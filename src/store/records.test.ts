@@ -8,6 +8,7 @@ const token = (over: Partial<TokenRecord> = {}): TokenRecord => ({
   hash: 'a'.repeat(64),
   scope: 'operate',
   agent: null,
+  callers: null,
   createdAt: 1,
   expiresAt: null,
   revokedAt: null,

@@ -90,6 +90,7 @@ export const testSettings = ({
   policy: policy ?? { default: 'ask', rules: [] },
   merge: { ...DEFAULTS.merge, target: null, remote: null, gates: [], ...merge },
   limits: { ...DEFAULTS.limits, retryBackoff: 10, requestUsd: null, taskUsd: null, ...limits },
+  delegation: DEFAULTS.delegation,
   setup: null,
 });
 

@@ -68,6 +68,7 @@ export const sampleRequest = (over: Partial<Request> = {}): Request => ({
   result: null,
   usage: usage(3200, 410),
   createdBy: 'person',
+  delegation: null,
   createdAt: START,
   updatedAt: START,
   endedAt: null,

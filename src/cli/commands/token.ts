@@ -1,5 +1,5 @@
 import { Scope } from '../../contract/shapes.ts';
-import { defineCommand, flag, oneOf, option, time } from '../command.ts';
+import { defineCommand, flag, list, oneOf, option, time } from '../command.ts';
 import { stateStyle } from '../lists.ts';
 import { table } from '../output.ts';
 import { duration } from '../text.ts';
@@ -8,6 +8,7 @@ export const token = defineCommand({
   options: {
     scope: option('--scope <scope>', 'what it may do; default operate', oneOf(Scope.options)),
     ttlMs: option('--ttl <time>', 'how long it is valid: 1h, 30d; default until revoked', time),
+    callers: option('--callers <ids>', 'bind it to these callers of delegated tasks: a,b', list),
     name: option('--name <name>', 'what to call it; default cli'),
     list: flag('--list', 'list tokens; their values are never shown again'),
     revoke: option('--revoke <id>', 'make this one invalid'),
@@ -43,6 +44,7 @@ export const token = defineCommand({
       name: args.name ?? 'cli',
       scope: args.scope ?? 'operate',
       ttlMs: args.ttlMs,
+      ...(args.callers && { callers: [...args.callers] }),
     });
     output.result(made, () => [made.token]);
     output.note(`Scope ${made.info.scope}. It is shown only now.`);

@@ -1,0 +1,32 @@
+import type { Context } from 'hono';
+import { AppError } from '../contract/errors.ts';
+import { bearerOf } from './auth.ts';
+import type { ApiEnv } from './operations.ts';
+
+/** The MCP server, as this door sees it. */
+export type McpHttp = {
+  /** Answers a request whose Host, Origin and token were found good. */
+  readonly handle: (
+    request: Request,
+    sender: { readonly token: string; readonly tokenId: string },
+  ) => Promise<Response>;
+  /** A refusal in the protocol's form. */
+  readonly refuse: (error: AppError) => Response;
+  /** What anybody may know, without a token. */
+  readonly health: () => Promise<{ readonly status: 'healthy' | 'degraded' | 'unhealthy' }>;
+};
+
+export const MCP_PATH = '/mcp';
+export const HEALTH_PATH = '/health';
+
+/** @throws AppError unauthorized for a browser's cookie: the protocol's clients have a token of their own */
+export async function answerMcp(context: Context<ApiEnv>, mcp: McpHttp): Promise<Response> {
+  const token = bearerOf(context.env.incoming.headers);
+  if (token === null) throw new AppError('unauthorized', 'MCP wants Authorization: Bearer <token>');
+  return await mcp.handle(context.req.raw, { token, tokenId: context.get('verified').tokenId });
+}
+
+export async function answerHealth(context: Context<ApiEnv>, mcp: McpHttp): Promise<Response> {
+  const health = await mcp.health();
+  return context.json(health, health.status === 'unhealthy' ? 503 : 200);
+}

@@ -1,0 +1,359 @@
+import { createHash } from 'node:crypto';
+import { isAbsolute, join } from 'node:path';
+import { within } from '../base/wait.ts';
+import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import type { Caller } from '../contract/caller.ts';
+import { type DelegationStatus, handleOf, isDelegationOver, requestOf } from '../contract/delegation.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
+import { RequestId } from '../contract/ids.ts';
+import type { Plan, Request } from '../contract/request.ts';
+import { NO_USAGE } from '../contract/usage.ts';
+import { emptyRepository } from '../git/empty.ts';
+import type { Git } from '../git/git.ts';
+import type { Approvals } from './approvals.ts';
+import type { Control } from './control.ts';
+import { answerNoted, note } from './delegation-notes.ts';
+import { delegatedLoad } from './delegation-queue.ts';
+import { eventsAfter, newestEvents, type Positions, statusOf, viewOf } from './delegation-view.ts';
+import type { Dispatcher } from './dispatch.ts';
+import type { Parts } from './parts.ts';
+import { DEFAULT_CRITERION, titleOf } from './plan-fallback.ts';
+import { insertTasks } from './planning.ts';
+import type { Probes } from './probes.ts';
+import { prepareRequest } from './submit.ts';
+import { TaskFiles } from './task-files.ts';
+
+/** How long an answer to a control waits for the end of what runs. */
+const STOP_LIMIT_MS = 10_000;
+/** Commits come in bursts: a waiter looks once per so long. */
+const LOOK_EVERY_MS = 20;
+const MAX_ARTIFACT = 10_000_000;
+const PAGE = 200;
+/** The project of tasks that name none: each gets an empty workspace of its own. */
+const OWN_PROJECT = 'delegated';
+
+type Tools = {
+  readonly git: Git;
+  readonly probes: Probes;
+  readonly approvals: Approvals;
+  readonly control: Control;
+  readonly dispatcher: Dispatcher;
+};
+
+/** Tasks that other programs hand over and follow from outside: each is a request of one task, whose caller is known. */
+export class Delegations {
+  readonly #parts: Parts;
+  readonly #tools: Tools;
+  readonly #files: TaskFiles;
+
+  constructor(parts: Parts, tools: Tools) {
+    this.#parts = parts;
+    this.#tools = tools;
+    this.#files = new TaskFiles(parts, tools.git);
+  }
+
+  load(): OutputOf<'delegations.load'> {
+    const { delegation, limits } = this.#parts.settingsFor(null);
+    const { active, queued } = delegatedLoad(this.#parts.store.read);
+    return {
+      active,
+      queued: queued.length,
+      queueLimit: delegation.maxQueued,
+      canAccept: active < limits.maxParallel || queued.length < delegation.maxQueued,
+      defaultTimeoutMs: delegation.timeout,
+      maxFileBytes: delegation.maxFileBytes,
+      dependencies: this.#tools.probes.lastSeen(),
+    };
+  }
+
+  /** @throws AppError `forbidden`, `idempotency_mismatch`, `queue_full`, and what a submission throws */
+  async submit(input: ParsedInputOf<'delegations.submit'>, caller: Caller): Promise<OutputOf<'delegations.submit'>> {
+    requireCaller(caller, input.callerId);
+    const scope = `delegation ${caller.tokenId ?? caller.actor} ${input.callerId}`;
+    const { key, notify, isSync, ...parameters } = input;
+    const inputHash = createHash('sha256').update(JSON.stringify(parameters)).digest('hex');
+    const known = key === undefined ? null : this.#known(scope, key, inputHash);
+    if (known) return { isNew: false, view: this.#view(known) };
+    if (!this.load().canAccept) throw this.#full();
+    const row = await this.#prepare(input, caller);
+    const made = this.#parts.store.commit((tx) => {
+      const before = key === undefined ? null : tx.idempotency.get(scope, key);
+      if (before) return null;
+      const load = delegatedLoad(tx);
+      const { delegation, limits } = this.#parts.settingsFor(null);
+      if (load.active + load.queued.length >= limits.maxParallel + delegation.maxQueued) throw this.#full();
+      const request = tx.requests.insert(row, { actor: caller.actor, cause: `delegated by ${input.callerId}` });
+      if (row.plan) insertTasks(this.#parts, tx, request, row.plan);
+      if (key !== undefined) tx.idempotency.put(scope, key, { inputHash, output: row.id });
+      return request;
+    });
+    // Somebody was first with the same key.
+    if (made === null) return this.submit(input, caller);
+    this.#tools.dispatcher.wake();
+    return { isNew: true, view: this.#view(made) };
+  }
+
+  #full(): AppError {
+    const { queued, queueLimit } = this.load();
+    return new AppError('queue_full', 'Task queue full', { details: { queued, limit: queueLimit } });
+  }
+
+  #known(scope: string, key: string, inputHash: string): Request | null {
+    const known = this.#parts.store.read.idempotency.get(scope, key);
+    if (known === null) return null;
+    const request = this.#parts.store.read.requests.need(known.output ?? '');
+    if (known.inputHash === inputHash) return request;
+    throw new AppError('idempotency_mismatch', 'Idempotency key was used with different parameters', {
+      details: { task_id: handleOf(request.id) },
+    });
+  }
+
+  async #prepare(input: ParsedInputOf<'delegations.submit'>, caller: Caller): Promise<Request> {
+    const { description, backend, model, role } = input;
+    if (caller.callers && input.project !== undefined && isAbsolute(input.project)) {
+      throw new AppError('forbidden', 'the token may name a registered project only, not a path');
+    }
+    const given = { backend, model, role };
+    const options = {
+      ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+      timeoutMs: input.timeoutMs ?? this.#parts.settingsFor(null).delegation.timeout,
+      isSingleTask: true,
+    };
+    const row = await prepareRequest(
+      this.#parts,
+      this.#tools.git,
+      this.#tools.probes,
+      { text: description, project: input.project ?? (await this.#ownProject()), isDirtyAllowed: true, options },
+      caller,
+    );
+    const { callerId, observers, notify, isSync, priority } = input;
+    const queueUntil = row.createdAt + input.queueTimeoutMs;
+    const delegation = { callerId, observers, notify, isSync, queueUntil, priority };
+    return { ...row, state: 'running', plan: planOf(description), delegation };
+  }
+
+  async #ownProject(): Promise<string> {
+    const path = join(this.#parts.workspaces, '..', OWN_PROJECT);
+    await emptyRepository(this.#tools.git, path);
+    return path;
+  }
+
+  list(input: ParsedInputOf<'delegations.list'>, caller: Caller): OutputOf<'delegations.list'> {
+    const positions = this.#positions();
+    const items: OutputOf<'delegations.list'>['items'] = [];
+    for (const request of this.#newestFirst(input.cursor)) {
+      if (!this.#isListed(request, input, caller)) continue;
+      items.push(viewOf(this.#parts.store, request, positions));
+      if (items.length === input.limit) return { items, nextCursor: handleOf(request.id) };
+    }
+    return { items, nextCursor: null };
+  }
+
+  *#newestFirst(cursor: string | undefined): Generator<Request> {
+    let after = cursor === undefined ? undefined : requestOf(cursor);
+    for (;;) {
+      const filter = { order: 'desc', limit: PAGE, ...(after !== undefined && { after }) } as const;
+      const rows = this.#parts.store.read.requests.list(filter);
+      yield* rows;
+      after = rows.at(-1)?.id;
+      if (rows.length < PAGE) return;
+    }
+  }
+
+  #isListed(request: Request, input: ParsedInputOf<'delegations.list'>, caller: Caller): boolean {
+    const id = request.delegation?.callerId;
+    if (id === undefined || !mayServe(caller, id) || (input.callerId ?? id) !== id) return false;
+    if (input.status === undefined) return true;
+    const [task = null] = this.#parts.store.read.tasks.list({ requestId: request.id });
+    return statusOf(request, task) === input.status;
+  }
+
+  /** Waits for something new after `since`, at most `waitMs`; the end is always told at once. */
+  async get(input: ParsedInputOf<'delegations.get'>, caller: Caller): Promise<OutputOf<'delegations.get'>> {
+    const { store, clock } = this.#parts;
+    const { id } = this.#need(input.id, caller);
+    const end = clock.now() + input.waitMs;
+    let since = input.since;
+    for (;;) {
+      const view = this.#view(store.read.requests.need(id));
+      if (since === undefined) {
+        const next = store.journal.head();
+        return { view, events: newestEvents(store, id, input.limit), next };
+      }
+      const page = eventsAfter(store, id, since, input.limit);
+      if (page.events.length > 0 || isDelegationOver(view.status) || clock.now() >= end) return { view, ...page };
+      since = page.next;
+      await this.#nextCommit(end - clock.now());
+    }
+  }
+
+  async #nextCommit(limitMs: number): Promise<void> {
+    const { store, clock } = this.#parts;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const forget = store.onCommit(() => void clock.after(LOOK_EVERY_MS, resolve));
+    const cancel = clock.after(limitMs, resolve);
+    await promise;
+    forget();
+    cancel();
+  }
+
+  history(input: ParsedInputOf<'delegations.history'>, caller: Caller): OutputOf<'delegations.history'> {
+    const { store } = this.#parts;
+    const request = this.#need(input.id, caller);
+    const { events } = eventsAfter(store, request.id, 0, Number.POSITIVE_INFINITY);
+    const view = this.#view(request);
+    const end = input.limit === -1 ? events.length : input.offset + input.limit;
+    const artifacts: OutputOf<'delegations.history'>['artifacts'] = [];
+    if (input.withArtifacts && isDelegationOver(view.status)) {
+      const isDone = view.status === 'completed';
+      const text = (isDone ? view.output : (view.error ?? view.output)) ?? '';
+      const named = isDone
+        ? ({ type: 'output', name: 'execution_output' } as const)
+        : ({ type: 'error', name: 'execution_error' } as const);
+      artifacts.push({ timestamp: view.endedAt ?? 0, ...named, content: text.slice(0, MAX_ARTIFACT) });
+      if (!isDone && view.output !== null) {
+        artifacts.push({ timestamp: view.endedAt ?? 0, type: 'output', name: 'partial_output', content: view.output });
+      }
+    }
+    return { view, events: events.slice(input.offset, end), total: events.length, artifacts };
+  }
+
+  /** @throws AppError `illegal_move` once it is over */
+  message(input: ParsedInputOf<'delegations.message'>, caller: Caller): OutputOf<'delegations.message'> {
+    const request = this.#need(input.id, caller);
+    const { status } = this.#view(request);
+    if (isDelegationOver(status)) {
+      throw new AppError('illegal_move', `Cannot send message to task with status: ${status}`);
+    }
+    const answered =
+      input.noteType === 'approval' ? answerNoted(this.#parts, this.#tools.approvals, request, input, caller) : null;
+    if (answered) return answered;
+    const sent = note(this.#parts, request, input, caller);
+    this.#tools.dispatcher.wake();
+    return sent;
+  }
+
+  /** @throws AppError `illegal_move` from a state that the control does not fit */
+  async control(input: ParsedInputOf<'delegations.control'>, caller: Caller): Promise<OutputOf<'delegations.control'>> {
+    const request = this.#need(input.id, caller);
+    const previous = this.#view(request).status;
+    if (input.control === 'cancel' && previous === 'cancelled') return { previous, status: previous, isStopped: true };
+    if (!LEGAL[input.control].includes(previous)) {
+      throw new AppError('illegal_move', `Cannot ${input.control} task with status: ${previous}`);
+    }
+    const done = this.#tools.control[input.control](request.id, input.reason, caller);
+    const isStopped = await this.#inTime(done);
+    return { previous, status: this.#view(this.#parts.store.read.requests.need(request.id)).status, isStopped };
+  }
+
+  async #inTime(done: Promise<unknown>): Promise<boolean> {
+    try {
+      await within(done, STOP_LIMIT_MS, () => new AppError('timeout', 'it has not stopped yet'));
+      return true;
+    } catch (error) {
+      if (toAppError(error).code !== 'timeout') throw error;
+      return false;
+    }
+  }
+
+  files(input: ParsedInputOf<'delegations.files'>, caller: Caller): Promise<OutputOf<'delegations.files'>> {
+    return this.#files.list(this.#need(input.id, caller, 'file'), input.path);
+  }
+
+  file(input: ParsedInputOf<'delegations.file'>, caller: Caller): Promise<OutputOf<'delegations.file'>> {
+    return this.#files.read(this.#need(input.id, caller, 'file'), input.path);
+  }
+
+  diff(input: ParsedInputOf<'delegations.diff'>, caller: Caller): Promise<OutputOf<'delegations.diff'>> {
+    return this.#files.diff(this.#need(input.id, caller), input.maxBytes);
+  }
+
+  approvals(input: ParsedInputOf<'delegations.approvals'>, caller: Caller): OutputOf<'delegations.approvals'> {
+    const requestId = input.id === undefined ? undefined : this.#need(input.id, caller).id;
+    const { read } = this.#parts.store;
+    const pending = read.approvals.list({
+      state: 'pending',
+      ...(requestId && { requestId }),
+      order: 'desc',
+      limit: 1_000,
+    });
+    return { items: pending.filter((approval) => this.#isServed(approval.requestId, caller)) };
+  }
+
+  decide(input: ParsedInputOf<'delegations.decide'>, caller: Caller): OutputOf<'delegations.decide'> {
+    const { approvalId: id, decision, message, answers } = input;
+    const approval = this.#parts.store.read.approvals.get(id);
+    if (!approval || !this.#isServed(approval.requestId, caller)) {
+      throw new AppError('not_found', `there is no approval ${id} of a delegated task`);
+    }
+    if (decision === 'deny') {
+      return this.#tools.approvals.decide(id, { type: 'deny', reason: message ?? 'The caller denied this.' }, caller);
+    }
+    if (answers) return this.#tools.approvals.decide(id, { type: 'answer', answers }, caller);
+    return this.#tools.approvals.decide(id, { type: 'allow', scope: decision, expiresAt: null }, caller);
+  }
+
+  #isServed(requestId: RequestId | null, caller: Caller): boolean {
+    const request = requestId === null ? null : this.#parts.store.read.requests.get(requestId);
+    return request?.delegation ? mayServe(caller, request.delegation.callerId) : false;
+  }
+
+  /** Nobody learns of another's task whether it exists. @throws AppError `not_found` */
+  #need(id: string, caller: Caller, of: 'task' | 'file' = 'task'): Request {
+    const requestId = RequestId.safeParse(id.startsWith('task-') ? requestOf(id) : id).data;
+    const request = requestId === undefined ? null : this.#parts.store.read.requests.get(requestId);
+    if (request?.delegation && mayServe(caller, request.delegation.callerId)) return request;
+    throw new AppError('not_found', of === 'file' ? `Task not found: ${id}` : `Task ${id} not found`, {
+      details: { task: id },
+    });
+  }
+
+  #view(request: Request): OutputOf<'delegations.get'>['view'] {
+    return viewOf(this.#parts.store, request, this.#positions());
+  }
+
+  /** Looked up once, and only if a place in the queue is asked for. */
+  #positions(): Positions {
+    let known: ReadonlyMap<string, number> | null = null;
+    return () => {
+      known ??= new Map(this.#tools.dispatcher.outlook().waiting.map(({ id, position }) => [id, position]));
+      return known;
+    };
+  }
+}
+
+const LEGAL: Readonly<Record<'cancel' | 'pause' | 'resume', readonly DelegationStatus[]>> = {
+  cancel: ['queued', 'running', 'paused'],
+  pause: ['running'],
+  resume: ['paused'],
+};
+
+const mayServe = ({ callers }: Caller, callerId: string): boolean => !callers || callers.includes(callerId);
+
+function requireCaller(caller: Caller, callerId: string): void {
+  if (mayServe(caller, callerId)) return;
+  throw new AppError('forbidden', `the token may not act for ${callerId}; it may for: ${caller.callers?.join(', ')}`);
+}
+
+/** One task, byte for byte what was asked for. It is done when the agent's turn ends without an error. */
+const planOf = (description: string): Plan => ({
+  source: 'model',
+  fallbackReason: null,
+  fallbackDetail: null,
+  notices: ['one task, as delegated: no planner was called'],
+  tasks: [
+    {
+      id: 'T1',
+      title: titleOf(description),
+      description,
+      files: [],
+      successCriteria: [DEFAULT_CRITERION],
+      budget: 'medium',
+      dependsOn: [],
+      role: null,
+      source: 'model',
+    },
+  ],
+  reply: null,
+  usage: NO_USAGE,
+});
