@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 // Real processes take seconds on a loaded machine: the limits are failure bounds, never the thing measured.
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'ui/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: 'test/support/dashboard.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,

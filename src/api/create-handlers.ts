@@ -94,6 +94,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'history.search': (input) => history.search(input),
     'facts.list': (input) => listFacts(journal, input),
     'facts.search': (input) => searchFacts(journal, search, input),
+    'usage.summary': (input) => queries.usage(input),
     'exec.start': (input) => engine.exec(input),
     'exec.wait': ({ id, waitMs }) => engine.execResult(id, waitMs),
     'config.explain': (input) => daemon.explainConfig(input),

@@ -27,6 +27,7 @@ import {
   ViewSnapshot,
 } from './shapes.ts';
 import { Task, TaskState } from './task.ts';
+import { UsageRow } from './usage-row.ts';
 import { ProjectionStatus } from './webhook.ts';
 
 const limit = z.coerce.number().int().min(1).max(1000).default(100);
@@ -325,6 +326,19 @@ export const OPERATIONS = {
     output: z.object({ items: z.array(Fact), next: z.number() }),
   },
   ...SEARCH_OPERATIONS,
+  'usage.summary': {
+    method: 'GET',
+    path: '/api/v1/usage',
+    scope: 'read',
+    summary: 'Tokens and money per day, project, role, backend and model; of the last 30 days unless `since` says else',
+    status: 200,
+    input: z.object({
+      since: z.coerce.number().int().nonnegative().optional(),
+      until: z.coerce.number().int().nonnegative().optional(),
+      project: z.string().optional(),
+    }),
+    output: z.object({ since: z.number(), until: z.number(), rows: z.array(UsageRow) }),
+  },
   'exec.start': {
     method: 'POST',
     path: '/api/v1/exec',

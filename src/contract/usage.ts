@@ -22,7 +22,7 @@ export const NO_USAGE: Usage = {
   costUsd: null,
 };
 
-const hasTokens = (u: Usage): boolean =>
+export const hasTokens = (u: Usage): boolean =>
   u.inputTokens + u.outputTokens + u.reasoningTokens + u.cacheReadTokens + u.cacheWriteTokens > 0;
 
 /** The sum; its cost is known only if the cost of every part that used tokens is known. */

@@ -13,6 +13,7 @@ import type { Parts } from './parts.ts';
 import { listMessages } from './post.ts';
 import type { Probes } from './probes.ts';
 import { needProject } from './projects.ts';
+import { usageSummary } from './usage-summary.ts';
 
 const RECENT_REQUESTS = 50;
 const MAX_TRANSCRIPT_ITEMS = 10_000;
@@ -208,6 +209,10 @@ export class Queries {
 
   messages(input: ParsedInputOf<'messages.list'>, caller: Caller): Message[] {
     return listMessages(this.#parts, input, caller);
+  }
+
+  usage(input: ParsedInputOf<'usage.summary'>): OutputOf<'usage.summary'> {
+    return usageSummary(this.#parts, input);
   }
 
   projects(): Project[] {

@@ -4,13 +4,15 @@ import type { Store } from './store.ts';
 
 /** What single keys do: shown in the help, acted on here and in the inbox. */
 export const KEYS = [
-  { keys: ['1', '2', '3'], does: 'go to a page: Fleet, Requests, Settings' },
+  { keys: ['1', '…', '5'], does: 'go to a page: Fleet, Requests, Events, Cost, Settings' },
   { keys: ['n'], does: 'write a new request' },
   { keys: ['j', 'k'], does: 'next, previous question of the inbox' },
   { keys: ['a'], does: 'allow once' },
   { keys: ['s'], does: 'allow for the session' },
   { keys: ['p'], does: 'allow for the project' },
   { keys: ['d'], does: 'deny, with a reason' },
+  { keys: ['/'], does: 'search, on the page of events' },
+  { keys: ['f'], does: 'follow or hold, on the page of events' },
   { keys: ['?'], does: 'this list' },
   { keys: ['Esc'], does: 'close what is open' },
 ] as const;

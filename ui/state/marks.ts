@@ -45,3 +45,11 @@ const MARKS: Readonly<Record<string, Mark>> = {
 };
 
 export const markOf = (state: string): Mark => MARKS[state] ?? mark('dim', 'ring');
+
+/** The hue of a session, the same in every view and after every reload: degrees. */
+export function hueOf(id: string): number {
+  let hash = 2_166_136_261;
+  for (let i = 0; i < id.length; i += 1) hash = Math.imul(hash ^ id.charCodeAt(i), 16_777_619);
+  // Steps of the golden angle keep ids that differ little apart.
+  return Math.round(((hash >>> 0) % 1_024) * 137.508) % 360;
+}

@@ -28,6 +28,8 @@ export class Store {
   readonly recent = new RecentFacts();
   readonly link: ShallowRef<Link> = shallowRef({ state: 'connecting', since: Date.now(), behind: null, problem: null });
   readonly toasts: ShallowRef<readonly Toast[]> = shallowRef([]);
+  /** Grows with every snapshot: what was read before it may have gaps. */
+  readonly generation: ShallowRef<number> = shallowRef(0);
   /** ms, to the second: what relative times are relative to. */
   readonly now: Ref<number> = shallowRef(Date.now());
   /** How often each table has changed: what a page has read of it is out of date then. */
@@ -64,6 +66,11 @@ export class Store {
   table<T extends Table>(table: T): ReadonlyMap<string, RowOf<T>> {
     void this.#versions[table].value;
     return this.#view[table] as unknown as ReadonlyMap<string, RowOf<T>>;
+  }
+
+  /** Changes whenever a table does. */
+  version(table: Table): number {
+    return this.#versions[table].value;
   }
 
   rows<T extends Table>(table: T): Ref<readonly RowOf<T>[]> {
@@ -103,6 +110,7 @@ export class Store {
   #takeView(view: View): void {
     this.#view = view;
     this.recent.reset(view.seq);
+    this.generation.value += 1;
     for (const table of TABLES) this.#changed(table);
   }
 

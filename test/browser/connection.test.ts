@@ -1,0 +1,138 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { axeProblems } from '../support/axe.ts';
+import { DashboardPage, hasChromium, openBrowser } from '../support/browser.ts';
+import { fake } from '../support/scripted-agent.ts';
+import { World } from '../support/world.ts';
+
+describe.skipIf(!hasChromium)('the connection in Chromium', () => {
+  let world: World;
+  let browser: Browser;
+  let dashboard: DashboardPage;
+
+  beforeAll(async () => {
+    world = await World.make(fake);
+    await world.up();
+    browser = await openBrowser();
+    dashboard = await DashboardPage.open(browser, world.client, '#/events');
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await world?.[Symbol.asyncDispose]();
+  });
+
+  test('goes on over a restart of the daemon without a gap and without a fact twice', async () => {
+    const { page, faults } = dashboard;
+    const port = Number(new URL(world.client.url).port);
+    await world.over((await world.submitOne([{ text: 'before' }])).id);
+    await world.kill();
+    await page.getByText('Reconnecting').waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('reconnecting');
+    await world.up(port);
+    await world.over((await world.submitOne([{ text: 'after' }])).id);
+    const told = world.journal.facts.filter(({ kind }) => !kind.endsWith('.delta'));
+    await page.getByText(`${told.length} facts`, { exact: true }).waitFor();
+    await page.getByText('Live', { exact: true }).waitFor();
+    // From the end to the beginning: each fact of the journal is in the list once.
+    const seen = new Set<number>();
+    const list = page.getByRole('listbox');
+    for (let at = 0; seen.size < told.length && at <= told.length * 30; at += 240) {
+      await list.evaluate((element, top) => {
+        element.scrollTop = top;
+      }, at);
+      await page.evaluate('new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))');
+      const rows = await page
+        .locator('[role=option]')
+        .evaluateAll((all) => all.map((row) => Number(row.getAttribute('data-seq'))));
+      expect(new Set(rows).size).toBe(rows.length);
+      for (const seq of rows) seen.add(seq);
+    }
+    expect([...seen].sort((a, b) => a - b)).toEqual(told.map(({ seq }) => seq));
+    expect(faults).toEqual([]);
+  });
+
+  test('is refused without a login, from a foreign page and under a foreign name', async () => {
+    const { url } = world.client;
+    const stranger = await browser.newContext();
+    const page = await stranger.newPage();
+    expect((await page.goto(url))?.status()).toBe(401);
+    await page.getByText('gantry open').first().waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    expect((await stranger.request.get(`${url}/api/v1/view`)).status()).toBe(401);
+    const cookies = dashboard.context.request;
+    const body = { headers: { origin: 'http://127.0.0.1:1' }, data: { to: 'a/b/c', text: 'x' } };
+    expect((await cookies.post(`${url}/api/v1/messages`, body)).status()).toBe(403);
+    expect((await cookies.get(`${url}/api/v1/view`, { headers: { host: 'gantry.example:80' } })).status()).toBe(403);
+    // A socket of a foreign page has that page's origin, which the browser itself sends.
+    const ended = await page
+      .evaluate(
+        (address) =>
+          new Promise((resolve) => {
+            const socket = new WebSocket(address);
+            socket.addEventListener('open', () => resolve('open'));
+            socket.addEventListener('close', () => resolve('refused'));
+          }),
+        `${url.replace('http', 'ws')}/api/v1/stream`,
+      )
+      .catch(() => 'refused by the policy of the page');
+    expect(ended).toMatch(/refused/);
+    await stranger.close();
+  });
+
+  test('settings are kept: a theme of one’s own is made, exported, imported', async () => {
+    const { page, faults } = dashboard;
+    await dashboard.go('#/settings');
+    expect(await axeProblems(page)).toEqual([]);
+    await page.getByLabel('High contrast').check();
+    expect(await page.locator('html').getAttribute('data-theme')).toBe('contrast');
+    expect(await axeProblems(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Begin with what is shown' }).click();
+    await page.locator('input[type=color]').first().fill('#123456');
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Export' }).click();
+    const file = await (await download).path();
+    await page.locator('input[type=color]').first().fill('#654321');
+    await page.locator('input[type=file]').setInputFiles({
+      name: 'bad.json',
+      mimeType: 'application/json',
+      buffer: Buffer.from(
+        '{"version":"1","theme":{"name":"x","displayName":"x","colors":{"primary":"url(http://a)"}}}',
+      ),
+    });
+    await page
+      .getByRole('alert')
+      .getByText(/a colour/)
+      .waitFor();
+    await page.locator('input[type=file]').setInputFiles(file);
+    await page.reload();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.locator('html').evaluate((root) => root.style.getPropertyValue('--primary'))).toBe('#123456');
+    await dashboard.shoot('settings');
+    await page.getByLabel('As the system has it').check();
+    await page.keyboard.press('?');
+    expect(faults).toEqual([]);
+  });
+
+  test('keys: pages, help, the inbox', async () => {
+    const { page } = dashboard;
+    await dashboard.go('#/fleet');
+    await page.locator('main').press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('3');
+    await page.getByRole('heading', { name: 'Events' }).waitFor();
+    await page.keyboard.press('n');
+    await page.getByRole('dialog', { name: 'New request' }).waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('new-request');
+    await page
+      .getByRole('textbox', { name: 'What shall be done?' })
+      .fill(`Do it.\n${world.agent.play({ text: 'by the page' })}`);
+    await page.getByLabel('One task').check();
+    await page.getByRole('button', { name: 'Start' }).click();
+    await page.getByRole('heading', { name: 'Do it.', level: 1 }).waitFor();
+    await page.getByRole('tabpanel').getByText('by the page').last().waitFor();
+  });
+});

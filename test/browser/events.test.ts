@@ -1,0 +1,167 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { axeProblems } from '../support/axe.ts';
+import { DashboardPage, hasChromium, openBrowser } from '../support/browser.ts';
+import { fake } from '../support/scripted-agent.ts';
+import { World } from '../support/world.ts';
+
+const USAGE = { inputTokens: 1_200, outputTokens: 300, reasoningTokens: 0, cacheReadTokens: 500, cacheWriteTokens: 0 };
+
+describe.skipIf(!hasChromium)('events and use in Chromium', () => {
+  let world: World;
+  let browser: Browser;
+  let dashboard: DashboardPage;
+
+  beforeAll(async () => {
+    world = await World.make(fake, { policy: { rules: [{ action: 'ask', tool: 'bash', pattern: 'rm *' }] } });
+    await world.up();
+    browser = await openBrowser();
+    dashboard = await DashboardPage.open(browser, world.client, '#/events');
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await world?.[Symbol.asyncDispose]();
+  });
+
+  /** What the list must hold when it has all. */
+  const told = (): number => world.journal.facts.filter(({ kind }) => !kind.endsWith('.delta')).length;
+  const count = () => dashboard.page.locator('[data-count]');
+  const exec = async (steps: readonly object[]): Promise<void> => {
+    const prompt = `@@fake ${JSON.stringify(steps)}`;
+    const { sessionId } = await world.call('exec.start', { prompt, directory: world.project.root });
+    await world.until('its end', ({ sessions }) => sessions.get(sessionId)?.state === 'stopped');
+  };
+
+  test('many facts at once are all there, in order, and few of them are in the page', async () => {
+    const { page, faults } = dashboard;
+    const step = { reasoning: 'thinks', say: 'says', tools: [{ name: 'look' }, { name: 'look' }] };
+    const steps = [
+      ...Array.from({ length: 100 }, () => step),
+      { text: 'needle-in-the-hay', usage: { ...USAGE, costUsd: 0.5 } },
+    ];
+    await exec(steps);
+    expect(told()).toBeGreaterThan(500);
+    await page.getByText(`${told()} facts`, { exact: true }).waitFor();
+    expect(await page.locator('[role=option]').count()).toBeLessThan(100);
+    const shown = await page
+      .locator('[role=option]')
+      .evaluateAll((rows) => rows.map((row) => Number(row.getAttribute('data-seq'))));
+    expect(shown).toEqual(shown.toSorted((a, b) => a - b));
+    expect(shown.at(-1)).toBe(world.journal.facts.findLast(({ kind }) => !kind.endsWith('.delta'))?.seq);
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('events-list');
+    expect(faults).toEqual([]);
+  });
+
+  test('words and patterns find; a pattern that never ends is given up, and the page stays', async () => {
+    const { page } = dashboard;
+    const search = page.getByRole('searchbox');
+    await search.fill('needle-in-the-hay');
+    const found = world.journal.facts.filter(
+      (fact) => !fact.kind.endsWith('.delta') && JSON.stringify(fact.data).includes('needle-in-the-hay'),
+    );
+    await page.getByText(`${found.length} facts`, { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'regular expression' }).click();
+    await search.fill('needle-(in|of)-the-h.y');
+    await page.getByText(`${found.length} facts`, { exact: true }).waitFor();
+    await search.fill('([');
+    await page
+      .getByRole('alert')
+      .getByText(/Invalid regular expression/)
+      .waitFor();
+    await search.fill('(.*)*(.*)*(.*)*(.*)*(.*)*never$');
+    await page.getByRole('alert').getByText('takes too long').waitFor();
+    await search.fill('');
+    await page.getByText(`${told()} facts`, { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'regular expression' }).click();
+  });
+
+  test('kinds and a session narrow the list, and the address says so', async () => {
+    const { page } = dashboard;
+    await page.getByText('All kinds').first().click();
+    await page.getByLabel('turn.ended').check();
+    await page.getByText('1 fact', { exact: true }).waitFor();
+    expect(page.url()).toContain('kinds=turn.ended');
+    await page.keyboard.press('Escape');
+    await page.locator('[role=option]').first().click();
+    await page.getByRole('complementary').getByText('Session', { exact: true }).waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('events-inspector');
+    await page.getByRole('button', { name: 'Conversation' }).click();
+    await page.getByRole('dialog').getByText('needle-in-the-hay').first().waitFor();
+    await page.keyboard.press('Escape');
+    await dashboard.go('#/events');
+    await page.getByText(`${told()} facts`, { exact: true }).waitFor();
+  });
+
+  test('held, the list stays as it is and counts what comes; followed, it has all', async () => {
+    const { page } = dashboard;
+    await page.getByRole('button', { name: 'Following' }).click();
+    const before = told();
+    await exec([{ text: 'once more' }]);
+    const fresh = told() - before;
+    await page.getByRole('button', { name: `Held, ${fresh} new` }).waitFor();
+    expect(await count().textContent()).toBe(`${before} facts`);
+    await page.getByRole('button', { name: 'Held' }).click();
+    await page.getByText(`${told()} facts`, { exact: true }).waitFor();
+  });
+
+  test('lanes and tree show sessions; a question is answered in the list', async () => {
+    const { page, faults } = dashboard;
+    const { id } = await world.submitOne([
+      { run: 'rm -f nothing' },
+      { child: true, text: 'of a child' },
+      { text: 'done' },
+    ]);
+    await page.getByRole('option').filter({ hasText: 'approval.changed' }).last().click();
+    await page
+      .getByRole('complementary')
+      .getByRole('button', { name: /^Allow once/ })
+      .click();
+    await world.over(id);
+    await dashboard.go('#/events?view=lanes');
+    await page.getByRole('button', { name: 'worker worker-1', exact: true }).waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('events-lanes');
+    await dashboard.go('#/events?view=tree');
+    await page.getByText('attempt 1', { exact: true }).waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('events-tree');
+    expect(faults).toEqual([]);
+  });
+
+  test('a replay shows what came, in its order, and asks the daemon for nothing', async () => {
+    const { page } = dashboard;
+    await dashboard.go('#/events');
+    await page.getByText(`${told()} facts`, { exact: true }).waitFor();
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(request.url()));
+    await page.getByRole('button', { name: 'Replay' }).click();
+    await page.getByText('1 fact', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'One fact on' }).click();
+    await page.getByText('2 facts', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Next question or error' }).click();
+    const index = world.journal.facts
+      .filter(({ kind }) => !kind.endsWith('.delta'))
+      .findIndex(({ kind }) => kind === 'approval.changed');
+    await page.getByText(`${index + 1} facts`, { exact: true }).waitFor();
+    await page.getByLabel('Speed').selectOption('4');
+    await page.getByRole('button', { name: 'Play' }).click();
+    await page.getByText(`${told()} facts`, { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Play' }).waitFor();
+    expect(asked).toEqual([]);
+    await dashboard.shoot('events-replay');
+    await page.getByRole('button', { name: 'Back to now' }).click();
+  });
+
+  test('use is summed up, and what has no price is told', async () => {
+    const { page, faults } = dashboard;
+    await exec([{ text: 'unpriced', usage: { ...USAGE, costUsd: null } }]);
+    await dashboard.go('#/cost');
+    await page.getByText('≥ $0.50, 1 session unpriced').first().waitFor();
+    await page.getByText('4 k tokens').first().waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('cost');
+    expect(faults).toEqual([]);
+  });
+});
