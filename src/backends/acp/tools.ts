@@ -57,8 +57,9 @@ export function withUpdate(before: ToolState | null, update: ToolFields, directo
   const texts = content.flatMap((block) => (block.type === 'content' ? [textOf(block.content)] : []));
   return {
     callId: known.callId,
-    // The first title is the tool's name where the agent gives no other; later ones say what it does.
-    tool: update.name ?? TOOL_OF_KIND[kind] ?? (known.tool || title || 'other'),
+    // A kind is in the words of policies, an agent's own name ("Bash") is not. The first title is the tool's name where the
+    // agent gives no other; later ones say what it does.
+    tool: TOOL_OF_KIND[kind] ?? update.name ?? (known.tool || title || 'other'),
     title,
     kind,
     status: update.status ?? known.status,
