@@ -16,8 +16,9 @@ const allowed = {
   api: ['contract', 'base', 'engine', 'ingest', 'history'],
   client: ['contract'],
   mcp: ['contract', 'base', 'client'],
+  acp: ['contract', 'client'],
   plugin: ['contract', 'client'],
-  cli: ['contract', 'base', 'process', 'client', 'mcp', 'models', 'daemon'],
+  cli: ['contract', 'base', 'process', 'client', 'mcp', 'acp', 'models', 'daemon'],
   daemon: [
     'contract',
     'base',

@@ -206,6 +206,7 @@ export const COMMANDS: readonly Row[] = [
   row('Daemon', 'open', 'open the dashboard', async () => (await import('./commands/open.ts')).open),
   row('Daemon', 'token', 'make an access token', async () => (await import('./commands/token.ts')).token),
   row('Daemon', 'mcp', 'speak MCP on standard input and output', async () => (await import('./commands/mcp.ts')).mcp),
+  row('Daemon', 'acp', 'be an agent of an editor that speaks ACP', async () => (await import('./commands/acp.ts')).acp),
   row('Daemon', 'doctor', 'check that everything works', async () => (await import('./commands/doctor.ts')).doctor),
   row(
     'Daemon',
