@@ -19,6 +19,8 @@ const DEBIAN = [
 const PARTS = [
   { what: 'opencode', folder: 'agents/opencode', needs: ['start', 'test'] },
   { what: 'claude', folder: 'agents/claude', needs: ['test'] },
+  // Its own copy of Claude Code is left out: the tests name the one above.
+  { what: 'the ACP adapter of Claude Code', folder: 'agents/acp', needs: ['test'], args: ['--omit=optional'] },
   { what: 'what the dashboard is built from', folder: 'ui', needs: ['start', 'test'] },
 ];
 
@@ -46,9 +48,10 @@ function installRoot() {
   npm(`installing ${isFull ? 'all packages' : 'packages'}`, root, isFull ? [] : ['--omit=dev']);
 }
 
-function installPart({ what, folder }) {
+function installPart({ what, folder, args = [] }) {
   const directory = join(root, folder);
-  if (!isInstalled(directory, { dev: true })) npm(`installing ${what}`, directory, []);
+  const optional = !args.includes('--omit=optional');
+  if (!isInstalled(directory, { dev: true, optional })) npm(`installing ${what}`, directory, args);
 }
 
 function buildDashboard() {

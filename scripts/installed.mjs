@@ -19,13 +19,16 @@ function fits(path, { os, cpu, libc }) {
   return holds(os, process.platform) && holds(cpu, process.arch) && holds(wanted, isMusl ? 'musl' : 'glibc');
 }
 
-/** Whether a folder's node_modules holds all that its lockfile asks for; without `dev`, development packages are not asked for. */
-export function isInstalled(folder, { dev }) {
+/**
+ * Whether a folder's node_modules holds all that its lockfile asks for; without `dev`, development packages are not asked for, without
+ * `optional` optional ones.
+ */
+export function isInstalled(folder, { dev, optional = true }) {
   const wanted = packagesOf(join(folder, 'package-lock.json'));
   const present = new Map(packagesOf(join(folder, 'node_modules', '.package-lock.json')) ?? []);
   return wanted.every(([path, entry]) => {
     if (entry.dev && !dev) return true;
-    if (entry.optional && !fits(path, entry)) return true;
+    if (entry.optional && !(optional && fits(path, entry))) return true;
     const isRight = present.get(path)?.version === entry.version && present.get(path)?.integrity === entry.integrity;
     return isRight && existsSync(join(folder, path, 'package.json'));
   });

@@ -9,7 +9,9 @@ import { silentLog } from '../../src/base/log.ts';
 import type { BackendSettings } from '../../src/contract/config.ts';
 import { localHost } from '../../src/hosts/local.ts';
 import { type ScriptedModel, startScriptedModel } from '../../src/models/scripted/server.ts';
+import type { Scenes } from '../conformance/backend/rig.ts';
 import { LiveSession, MemoryBook, openSpec } from './backend-session.ts';
+import { scriptedPrompt } from './opencode.ts';
 import type { StepTools } from './scripted-steps.ts';
 import { environmentFor, tempDir } from './temp.ts';
 
@@ -49,6 +51,38 @@ export const claudeTools: StepTools = {
   }),
   // After 400 it tries five requests of other forms.
   failStatus: 409,
+};
+
+const play = scriptedPrompt;
+const heard = { text: 'heard: {{lastToolOutput}}' };
+const { run: bash, write, question, child } = claudeTools;
+
+/** The scenes of the conformance suite, in the tools of Claude Code. */
+export const claudeScenes: Scenes = {
+  answer: (text, chunks) => play(chunks === undefined ? { text } : { text, chunks }),
+  reason: (reasoning, text) => play({ reasoning, text }),
+  write: (path, content) => play({ tools: [write({ path, content })] }, heard),
+  run: (command, how) => {
+    const end = how?.hold === undefined ? heard : { hold: how.hold, ...heard };
+    if (how?.from !== 'child') return play({ tools: [bash(command)] }, end);
+    return play({ tools: [child(play({ tools: [bash(command)] }, heard))] }, end);
+  },
+  callMcp: (server, tool, input) => play({ tools: [{ name: `mcp__${server}__${tool}`, input }] }, heard),
+  question: (text, labels) => play({ tools: [question({ question: text, labels })] }, heard),
+  hold: (name, text) => play({ hold: name, text }),
+  fail: () => play({ error: { status: 400, message: 'the model is broken' } }),
+  limit: () => play({ error: { status: 429, message: 'too many requests' } }),
+  use: () => ({
+    text: play({ text: 'used', usage: { input: 1000, output: 50, cachedInput: 400, reasoning: 20 } }),
+    usage: {
+      inputTokens: 600,
+      outputTokens: 30,
+      reasoningTokens: 20,
+      cacheReadTokens: 400,
+      cacheWriteTokens: 0,
+      costUsd: 0.00348,
+    },
+  }),
 };
 
 /** A home of Gantry, a user's HOME and a project, with the scripted model: what a Claude Code backend needs to run. */
