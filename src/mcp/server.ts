@@ -1,6 +1,7 @@
 import { Server, type ServerContext } from '@modelcontextprotocol/server';
 import type { Client } from '../client/client.ts';
 import { callTool } from './call-tool.ts';
+import { isAllowed, OPERATION_TOOLS } from './operation-tools.ts';
 import { progressTeller } from './progress.ts';
 import { jsonSchemaOf } from './task-schemas.ts';
 import { TASK_TOOLS } from './task-tools.ts';
@@ -25,9 +26,12 @@ export function makeServer({ client, version }: ServerParts): Server {
       supportedProtocolVersions: [...SESSION_VERSIONS, STATELESS_VERSION],
     },
   );
-  const tools: readonly Tool[] = TASK_TOOLS;
-  const listed = tools.map(listedTool);
-  server.setRequestHandler('tools/list', () => ({ tools: listed }));
+  const tools: readonly Tool[] = [...TASK_TOOLS, ...OPERATION_TOOLS];
+  server.setRequestHandler('tools/list', async () => {
+    const me = await client.call('whoami', {});
+    const allowed = OPERATION_TOOLS.filter(({ operation }) => isAllowed(operation, me));
+    return { tools: [...TASK_TOOLS, ...allowed].map(listedTool) };
+  });
   server.setRequestHandler('tools/call', async ({ params }, context) => {
     const progress = progressTeller(context);
     const result = await callTool(tools, params.name, params.arguments, {
