@@ -16,6 +16,18 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     browser = await openBrowser();
     dashboard = await DashboardPage.open(browser, world.client);
   });
+  /** The fact of a request's end, without what differs from one to the other. */
+  const cancelFact = async (id: string) => {
+    const find = () =>
+      world.journal.facts.find(
+        (fact) => fact.kind === 'request.changed' && fact.data.row.id === id && fact.data.to === 'cancelled',
+      );
+    await world.until('the cancellation', () => find() !== undefined);
+    const fact = find();
+    return fact?.kind === 'request.changed'
+      ? { actor: fact.actor, from: fact.data.from, to: fact.data.to, cause: fact.data.cause }
+      : null;
+  };
   afterAll(async () => {
     await browser?.close();
     await world?.[Symbol.asyncDispose]();
@@ -58,6 +70,67 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     };
     expect(shape(byPage)).not.toBeNull();
     expect(shape(byPage)).toEqual(shape(byCli));
+    expect(faults).toEqual([]);
+  });
+
+  test('a change made by the CLI is in the table of agents, and a stop by the page is as one by the CLI', async () => {
+    const { page } = dashboard;
+    const held = async () => {
+      const request = await world.submitOne([{ hold: 'never', text: 'never said' }]);
+      await world.task(request.id, 'T1', 'working');
+      return request;
+    };
+    const first = await held();
+    const row = page.locator('[data-agent]').filter({ hasText: 'busy' });
+    await row.waitFor();
+    const agents = (await world.gantry(['agents', '--json'])).json() as readonly {
+      readonly name: string;
+      readonly state: string;
+    }[];
+    const working = agents.find(({ state }) => state === 'busy');
+    expect(await row.getAttribute('data-agent')).toContain(working?.name ?? 'none');
+    expect(await world.gantry(['cancel', first.id])).toMatchObject({ code: 0 });
+    await row.waitFor({ state: 'detached' });
+    const byCli = await cancelFact(first.id);
+
+    const second = await held();
+    await dashboard.go(`#/requests/${second.id}`);
+    await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+    await page.getByText('cancelled').first().waitFor();
+    expect(await cancelFact(second.id)).toEqual(byCli);
+    await dashboard.go('#/fleet');
+  });
+
+  test('a denial tells the agent why, and a question is answered, by keys alone', async () => {
+    const { page, faults } = dashboard;
+    const asked = await world.submitOne([
+      { run: 'rm -rf everything' },
+      { question: { question: 'Which colour?', labels: ['red', 'blue'] } },
+      { text: 'done' },
+    ]);
+    const card = page.locator('[data-approval]');
+    await card.getByText('rm -rf everything', { exact: true }).waitFor();
+    await page.locator('main').press('d');
+    await page.keyboard.type('Not on this machine.');
+    await page.keyboard.press('Enter');
+    await card.getByText('Which colour?').waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('fleet-question');
+    await card.getByText('blue').click();
+    await card.getByRole('button', { name: 'Answer', exact: true }).click();
+    await world.over(asked.id);
+    await card.waitFor({ state: 'detached' });
+    const decisions = world.journal.facts.flatMap((fact) =>
+      fact.kind === 'approval.changed' && fact.requestId === asked.id && fact.data.row.decision
+        ? [fact.data.row.decision]
+        : [],
+    );
+    expect(decisions).toEqual(
+      expect.arrayContaining([
+        { type: 'deny', reason: 'Not on this machine.' },
+        { type: 'answer', answers: [['blue']] },
+      ]),
+    );
     expect(faults).toEqual([]);
   });
 });
