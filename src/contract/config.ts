@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { PolicyRule } from './approval.ts';
 import { Duration } from './duration.ts';
 import { BackendId } from './ids.ts';
+import { LettaSettings } from './letta.ts';
 import { PluginMode } from './plugin.ts';
 import { WebhookSettings } from './webhook.ts';
 
@@ -210,6 +211,8 @@ export const Config = z.strictObject({
   plugin: z.strictObject({ mode: PluginMode.optional() }).optional(),
   /** OpenTelemetry spans: the address of a collector for OTLP over HTTP, such as http://127.0.0.1:4318. */
   traces: z.strictObject({ endpoint: z.url({ protocol: /^https?$/ }).optional() }).optional(),
+  /** A Letta agent that is shown every task and told of its end. */
+  letta: LettaSettings.optional(),
   /** Receivers outside that are told what happens, by a name of yours. */
   webhooks: z
     .record(z.string().regex(/^[\w-]{1,40}$/, '1 to 40 letters, digits and dashes'), WebhookSettings)

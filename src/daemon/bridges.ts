@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { Bridges, notFound } from '../bridges/bridges.ts';
+import { letta } from '../bridges/letta/letta.ts';
 import type { Projection } from '../bridges/projection.ts';
 import { traces } from '../bridges/traces/traces.ts';
 import { webhook } from '../bridges/webhook/webhook.ts';
 import type { OutputOf } from '../contract/api.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
+import type { LettaSettings } from '../contract/letta.ts';
 import { closeAlert, openAlert } from '../engine/alerts.ts';
 import type { Store } from '../store/store.ts';
 import type { DaemonSettings } from './config.ts';
@@ -20,7 +22,7 @@ type BridgeParts = {
   readonly log: Log;
   readonly environment: Environment;
   /** As it is configured now. */
-  readonly settings: () => Pick<DaemonSettings, 'webhooks' | 'tracesEndpoint'>;
+  readonly settings: () => Pick<DaemonSettings, 'webhooks' | 'tracesEndpoint' | 'letta'>;
   readonly url: () => string;
 };
 
@@ -93,12 +95,13 @@ function configuredProjections(parts: BridgeParts): () => readonly Projection[] 
   let known = new Map<string, Projection>();
   let list: readonly Projection[] = [];
   return () => {
-    const { webhooks, tracesEndpoint } = parts.settings();
+    const { webhooks, tracesEndpoint, letta: lettaSettings } = parts.settings();
     const wanted: [key: string, make: () => Projection][] = Object.entries(webhooks).map(([name, settings]) => [
       JSON.stringify([name, settings]),
       () => make.webhook(name, settings),
     ]);
     if (tracesEndpoint !== null) wanted.push([tracesEndpoint, () => make.traces(tracesEndpoint)]);
+    if (lettaSettings !== null) wanted.push([JSON.stringify(lettaSettings), () => make.letta(lettaSettings)]);
     const isSame = wanted.length === known.size && wanted.every(([key]) => known.has(key));
     if (!isSame) {
       known = new Map(wanted.map(([key, made]) => [key, known.get(key) ?? made()]));
@@ -120,6 +123,14 @@ function makers({ store, clock, environment, url }: BridgeParts) {
   return {
     webhook: (name: string, settings: DaemonSettings['webhooks'][string]): Projection =>
       webhook(name, settings, variable(environment, settings.secret) ?? null, world),
+    letta: (settings: LettaSettings): Projection => {
+      const key = settings.key === undefined ? null : (variable(environment, settings.key) ?? null);
+      return letta(settings, key, {
+        journal: store.journal,
+        task: (id) => store.read.tasks.get(id),
+        now: clock.now,
+      });
+    },
     traces: (endpoint: string): Projection =>
       traces(traceSettings(endpoint, environment), {
         journal: store.journal,

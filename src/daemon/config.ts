@@ -12,6 +12,7 @@ import {
   type PlannerSettings,
 } from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
+import type { LettaSettings } from '../contract/letta.ts';
 import type { ConfigValue } from '../contract/shapes.ts';
 import type { WebhookSettings } from '../contract/webhook.ts';
 import type { Settings } from '../engine/settings.ts';
@@ -46,6 +47,7 @@ export type DaemonSettings = Settings & {
   readonly webhooks: Readonly<Record<string, WebhookSettings>>;
   /** Where spans go; null: nowhere. */
   readonly tracesEndpoint: string | null;
+  readonly letta: LettaSettings | null;
 };
 
 /** Sessions at once of a backend that says nothing about it. */
@@ -190,6 +192,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     port: built.server.port,
     webhooks: (built as Config).webhooks ?? {},
     tracesEndpoint: (built as Config).traces?.endpoint ?? null,
+    letta: (built as Config).letta ?? null,
   };
 }
 

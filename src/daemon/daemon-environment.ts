@@ -19,7 +19,11 @@ export function daemonEnvironment(parent: Environment, home: string): Record<str
   const roles = Object.values(config?.roles ?? {}).flatMap(({ env }) => env ?? []);
   const own = Object.keys(parent).filter((name) => OWN.test(name));
   const planner = config?.planner?.credential === undefined ? [] : [config.planner.credential];
-  const secrets = Object.values(config?.webhooks ?? {}).map(({ secret }) => secret);
+  const lettaKey = config?.letta?.key;
+  const secrets = [
+    ...Object.values(config?.webhooks ?? {}).map(({ secret }) => secret),
+    ...(lettaKey === undefined ? [] : [lettaKey]),
+  ];
   return buildEnvironment(parent, {
     pass: [...own, ...keys, ...roles, ...planner, ...secrets],
     extra: { GANTRY_HOME: home },

@@ -107,7 +107,7 @@ function workFamilies({ store, engine, clock }: MetricParts): Family[] {
   ];
 }
 
-function storeFamilies({ store, projections }: MetricParts): Family[] {
+function storeFamilies({ store, clock, projections }: MetricParts): Family[] {
   const { fileBytes, usedBytes } = store.size();
   const all = projections();
   const byName = (value: (status: ProjectionStatus) => number): [Labels, number][] =>
@@ -122,6 +122,11 @@ function storeFamilies({ store, projections }: MetricParts): Family[] {
       'gantry_projection_waiting',
       'What waits in the outbox, by projection.',
       byName(({ waiting }) => waiting),
+    ),
+    gauge(
+      'gantry_projection_oldest_seconds',
+      'How long the oldest of that waits, by projection.',
+      byName(({ name }) => (clock.now() - (store.read.outbox.oldestAt(name) ?? clock.now())) / 1_000),
     ),
     gauge(
       'gantry_projection_behind',

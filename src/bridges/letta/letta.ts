@@ -1,0 +1,211 @@
+import type { Letta } from '@letta-ai/letta-client';
+import { z } from 'zod';
+import type { Fact, FactKind } from '../../contract/fact.ts';
+import { TaskId } from '../../contract/ids.ts';
+import type { LettaSettings } from '../../contract/letta.ts';
+import { isTaskOver, type Task } from '../../contract/task.ts';
+import { retryAfter } from '../post.ts';
+import type { Delivery, Entry, Facts, Item, Projection } from '../projection.ts';
+import { blockValue, smallestBlock } from './block.ts';
+import { noticeText } from './notice.ts';
+
+export type LettaWorld = {
+  readonly journal: Facts;
+  readonly task: (id: string) => Task | null;
+  readonly now: () => number;
+};
+
+const Payload = z.object({ step: z.enum(['write', 'notice', 'detach', 'delete']), taskId: TaskId });
+type Payload = z.infer<typeof Payload>;
+
+const KINDS = ['task.changed', 'approval.changed', 'check.ran'] as const satisfies readonly FactKind[];
+/** At most one write per block in this time; the last one of a task is not delayed. */
+const WRITE_EVERY_MS = 1_000;
+const USE_BY_MS = 86_400_000;
+const DETACH_AFTER_MS = 60_000;
+const DELETE_AFTER_MS = 86_400_000;
+/** A key that is refused is looked at again after this time. */
+const REFUSED_KEY_MS = 300_000;
+const PAGE = 500;
+const PREFIX = 'opencode_workspace_';
+const DESCRIPTION =
+  'Workspace of a coding task. Watch status, events (newest last), artifacts and updated_at; it is written by Gantry.';
+
+/**
+ * A memory block per task, attached to a Letta agent while the task lives, and a notice to that agent when it ends. Blocks
+ * are written whole from the journal. One call at a time: Letta leaves open what messages at the same time do.
+ */
+export function letta(settings: LettaSettings, key: string | null, world: LettaWorld): Projection {
+  const { agent } = settings;
+  const steps = lettaSteps(settings, key, world);
+  return {
+    name: 'letta',
+    target: new URL(settings.url).origin,
+    problem:
+      settings.key !== undefined && key === null
+        ? `the daemon was started without the variable ${settings.key}, which holds the key`
+        : null,
+    kinds: KINDS,
+    project: (fact, waiting) => entriesOf(fact, waiting, settings),
+    deliver: async (item) => {
+      const payload = Payload.parse(item.payload);
+      const task = world.task(payload.taskId);
+      if (task === null) return { type: 'done' };
+      try {
+        await steps[payload.step](task, agent);
+        return { type: 'done' };
+      } catch (error) {
+        return await outcomeOf(error, world.now());
+      }
+    },
+  };
+}
+
+function entriesOf(fact: Fact, waiting: (key: string) => Item | null, settings: LettaSettings): readonly Entry[] {
+  const { taskId } = fact;
+  if (taskId === null) return [];
+  const isEnd =
+    fact.kind === 'task.changed' && isTaskOver(fact.data.row.state) && fact.data.from !== fact.data.row.state;
+  const entry = (step: Payload['step'], key: string, delayMs: number, lane: string): Entry => ({
+    ...{ key, lane, payload: { step, taskId } },
+    notBefore: fact.at + delayMs,
+    expiresAt: fact.at + delayMs + USE_BY_MS,
+  });
+  const key = `write.${taskId}`;
+  const write = entry('write', key, isEnd ? 0 : WRITE_EVERY_MS, 'agent');
+  const before = waiting(key);
+  // What waits is not put off by what comes after it.
+  const first = isEnd || before === null ? write : { ...write, notBefore: before.notBefore };
+  if (!isEnd) return [first];
+  const later = `after.${taskId}`;
+  return [
+    first,
+    entry('notice', `notice.${taskId}.${fact.seq}`, 0, 'agent'),
+    entry('detach', `detach.${taskId}`, DETACH_AFTER_MS, later),
+    ...(settings.retention === 'keep' ? [] : [entry('delete', `delete.${taskId}`, DELETE_AFTER_MS, later)]),
+  ];
+}
+
+type Step = (task: Task, agent: string) => Promise<void>;
+
+function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWorld): Record<Payload['step'], Step> {
+  const { url, blockLimit = 50_000, maxEvents = 50, maxAttached = 5, noticeRole = 'system' } = settings;
+  let opened: Promise<Letta> | null = null;
+  /** Blocks that were seen to be attached. */
+  const attached = new Set<string>();
+  // The library is loaded when something is first delivered. Repeating is the outbox's business alone.
+  const open = (): Promise<Letta> => {
+    opened ??= import('@letta-ai/letta-client').then(
+      (library) => new library.Letta({ apiKey: key ?? 'none', baseURL: url, maxRetries: 0, timeout: 15_000 }),
+    );
+    return opened;
+  };
+  const find = async (client: Letta, task: Task): Promise<string | null> => {
+    for await (const block of client.blocks.list({ label: PREFIX + task.id })) return block.id;
+    return null;
+  };
+  return {
+    write: async (task, agent) => {
+      const client = await open();
+      const facts = factsOf(task, world.journal);
+      const value = blockValue(task, agent, facts, { maxLength: blockLimit, maxEvents });
+      const smallest = smallestBlock(task, agent);
+      const known = await find(client, task);
+      const body = { label: PREFIX + task.id, description: DESCRIPTION, limit: blockLimit };
+      const tags = ['gantry', `gantry-task:${task.id}`];
+      if (known !== null)
+        await orLess(client.blocks.update(known, { value }), () => client.blocks.update(known, { value: smallest }));
+      const id =
+        known ??
+        (
+          await orLess(client.blocks.create({ ...body, value, tags, read_only: true }), () =>
+            client.blocks.create({ ...body, value: smallest }),
+          )
+        ).id;
+      if (attached.has(id) || isTaskOver(task.state)) return;
+      await attach(client, { id, agent, maxAttached }, world);
+      attached.add(id);
+    },
+    notice: async (task, agent) => {
+      const client = await open();
+      const text = noticeText(task);
+      // It may have been told already, by a delivery whose answer was lost.
+      const latest = await client.agents.messages.list(agent, { order: 'desc', limit: 20 });
+      if (JSON.stringify(latest.getPaginatedItems()).includes(JSON.stringify(text))) return;
+      const content = [{ type: 'text' as const, text }];
+      await client.agents.messages.createAsync(agent, { messages: [{ role: noticeRole, content }] });
+    },
+    detach: async (task, agent) => {
+      // It was tried again meanwhile: the block is in use.
+      if (!isTaskOver(task.state)) return;
+      const client = await open();
+      const id = await find(client, task);
+      if (id === null) return;
+      await client.agents.blocks.detach(id, { agent_id: agent });
+      attached.delete(id);
+    },
+    delete: async (task) => {
+      if (!isTaskOver(task.state)) return;
+      const client = await open();
+      const id = await find(client, task);
+      if (id !== null) await client.blocks.delete(id);
+    },
+  };
+}
+
+/** A server may refuse a value as too long, or a field that it does not know: then less is written. */
+async function orLess<T>(first: Promise<T>, less: () => Promise<T>): Promise<T> {
+  try {
+    return await first;
+  } catch (error) {
+    const { APIError } = await import('@letta-ai/letta-client');
+    if (!(error instanceof APIError) || (error.status !== 422 && error.status !== 400)) throw error;
+    return await less();
+  }
+}
+
+/** Attaches a block that is not yet; the oldest ones of tasks that are over make room for it. */
+async function attach(
+  client: Letta,
+  { id, agent, maxAttached }: { readonly id: string; readonly agent: string; readonly maxAttached: number },
+  world: LettaWorld,
+): Promise<void> {
+  const own: { readonly id: string; readonly task: Task | null }[] = [];
+  for await (const block of client.agents.blocks.list(agent)) {
+    if (block.id === id) return;
+    if (block.label?.startsWith(PREFIX)) own.push({ id: block.id, task: world.task(block.label.slice(PREFIX.length)) });
+  }
+  const over = own
+    .filter(({ task }) => task === null || isTaskOver(task.state))
+    .sort((a, b) => (a.task?.endedAt ?? 0) - (b.task?.endedAt ?? 0));
+  for (const old of over.slice(0, Math.max(0, own.length + 1 - maxAttached))) {
+    await client.agents.blocks.detach(old.id, { agent_id: agent });
+  }
+  await client.agents.blocks.attach(id, { agent_id: agent });
+}
+
+function factsOf({ id }: Task, journal: Facts): readonly Fact[] {
+  const facts: Fact[] = [];
+  let cursor = 0;
+  const head = journal.head();
+  while (cursor < head) {
+    const page = journal.since(cursor, { taskId: id, kinds: KINDS, limit: PAGE });
+    facts.push(...page.facts);
+    if (page.next === cursor) break;
+    cursor = page.next;
+  }
+  return facts;
+}
+
+/** Answers that say "not now"; the network too. An agent or a block that is not there will not come. */
+async function outcomeOf(error: unknown, now: number): Promise<Delivery> {
+  const { APIError } = await import('@letta-ai/letta-client');
+  if (!(error instanceof APIError)) throw error;
+  const { status, message } = error;
+  const headers = error.headers instanceof Headers ? error.headers : null;
+  const asked = retryAfter(headers?.get('retry-after') ?? undefined, now);
+  if (status === 401 || status === 403) return { type: 'retry', error: message, afterMs: REFUSED_KEY_MS };
+  const isLater = status === undefined || status === 408 || status === 409 || status === 429 || status >= 500;
+  if (!isLater) return { type: 'refused', error: message };
+  return { type: 'retry', error: message, ...(asked !== undefined && { afterMs: asked }) };
+}

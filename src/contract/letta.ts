@@ -1,0 +1,24 @@
+import { z } from 'zod';
+
+/** A Letta server whose agent is shown every task in a memory block. */
+export const LettaSettings = z.strictObject({
+  url: z.url({ protocol: /^https?$/, error: 'expected a URL that begins with https:// or http://' }),
+  /** The Letta agent that is shown the blocks and gets the notices. */
+  agent: z.string().min(1),
+  /** Name of the variable that holds the server's key, if it wants one. */
+  key: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9_]*$/, 'the NAME of a variable, not a key')
+    .optional(),
+  /** Characters of a block. Default 50,000. */
+  blockLimit: z.number().int().min(2_000).max(1_000_000).optional(),
+  /** The newest events of a task that its block shows. Default 50. */
+  maxEvents: z.number().int().min(1).max(1_000).optional(),
+  /** Blocks that are attached at once; of tasks that are over the oldest goes first. Default 5. */
+  maxAttached: z.number().int().min(1).max(100).optional(),
+  /** Who says the notice. Default system. */
+  noticeRole: z.enum(['system', 'user']).optional(),
+  /** What becomes of a block a day after the end of its task. Default delete. */
+  retention: z.enum(['delete', 'keep']).optional(),
+});
+export type LettaSettings = z.infer<typeof LettaSettings>;

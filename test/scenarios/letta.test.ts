@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { startLetta } from '../support/letta-server.ts';
+import { fake } from '../support/scripted-agent.ts';
+import { World } from '../support/world.ts';
+
+const AGENT = 'agent-0001';
+
+test('a task is shown in a block while it lives, and its end is told once', async () => {
+  await using letta = await startLetta(AGENT);
+  await using world = await World.make(fake, { letta: { url: letta.url, agent: AGENT, key: 'LETTA_KEY' } });
+  world.env.LETTA_KEY = 'the-key-of-letta';
+  await world.up();
+  const { id } = await world.submitOne([{ write: { path: 'a.txt', content: 'x\n' } }, { text: 'made a file' }]);
+  await world.over(id);
+  const task = await world.task(id);
+  await letta.until('the notice', () => letta.messages.length > 0);
+  const [block] = letta.blocks.values();
+  expect(block).toMatchObject({
+    label: `opencode_workspace_${task.id}`,
+    limit: 50_000,
+    read_only: true,
+    tags: ['gantry', `gantry-task:${task.id}`],
+  });
+  expect(letta.attached).toEqual([block?.id]);
+  const value = JSON.parse(block?.value ?? '{}') as { status: string; events: { type: string }[] };
+  expect(value).toMatchObject({ version: '1.0.0', task_id: task.id, agent_id: AGENT, status: 'completed' });
+  expect(value.events.map(({ type }) => type)).toEqual(expect.arrayContaining(['task_started', 'task_completed']));
+  expect(letta.messages).toHaveLength(1);
+  const content = letta.messages[0]?.content as { text: string }[];
+  const notice = JSON.parse(content[0]?.text ?? '{}') as { type: string; message: string };
+  expect(notice.type).toBe('system_alert');
+  expect(notice.message).toContain('✅ OpenCode Task Completed Successfully\n\nTask ID: ');
+  expect(notice.message).toContain('made a file');
+  expect(letta.got.every(({ headers }) => headers.authorization === 'Bearer the-key-of-letta')).toBe(true);
+});
+
+test('a server that is away costs a task nothing; it is told everything after a kill', async () => {
+  let isUp = false;
+  await using letta = await startLetta(AGENT, () => (isUp ? null : 503));
+  await using world = await World.make(fake, { letta: { url: letta.url, agent: AGENT } });
+  await world.up();
+  const { id } = await world.submitOne([{ text: 'made' }]);
+  expect(await world.over(id)).toMatchObject({ state: 'done' });
+  await letta.until('a try', (got) => got.length > 0);
+  await world.kill();
+  isUp = true;
+  await world.up();
+  await letta.until('the notice', () => letta.messages.length > 0);
+  expect(JSON.parse(letta.writes.at(-1) ?? '{}')).toMatchObject({ status: 'completed' });
+});
+
+test('an agent that is not there is given up, and people are told', async () => {
+  await using letta = await startLetta('another');
+  await using world = await World.make(fake, { letta: { url: letta.url, agent: AGENT } });
+  await world.up();
+  await world.over((await world.submitOne([{ text: 'made' }])).id);
+  const alert = await world.until('the alert', ({ alerts }) => alerts.get('projection:letta'));
+  expect(alert).toContain('letta was refused by');
+});
