@@ -63,6 +63,8 @@ export class Search implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // A process that has nothing else to wait for would end before the thread has, as after a start that failed.
+    this.#worker.ref();
     if (!this.#isClosed) this.#ask({ type: 'close' });
     await this.#ended;
   }
