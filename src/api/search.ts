@@ -3,13 +3,23 @@ import type { Fact } from '../contract/fact.ts';
 import type { FoundFact } from '../contract/search-operations.ts';
 import type { JournalReader } from './fact-pages.ts';
 
-/** The full-text index: positions of facts, newest first. */
+type Names = readonly string[] | undefined;
+
+/** The full-text index: positions of facts that hold all of the words, and one of the names in each field. */
 export type FactSearch = {
+  /** Null: the index cannot tell, as nothing that is asked for is in it. */
   readonly find: (
-    query: string,
-    before: number,
-    limit: number,
-  ) => Promise<{ readonly seqs: readonly number[]; readonly cursor: number }>;
+    query: {
+      readonly q?: string | undefined;
+      readonly among?: { readonly source?: Names; readonly session?: Names; readonly type?: Names };
+    },
+    range: {
+      readonly after?: number | undefined;
+      readonly before?: number | undefined;
+      readonly limit: number;
+      readonly order?: 'newest' | 'oldest';
+    },
+  ) => Promise<{ readonly seqs: readonly number[]; readonly cursor: number } | null>;
 };
 
 type Input = ParsedInputOf<'facts.search'>;
@@ -27,20 +37,24 @@ export async function searchFacts(
 ): Promise<OutputOf<'facts.search'>> {
   const items: FoundFact[] = [];
   const words = wordsIn(input.q);
-  let before = input.before ?? Number.MAX_SAFE_INTEGER;
+  const { q, source, session, type } = input;
+  let { before } = input;
+  let indexedTo = 0;
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const { seqs, cursor } = await search.find(input.q, before, PAGE);
+    const found = await search.find({ q, among: { source, session, type } }, { before, limit: PAGE });
+    const seqs = found?.seqs ?? [];
+    indexedTo = found?.cursor ?? 0;
     for (const seq of seqs) {
       before = seq;
       // What retention has removed since is in the index no longer than until it is built anew.
       const fact = journal.since(seq - 1, { limit: 1 }).facts[0];
       if (fact?.seq !== seq || !isWanted(fact, input)) continue;
       items.push({ fact, ...snippetOf(JSON.stringify(fact.data), words) });
-      if (items.length === input.limit) return { items, nextCursor: seq, indexedTo: cursor };
+      if (items.length === input.limit) return { items, nextCursor: seq, indexedTo };
     }
-    if (seqs.length < PAGE) return { items, nextCursor: null, indexedTo: cursor };
+    if (seqs.length < PAGE) return { items, nextCursor: null, indexedTo };
   }
-  return { items, nextCursor: before, indexedTo: 0 };
+  return { items, nextCursor: before ?? null, indexedTo };
 }
 
 const SUBJECTS = ['requestId', 'taskId', 'sessionId', 'projectId', 'agent'] as const;
@@ -51,6 +65,7 @@ function isWanted(fact: Fact, input: Input): boolean {
   const event = fact.kind === 'observed' ? fact.data : null;
   return (
     isOneOf(input.kind, fact.kind) &&
+    isOneOf(input.actor, fact.actor) &&
     isOneOf(input.type, event?.hook_event_type ?? null) &&
     isOneOf(input.source, event?.source_app ?? null) &&
     isOneOf(input.session, event?.session_id ?? null) &&

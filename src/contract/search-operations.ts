@@ -24,6 +24,8 @@ export const SEARCH_OPERATIONS = {
       before: z.coerce.number().int().positive().optional(),
       limit: z.coerce.number().int().min(1).max(200).default(50),
       kind: listOf(z.string()),
+      /** Who caused it: gantry, person, agent:…, token:… */
+      actor: listOf(z.string()),
       /** Of an outside program's event: its type, its app, its own session id. */
       type: listOf(z.string()),
       source: listOf(z.string()),

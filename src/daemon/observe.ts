@@ -13,11 +13,13 @@ const MASK_KEY = 'maskKey';
 export function observing({
   store,
   engine,
+  search,
   settings,
   ownPort,
 }: {
   readonly store: Store;
   readonly engine: Engine;
+  readonly search: EventParts['search'];
   readonly settings: () => DaemonSettings['observe'];
   readonly ownPort: () => number;
 }): EventParts {
@@ -25,6 +27,7 @@ export function observing({
   const { maxEventBytes, maxBatch } = settings();
   return {
     events: engine.events,
+    search,
     rules: {
       mask: createMask(maskKey(store), patterns),
       checkAddress: (address) => checkAnswerAddress(address, { ownPort: ownPort(), hosts: settings().answerHosts }),

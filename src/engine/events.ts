@@ -166,18 +166,29 @@ export class Events {
     return this.#parts.store.read.approvals.need(notes.approval);
   }
 
-  /** Events as JSON, oldest first: the next ones above `after`, else the last ones. */
-  recent({ limit, sources, sessions, types, ...range }: EventQuery): string[] {
-    const { events } = this.#parts.store;
-    const order = range.after === undefined ? 'newest' : 'oldest';
+  /** Events as JSON: the first ones of that order, which each event of the range is looked at for. */
+  recent({ limit, sources, sessions, types, ...range }: EventQuery, order: 'newest' | 'oldest'): string[] {
     const isWanted = wants({ sources, sessions, types });
     const found: string[] = [];
-    for (const row of events.iterate(range, order)) {
+    if (limit === 0) return found;
+    for (const row of this.#parts.store.events.iterate(range, order)) {
       if (!isWanted(row)) continue;
       found.push(this.#read(row));
       if (found.length === limit) break;
     }
-    return order === 'newest' ? found.reverse() : found;
+    return found;
+  }
+
+  /** Those of the positions that are events of the query, as JSON, in their order. */
+  pick(seqs: readonly number[], { sources, sessions, types, from = 0, to = Infinity, limit }: EventQuery): string[] {
+    const isWanted = wants({ sources, sessions, types });
+    const found: string[] = [];
+    for (const seq of seqs) {
+      if (found.length === limit) break;
+      const row = this.#parts.store.events.get(seq);
+      if (row !== null && row.at >= from && row.at < to && isWanted(row)) found.push(this.#read(row));
+    }
+    return found;
   }
 
   /**

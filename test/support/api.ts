@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Access, Verified } from '../../src/api/access.ts';
 import type { EventParts } from '../../src/api/events/door.ts';
 import type { Handlers } from '../../src/api/handlers.ts';
@@ -17,6 +17,7 @@ import { Events } from '../../src/engine/events.ts';
 import { ForeignQuestions } from '../../src/engine/foreign-questions.ts';
 import { checkAnswerAddress } from '../../src/ingest/address.ts';
 import { createMask } from '../../src/ingest/mask.ts';
+import { Search } from '../../src/store/search/search.ts';
 import { Store } from '../../src/store/store.ts';
 import { testSettings } from './engine.ts';
 
@@ -25,7 +26,12 @@ export type Call = { readonly name: string; readonly input: unknown; readonly ca
 const SCOPES = ['admin', 'operate', 'approve', 'ingest', 'read'] as const;
 
 /** A daemon's HTTP side on a real port and a real store; its handlers are the test's own. */
-export async function openTestApi(given: Partial<Omit<ApiParts, 'handlers'>> & { handlers?: Partial<Handlers> } = {}) {
+export async function openTestApi(
+  given: Partial<Omit<ApiParts, 'handlers'>> & {
+    handlers?: Partial<Handlers>;
+    eventLimits?: NonNullable<EventParts['limits']>;
+  } = {},
+) {
   const scope = new Scope();
   const dir = mkdtempSync(join(tmpdir(), 'gantry-api-'));
   scope.defer(() => rmSync(dir, { recursive: true, force: true }));
@@ -33,12 +39,12 @@ export async function openTestApi(given: Partial<Omit<ApiParts, 'handlers'>> & {
   scope.defer(() => store.close());
   const calls: Call[] = [];
   const access = testAccess();
-  const { handlers, ...parts } = given;
+  const { handlers, eventLimits = {}, ...parts } = given;
   const api = await startApi({
     access,
     idempotency: testKeys(),
     journal: store.journal,
-    events: testEvents(store, scope),
+    events: { ...testEvents(store, scope), limits: eventLimits },
     onCommit: (listener) => store.onCommit(listener),
     clock: systemClock,
     log: silentLog,
@@ -76,8 +82,20 @@ function testEvents(store: Store, scope: Scope): EventParts {
     questions.stop();
   });
   const events: Events = new Events(parts, approvals, questions);
+  let search: Search | null = null;
+  const open = (): Search => {
+    const opened = new Search(store.file, join(dirname(store.file), 'search.db'), silentLog);
+    scope.defer(() => opened[Symbol.asyncDispose]());
+    return opened;
+  };
   return {
     events,
+    search: {
+      find: (query, range) => {
+        search ??= open();
+        return search.find(query, range);
+      },
+    },
     rules: {
       mask: createMask(new Uint8Array(32), []),
       checkAddress: (address) => checkAnswerAddress(address, { ownPort: 4000, hosts: [] }),

@@ -103,6 +103,32 @@ describe('GET /events', () => {
     });
   });
 
+  it('finds by words and by names what is indexed and what is not yet, in the order that was asked for', async () => {
+    await using api = await openTestApi();
+    for (let n = 0; n < 6; n += 1) {
+      await postOne(api, {
+        source_app: n % 3 === 0 ? 'rare app' : '???',
+        payload: { note: `number${n % 2} periwinkle` },
+      });
+    }
+    const ids = async (query: string) => (await recent(api, query)).map(({ id }) => id);
+    expect(await ids('?source_app=rare+app')).toEqual([1, 4]);
+    expect(await ids('?source_app=rare')).toEqual([]);
+    expect(await ids('?source_app=%3F%3F%3F&limit=2')).toEqual([5, 6]);
+    expect(await ids('?source_app=rare+app&source_app=%3F%3F%3F&since=2&limit=2')).toEqual([3, 4]);
+    expect(await ids('?q=periwinkle&limit=2')).toEqual([5, 6]);
+    expect(await ids('?q=periwinkle&since=1&limit=2')).toEqual([2, 3]);
+    expect(await ids('?q=number1+periwinkle&source_app=rare+app')).toEqual([4]);
+    expect(await ids('?q=%00number0&before=5')).toEqual([1, 3]);
+    await postOne(api, { source_app: 'rare app' });
+    expect(await ids('?source_app=rare+app&since=4')).toEqual([7]);
+    expect(await ids('?source_app=rare+app&limit=1')).toEqual([7]);
+    for (const bad of ['?q=%2A%2A', '?q=colour:red', '?q=']) {
+      const response = await api.send(`/events/recent${bad}`, { token: 'read' });
+      expect([bad, response.status]).toEqual([bad, 400]);
+    }
+  });
+
   it('sends a stream what there is, then each event once it is durable; `since` goes on from an id', async () => {
     await using api = await openTestApi();
     await postOne(api);

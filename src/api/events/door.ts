@@ -9,10 +9,12 @@ import type { EventRules } from '../../ingest/event.ts';
 import type { Access } from '../access.ts';
 import { type Authenticated, authorize } from '../auth.ts';
 import type { StreamLimits } from '../fact-reader.ts';
+import type { FactSearch } from '../search.ts';
 import { Streams } from '../streams.ts';
 import { answer, answerError, type Headers } from './answer.ts';
 import { EventPost, type PostLimits } from './post.ts';
 import { parseEventStream, parseRecent, parseWait } from './query.ts';
+import { recentEvents } from './recent.ts';
 import { type Route, routeOf, shownPath } from './route.ts';
 import { isOpenSender, Senders, unknownPath } from './senders.ts';
 import { checkEventSite, corsHeaders, PREFLIGHT } from './site.ts';
@@ -49,6 +51,7 @@ export type EventSettings = {
 
 export type EventParts = {
   readonly events: Events;
+  readonly search: FactSearch;
   readonly rules: Omit<EventRules, 'now'>;
   readonly settings: () => EventSettings;
   readonly limits?: Partial<EventLimits>;
@@ -199,8 +202,9 @@ export class EventDoor {
     answer(response, 200, json, headers);
   }
 
-  #recent({ response, route, headers }: Visit): void {
-    answer(response, 200, `[${this.#parts.events.recent(parseRecent(route.search)).join(',')}]`, headers);
+  async #recent({ response, route, headers }: Visit): Promise<void> {
+    const found = await recentEvents(parseRecent(route.search), this.#parts);
+    answer(response, 200, `[${found.join(',')}]`, headers);
   }
 
   #names({ response, headers }: Visit): void {

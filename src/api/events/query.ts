@@ -25,6 +25,7 @@ const filter = { source_app: names, session_id: names, hook_event_type: names };
 
 const Recent = z
   .strictObject({
+    q: z.string().min(1).max(1_000).optional(),
     limit: whole(`1 to ${MAX_LIMIT}`)
       .refine((limit) => limit >= 1, `expected 1 to ${MAX_LIMIT}`)
       .default(DEFAULT_LIMIT),
@@ -45,11 +46,14 @@ const filterOf = (asked: z.output<typeof Stream>): EventFilter => ({
   types: asked.hook_event_type,
 });
 
+/** Events that also hold the words. */
+export type RecentQuery = EventQuery & { readonly q: string | undefined };
+
 /** What `GET /events/recent` asks for; more than the most is the most. @throws AppError bad_request */
-export function parseRecent(search: string): EventQuery {
+export function parseRecent(search: string): RecentQuery {
   const asked = parse(Recent, given(search));
-  const { limit, since: after, before, from, to } = asked;
-  return { limit: Math.min(limit, MAX_LIMIT), after, before, from, to, ...filterOf(asked) };
+  const { q, limit, since: after, before, from, to } = asked;
+  return { q, limit: Math.min(limit, MAX_LIMIT), after, before, from, to, ...filterOf(asked) };
 }
 
 /** What a reader of `/stream` asks for. @throws AppError bad_request for a position that never was */

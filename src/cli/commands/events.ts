@@ -11,14 +11,19 @@ export const events = defineCommand({
   options: {
     recent: option('-n, --recent <n>', 'so many of the newest; default 50', integer(1, 1000)),
     follow: flag('-f, --follow', 'go on with what happens, until Ctrl-C; with --json a document per line'),
-    type: option('--type <a,b>', 'only these kinds: task.changed, tool.started, …', list),
+    type: option(
+      '--type <a,b>',
+      'only these kinds: task.changed, tool.started, …; with --search also PreToolUse, Stop, …',
+      list,
+    ),
     search: option('--search <words>', 'only what holds them: words, "phrases", beginnings*, field:value'),
     session: option('--session <id>', 'only of this session'),
-    source: option('--source <who>', 'only what this one caused: gantry, person, agent:…, policy:…'),
+    source: option('--source <who>', 'only what this one caused: gantry, person, agent:…; with --search also an app'),
   },
   run: async (context, args) => {
     const { output } = context;
-    const kind = args.type?.map(kindOf);
+    const isSearch = args.search !== undefined;
+    const { kinds: kind, types } = typesOf(args.type, isSearch);
     const client = await context.client();
     const query: FactQuery = {
       kind,
@@ -26,7 +31,13 @@ export const events = defineCommand({
     };
     if (args.search !== undefined) {
       const limit = Math.min(args.recent ?? 50, 200);
-      const page = await client.call('facts.search', { ...query, q: args.search, limit });
+      const page = await client.call('facts.search', {
+        ...query,
+        type: types,
+        ...causedBy(args.source),
+        q: args.search,
+        limit,
+      });
       const facts = page.items.map(({ fact }) => fact).reverse();
       output.result(page.items, () => facts.map((fact) => eventLine(fact, output.columns, output.paint)));
       return 0;
@@ -50,6 +61,27 @@ export const events = defineCommand({
     });
   },
 });
+
+/** An outside program's events have types of their own, in CamelCase: what is searched for may be of one. */
+function typesOf(given: readonly string[] | undefined, isSearch: boolean) {
+  const [types, kinds] = partition(given ?? [], (name) => isSearch && /^[A-Z]/.test(name));
+  if (types.length === 0) return { kinds: given && kinds.map(kindOf), types: undefined };
+  if (kinds.length === 0) return { kinds: ['observed' as const], types };
+  throw new AppError(
+    'usage',
+    `either kinds of events (${kinds.join(', ')}) or types of a program (${types.join(', ')})`,
+  );
+}
+
+function partition(names: readonly string[], isFirst: (name: string) => boolean): [string[], string[]] {
+  return [names.filter(isFirst), names.filter((name) => !isFirst(name))];
+}
+
+/** One who causes things is named with a colon, an app without. */
+function causedBy(source: string | undefined): { readonly actor?: string[]; readonly source?: string[] } {
+  if (source === undefined) return {};
+  return /^(?:gantry|person)$|:/.test(source) ? { actor: [source] } : { source: [source] };
+}
 
 function kindOf(kind: string): FactKind {
   const found = FACT_KINDS.find((known) => known === kind);

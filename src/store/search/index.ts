@@ -7,6 +7,14 @@ const VERSION = 1;
 const BATCH = 500;
 const KINDS = ['observed', 'text', 'reasoning', 'tool.started', 'tool.ended', 'turn.ended', 'notice'];
 
+/** Where in the journal, neither end contained; `limit` of its newest or of its oldest. */
+export type SearchRange = {
+  readonly after?: number | undefined;
+  readonly before?: number | undefined;
+  readonly limit: number;
+  readonly order?: 'newest' | 'oldest';
+};
+
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = OFF;
@@ -67,12 +75,13 @@ export class SearchIndex {
     return true;
   }
 
-  /** Positions of facts that match, newest first. `match` is an expression of FTS5. */
-  find(match: string, before: number, limit: number): number[] {
-    const sql = 'SELECT rowid FROM facts WHERE facts MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?';
+  /** Positions of facts that match. `match` is an expression of FTS5. */
+  find(match: string, { after = 0, before = Number.MAX_SAFE_INTEGER, limit, order = 'newest' }: SearchRange): number[] {
+    const sql = `SELECT rowid FROM facts WHERE facts MATCH ? AND rowid > ? AND rowid < ?
+      ORDER BY rowid ${order === 'newest' ? 'DESC' : 'ASC'} LIMIT ?`;
     return this.#db
       .prepare(sql)
-      .all(match, before, limit)
+      .all(match, after, before, limit)
       .map(({ rowid }) => Number(rowid));
   }
 

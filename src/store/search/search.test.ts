@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { temporaryStore } from '../../../test/support/store.ts';
 import { silentLog } from '../../base/log.ts';
 import type { NewEvent } from '../events.ts';
-import { matchOf } from './query.ts';
+import { expressionOf, matchOf } from './query.ts';
 import { Search } from './search.ts';
 
 const event = (payload: Record<string, unknown>, over: Partial<NewEvent> = {}): NewEvent => ({
@@ -39,7 +39,7 @@ it('finds words in outputs, prompts, transcripts and unknown keys: phrases, begi
     { kind: 'text', data: { partId: 'p', text: 'a fox of my own', isTruncated: false }, subject: {}, actor: 'gantry' },
   ]);
   const file = join(home.dir, 'search.db');
-  const find = async (search: Search, query: string) => (await search.find(query, Number.MAX_SAFE_INTEGER, 10)).seqs;
+  const find = async (search: Search, query: string) => (await search.find({ q: query }, { limit: 10 }))?.seqs;
   {
     await using search = new Search(store.file, file, silentLog);
     expect(await find(search, 'fox')).toEqual([4, 1]);
@@ -59,5 +59,9 @@ it('finds words in outputs, prompts, transcripts and unknown keys: phrases, begi
 it('names the fields there are, and lets no expression of the index through', () => {
   expect(() => matchOf('colour:red')).toThrow(/type, source, session/);
   expect(() => matchOf('*** ""')).toThrow(/expected a word/);
+  expect(expressionOf({ q: 'a\0b', among: { source: ['x" OR "y'], type: ['???'] } })).toBe(
+    '("a b") AND source : ("x"" OR ""y")',
+  );
+  expect(expressionOf({ among: { type: ['???'] } })).toBeNull();
   expect(matchOf('a"b OR NEAR(c d)')).toBe('"a" AND "b" AND "OR" AND "NEAR(c" AND "d)"');
 });

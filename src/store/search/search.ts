@@ -3,14 +3,15 @@ import { Worker } from 'node:worker_threads';
 import type { Log } from '../../base/log.ts';
 import { type Deferred, deferred } from '../../base/wait.ts';
 import { AppError } from '../../contract/errors.ts';
-import { matchOf } from './query.ts';
+import type { SearchRange } from './index.ts';
+import { expressionOf, type SearchQuery } from './query.ts';
 import type { SearchAnswer, SearchAsk } from './worker.ts';
 
 /** Questions that wait at once. */
 const MAX_WAITING = 100;
 
 export type Found = {
-  /** Newest first. */
+  /** In the order that was asked for. */
   readonly seqs: readonly number[];
   /** Up to which position facts are found by now. */
   readonly cursor: number;
@@ -51,14 +52,18 @@ export class Search implements AsyncDisposable {
     if (!this.#isClosed) this.#ask({ type: 'wake' });
   }
 
-  /** @throws AppError bad_request for a query that says nothing; overloaded */
-  async find(query: string, before: number, limit: number): Promise<Found> {
-    const match = matchOf(query);
+  /**
+   * Null: the index cannot tell, as nothing that is asked for is in it.
+   * @throws AppError bad_request for words that say nothing; overloaded
+   */
+  async find(query: SearchQuery, range: SearchRange): Promise<Found | null> {
+    const match = expressionOf(query);
+    if (match === null) return null;
     if (this.#isClosed || this.#waiting.size >= MAX_WAITING) throw new AppError('overloaded', 'the search is busy');
     this.#last += 1;
     const answer = deferred<Found>();
     this.#waiting.set(this.#last, answer);
-    this.#ask({ type: 'find', id: this.#last, match, before, limit });
+    this.#ask({ type: 'find', id: this.#last, match, range });
     return await answer.promise;
   }
 

@@ -11,7 +11,7 @@ export const COLUMNS = [
   'chat',
   'text',
 ] as const;
-type Column = (typeof COLUMNS)[number];
+export type Column = (typeof COLUMNS)[number];
 export type Indexed = { readonly [C in Column]: string };
 
 /** Characters of one field: the end of a very long output is not found. */

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { SearchIndex } from './index.ts';
+import { SearchIndex, type SearchRange } from './index.ts';
 
 /** What the daemon's thread asks; `wake` says that there are new facts. */
 export type SearchAsk =
@@ -10,8 +10,7 @@ export type SearchAsk =
       readonly type: 'find';
       readonly id: number;
       readonly match: string;
-      readonly before: number;
-      readonly limit: number;
+      readonly range: SearchRange;
     };
 
 export type SearchAnswer =
@@ -65,7 +64,7 @@ port.on('message', (ask: SearchAsk) => {
       try {
         // What was acknowledged before the question is found, as far as it is not much.
         for (let i = 0; i < 4 && index.step(); i += 1);
-        const seqs = index.find(ask.match, ask.before, ask.limit);
+        const seqs = index.find(ask.match, ask.range);
         port.postMessage({ type: 'found', id: ask.id, seqs, cursor: index.cursor } satisfies SearchAnswer);
       } catch (error) {
         port.postMessage({ type: 'failed', id: ask.id, message: String(error) } satisfies SearchAnswer);
