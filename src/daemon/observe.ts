@@ -28,6 +28,7 @@ export function observing({
   return {
     events: engine.events,
     search,
+    themes: engine.themes,
     rules: {
       mask: createMask(maskKey(store), patterns),
       checkAddress: (address) => checkAnswerAddress(address, { ownPort: ownPort(), hosts: settings().answerHosts }),

@@ -28,6 +28,7 @@ import { addProject, needProject, removeProject } from './projects.ts';
 import { Queries } from './queries.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { submitRequest } from './submit.ts';
+import { Themes } from './themes.ts';
 import { Workspaces } from './workspace.ts';
 
 const CLOSE_GRACE_MS = 5_000;
@@ -48,6 +49,7 @@ export class Engine {
   readonly merges: MergeQueue;
   readonly #overlaps: Overlaps;
   readonly events: Events;
+  readonly themes: Themes;
   readonly delegations: Delegations;
   #closing: Promise<void> | null = null;
 
@@ -67,6 +69,7 @@ export class Engine {
     this.#execs = new Execs(parts, this.#approvals);
     this.#probes = new Probes(parts);
     this.events = new Events(parts, this.#approvals, foreign);
+    this.themes = new Themes(parts);
     this.queries = new Queries(parts, this.#probes);
     this.delegations = new Delegations(parts, {
       git: this.#git,

@@ -16,12 +16,14 @@ import { Observations, type Observed, type Written } from './observations.ts';
 import { type RecordReader, type RecordWriter, recordReader, recordWriter } from './records.ts';
 import { type Pruned, prune, type RetentionLimits, usedBytes } from './retention.ts';
 import { type RowReader, type RowWriter, rowReader, rowWriter } from './rows.ts';
+import { type ThemeReader, type ThemeWriter, themeReader, themeWriter } from './themes.ts';
 
 /** Reads the state as of now. */
-export type Reader = { readonly [N in EntityName]: RowReader<RowOf<N>, ColumnOf<N>> } & RecordReader;
+export type Reader = { readonly [N in EntityName]: RowReader<RowOf<N>, ColumnOf<N>> } & RecordReader & ThemeReader;
 
 /** Changes the state; good only inside of the `commit` that handed it out. */
-export type Transaction = { readonly [N in EntityName]: RowWriter<RowOf<N>, ColumnOf<N>> } & RecordWriter & {
+export type Transaction = { readonly [N in EntityName]: RowWriter<RowOf<N>, ColumnOf<N>> } & RecordWriter &
+  ThemeWriter & {
     /** A fact without a change of a row. */
     readonly record: <K extends RecordedKind>(
       kind: K,
@@ -224,7 +226,7 @@ export class Store implements AsyncDisposable {
 
 function openReader(connection: Connection, clock: Clock): Reader {
   const tables = Object.entries(ENTITIES).map(([name, entity]) => [name, rowReader(connection, entity as never)]);
-  return { ...Object.fromEntries(tables), ...recordReader(connection, clock.now) };
+  return { ...Object.fromEntries(tables), ...recordReader(connection, clock.now), ...themeReader(connection) };
 }
 
 function openTransaction(connection: Connection, clock: Clock, facts: FactWriter, events: EventWriter): Transaction {
@@ -238,7 +240,8 @@ function openTransaction(connection: Connection, clock: Clock, facts: FactWriter
     if (!connection.isWriting) throw new AppError('internal', 'an event was recorded outside of a commit');
     return events.append(event);
   };
-  return { ...Object.fromEntries(tables), ...recordWriter(connection, clock.now), record, observe };
+  const records = { ...recordWriter(connection, clock.now), ...themeWriter(connection) };
+  return { ...Object.fromEntries(tables), ...records, record, observe };
 }
 
 /** The database is private from its first byte; SQLite gives its other files the same mode. */

@@ -15,6 +15,7 @@ import { AppError } from '../../src/contract/errors.ts';
 import { Approvals } from '../../src/engine/approvals.ts';
 import { Events } from '../../src/engine/events.ts';
 import { ForeignQuestions } from '../../src/engine/foreign-questions.ts';
+import { Themes } from '../../src/engine/themes.ts';
 import { checkAnswerAddress } from '../../src/ingest/address.ts';
 import { createMask } from '../../src/ingest/mask.ts';
 import { Search } from '../../src/store/search/search.ts';
@@ -90,6 +91,7 @@ function testEvents(store: Store, scope: Scope): EventParts {
   };
   return {
     events,
+    themes: new Themes(parts),
     search: {
       find: (query, range) => {
         search ??= open();

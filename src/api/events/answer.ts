@@ -21,15 +21,15 @@ export function answer(response: ServerResponse, status: number, body: string | 
 }
 
 /** The problem document of an error, with the keys that the original's clients read beside it. */
-export function problemJson(error: AppError): { readonly status: number; readonly json: string } {
+export function problemJson(error: AppError, more: object = {}): { readonly status: number; readonly json: string } {
   const { issues, ...problem } = problemOf(error);
   const words = { error: problem.detail, ...(issues === undefined ? {} : { errors: issues }) };
-  return { status: problem.status, json: JSON.stringify({ ...problem, ...words }) };
+  return { status: problem.status, json: JSON.stringify({ ...problem, ...words, ...more }) };
 }
 
-export function answerError(response: ServerResponse, error: AppError, headers: Headers): void {
+export function answerError(response: ServerResponse, error: AppError, headers: Headers, more: object = {}): void {
   if (response.headersSent || response.destroyed) return;
-  const { status, json } = problemJson(error);
+  const { status, json } = problemJson(error, more);
   answer(response, status, json, {
     'Content-Type': PROBLEM_TYPE,
     ...(status === 401 ? { 'WWW-Authenticate': 'Bearer realm="gantry"' } : {}),

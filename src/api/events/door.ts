@@ -5,6 +5,7 @@ import type { Log } from '../../base/log.ts';
 import { AppError, ERRORS, toAppError } from '../../contract/errors.ts';
 import type { Scope } from '../../contract/shapes.ts';
 import type { Events, Sender } from '../../engine/events.ts';
+import type { Themes } from '../../engine/themes.ts';
 import type { EventRules } from '../../ingest/event.ts';
 import type { Access } from '../access.ts';
 import { type Authenticated, authorize } from '../auth.ts';
@@ -19,6 +20,7 @@ import { type Route, routeOf, shownPath } from './route.ts';
 import { isOpenSender, Senders, unknownPath } from './senders.ts';
 import { checkEventSite, corsHeaders, PREFLIGHT } from './site.ts';
 import { EventPages } from './source.ts';
+import { THEME_WAYS, themeError } from './themes.ts';
 
 export type EventLimits = PostLimits & {
   readonly stream: StreamLimits;
@@ -51,6 +53,7 @@ export type EventSettings = {
 
 export type EventParts = {
   readonly events: Events;
+  readonly themes: Themes;
   readonly search: FactSearch;
   readonly rules: Omit<EventRules, 'now'>;
   readonly settings: () => EventSettings;
@@ -116,6 +119,7 @@ export class EventDoor {
         handle: (visit) => this.#response(visit),
       },
       { method: 'GET', path: /^\/stream$/, scope: 'read', handle: (visit) => this.#openEvents(visit) },
+      ...THEME_WAYS.map((way): Way => ({ ...way, scope: 'read', handle: (visit) => this.#themes(visit, way) })),
     ];
   }
 
@@ -175,7 +179,8 @@ export class EventDoor {
     if (ERRORS[error.code].status >= 500) log.error({ err: thrown, path: shownPath(route) }, 'a call failed');
     if (error.code === 'too_large') events.refused(error.message);
     incoming.resume();
-    const send = (): void => answerError(response, error, headers);
+    const more = route.path.startsWith('/api/themes') ? themeError(error) : {};
+    const send = (): void => answerError(response, error, headers, more);
     if (error.code === 'unauthorized') clock.after(this.#senders.delay(incoming), send);
     else send();
   }
@@ -221,6 +226,19 @@ export class EventDoor {
     const { tokenId } = senderOf(sender);
     const json = await this.#parts.events.response(idIn(route), parseWait(route.search), tokenId);
     answer(response, json === null ? 204 : 200, json, headers);
+  }
+
+  async #themes(
+    { incoming, response, route, sender, headers }: Visit,
+    way: (typeof THEME_WAYS)[number],
+  ): Promise<void> {
+    const { caller, tokenId } = senderOf(sender);
+    // The person at this machine has many tokens, one per browser.
+    const owner = { id: caller.actor === 'person' ? 'person' : (tokenId ?? caller.actor), name: caller.actor };
+    const id = route.path.split('/')[3] ?? '';
+    const body = () => this.#post.readObject(incoming);
+    const done = await way.handle(this.#parts.themes, { owner, id, search: route.search, body });
+    answer(response, done.status, JSON.stringify(done.body), { ...headers, ...done.headers });
   }
 
   #openEvents({ incoming, response, route, sender, headers }: Visit): void {
