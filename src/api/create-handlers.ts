@@ -69,6 +69,10 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'sessions.list': (input) => queries.sessions(input),
     'sessions.transcript': ({ id }) => ({ items: queries.transcript(id) }),
     'agents.list': async (input) => ({ items: await queries.agents(input) }),
+    'tasks.sling': (input, caller) => engine.sling(input, caller),
+    'queue.list': ({ project }) => ({ items: queries.queue(project) }),
+    estop: (input, caller) => engine.estop(input, caller),
+    thaw: (input, caller) => engine.thaw(input, caller),
     'approvals.list': (input) => queries.approvals(input),
     'approvals.allow': ({ id, scope, ttlMs }, caller) => {
       const expiresAt = ttlMs === undefined ? null : clock.now() + ttlMs;

@@ -58,6 +58,8 @@ const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'delegations.control': { id: 'task-1', control: 'pause' },
   'delegations.file': { id: 'task-1', path: 'a' },
   'delegations.decide': { approvalId: ID.apr, decision: 'deny' },
+  'history.search': { text: 'words' },
+  'tasks.sling': { task: 'do', project: 'demo' },
   'exec.start': { prompt: 'hi', directory: '/tmp' },
   'exec.wait': { id: ID.sess },
   'tokens.create': { name: 'x', scope: 'read' },

@@ -13,6 +13,12 @@ const row = (group: (typeof GROUPS)[number] | null, name: string, summary: strin
 export const COMMANDS: readonly Row[] = [
   row('Work', 'run', 'plan a request and carry it out', async () => (await import('./commands/run.ts')).run),
   row('Work', 'plan', 'make the plan only; nothing is run', async () => (await import('./commands/plan.ts')).plan),
+  row(
+    'Work',
+    'sling',
+    'give one task to an agent, made if need be',
+    async () => (await import('./commands/sling.ts')).sling,
+  ),
   row('Work', 'exec', 'one prompt to one agent, one answer', async () => (await import('./commands/exec.ts')).exec),
 
   row('Look', 'requests', 'list requests', async () => (await import('./commands/requests.ts')).requests),
@@ -23,6 +29,7 @@ export const COMMANDS: readonly Row[] = [
     'show a request, task, session or approval',
     async () => (await import('./commands/show.ts')).show,
   ),
+  row('Look', 'queue', 'what waits, and why', async () => (await import('./commands/queue.ts')).queue),
   row('Look', 'logs', 'what agents said and did', async () => (await import('./commands/logs.ts')).logs),
   row('Look', 'explain', 'why a thing is in its state', async () => (await import('./commands/explain.ts')).explain),
   row('Look', 'diff', 'the collected work of a request', async () => (await import('./commands/diff.ts')).diff),
@@ -61,6 +68,13 @@ export const COMMANDS: readonly Row[] = [
     'let a paused or planned request go on',
     async () => (await import('./commands/control.ts')).resume,
   ),
+  row(
+    'Control',
+    'estop',
+    'emergency stop: nothing starts, running turns end, work is kept',
+    async () => (await import('./commands/estop.ts')).estop,
+  ),
+  row('Control', 'thaw', 'end an emergency stop', async () => (await import('./commands/estop.ts')).thaw),
   row('Control', 'retry', 'try a request or task again', async () => (await import('./commands/control.ts')).retry),
 
   row(

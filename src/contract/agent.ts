@@ -5,7 +5,8 @@ import { AgentAddress, AttemptId, BackendId, ProjectId, SessionId, TaskId } from
 export const Agent = z.object({
   /** The address is the identity. */
   id: AgentAddress,
-  projectId: ProjectId,
+  /** Null for an agent of the whole plane. */
+  projectId: ProjectId.nullable(),
   role: z.string(),
   name: z.string(),
   backend: BackendId,

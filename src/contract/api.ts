@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AGENT_OPERATIONS } from './agent-operations.ts';
 import { Approval, Grant, GrantScope, PolicyVerdict } from './approval.ts';
 import { Attempt } from './attempt.ts';
 import { CallerId } from './delegation.ts';
@@ -14,7 +15,6 @@ import { Request, RequestState } from './request.ts';
 import { SEARCH_OPERATIONS } from './search-operations.ts';
 import { Session, TranscriptItem } from './session.ts';
 import {
-  AgentRow,
   BackendStatus,
   ConfigValue,
   DaemonStatus,
@@ -220,15 +220,7 @@ export const OPERATIONS = {
     input: z.object({ id: SessionId }),
     output: z.object({ items: z.array(TranscriptItem) }),
   },
-  'agents.list': {
-    method: 'GET',
-    path: '/api/v1/agents',
-    scope: 'read',
-    summary: 'Agents; a backend that fails is a row with its error',
-    status: 200,
-    input: z.object({ project: z.string().optional(), role: z.string().optional(), state: z.string().optional() }),
-    output: z.object({ items: z.array(AgentRow) }),
-  },
+  ...AGENT_OPERATIONS,
   'approvals.list': {
     method: 'GET',
     path: '/api/v1/approvals',

@@ -53,6 +53,8 @@ export const RoleSettings = z.strictObject({
   env: z.array(z.string()).optional(),
   may: z.array(RoleRight).optional(),
   /** How many agents: as many as there is work (`many`), one in each project, or one for the whole plane. */
+  /** How many sessions of this role at once. */
+  maxSessions: positive.optional(),
   instances: z.enum(['many', 'project', 'plane']).optional(),
   fallback: Fallback.optional(),
   maxAttempts: positive.optional(),
@@ -85,6 +87,10 @@ export type PlannerSettings = z.infer<typeof PlannerSettings>;
 export const Limits = z.strictObject({
   /** Attempts at once, whole daemon. */
   maxParallel: positive.optional(),
+  /** Attempts at once in one project. */
+  maxPerProject: positive.optional(),
+  /** No new agent starts while less memory than this would be free, bytes; 0 turns it off. */
+  memoryReserve: z.number().int().nonnegative().optional(),
   maxAttempts: positive.optional(),
   verifyRounds: z.number().int().nonnegative().optional(),
   taskTimeout: Duration.optional(),
@@ -246,6 +252,8 @@ export const DEFAULTS = {
   policy: { default: 'ask', rules: [] },
   limits: {
     maxParallel: 3,
+    maxPerProject: 20,
+    memoryReserve: 256 * 1024 * 1024,
     maxAttempts: 3,
     verifyRounds: 3,
     taskTimeout: 1_800_000,

@@ -69,7 +69,14 @@ export const AgentRow = z.object({
   name: z.string(),
   project: z.string(),
   state: z.string(),
+  /** What the session does: idle, busy, waiting-approval, …; null without a session. */
+  activity: z.string().nullable(),
   task: z.string().nullable(),
+  request: z.string().nullable(),
+  agent: z.string().nullable(),
+  session: z.string().nullable(),
+  model: z.string().nullable(),
+  workspace: z.string().nullable(),
   host: z.string().nullable(),
   /** ms since the agent was made. */
   age: z.number().nullable(),

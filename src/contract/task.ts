@@ -94,6 +94,8 @@ export const Task = z.object({
   /** deferred until, ms. */
   notBefore: z.number().nullable(),
   agent: AgentAddress.nullable(),
+  /** Who is to do it; null: any agent of its role. */
+  target: AgentAddress.nullable(),
   failure: Failure.nullable(),
   result: TaskResult.nullable(),
   usage: Usage,

@@ -240,6 +240,7 @@ function makeEngine(parts: {
       GANTRY_TOKEN: tokens.forAgent(agent),
     }),
     workspaces: join(home, 'workspaces'),
+    freeMemory: () => process.availableMemory(),
     random: Math.random,
   });
 }

@@ -31,6 +31,7 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'roles.*.env': trusted,
   'roles.*.may': trusted,
   'roles.*.instances': free,
+  'roles.*.maxSessions': trusted,
   // Another vendor gets the words and the money.
   'roles.*.fallback.mode': trusted,
   'roles.*.fallback.chain': trusted,

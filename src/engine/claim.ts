@@ -9,6 +9,7 @@ import type { Reader, Transaction } from '../store/store.ts';
 import { openAlert } from './alerts.ts';
 import type { Collector } from './collect.ts';
 import type { Parts } from './parts.ts';
+import { stopFor } from './stops.ts';
 import type { Workspaces } from './workspace.ts';
 
 /** A task that cannot be claimed for a reason of its project waits for a person; the others go on. */
@@ -46,10 +47,12 @@ async function claim(
   const base = await tools.collector.head(project, parts.store.read.requests.need(task.requestId));
   return parts.store.commit((tx) => {
     const current = tx.tasks.need(taskId);
-    if (current.state !== 'ready') return null;
+    if (current.state !== 'ready' || stopFor(tx, project.id)) return null;
+    const address = pickAgent(tx, project, current);
+    if (address === null) return null;
     const attempt = attemptFor(parts, tx, {
       task: current,
-      project,
+      address,
       base,
       directory: tools.workspaces.pathFor(project, current, current.attempts + 1),
     });
@@ -79,13 +82,14 @@ async function claim(
       backend: attempt.backend,
       model: attempt.model,
     };
+    const isOfPlane = attempt.agent.startsWith('-/');
     const known = tx.agents.get(attempt.agent);
     if (known) tx.agents.move(known.id, known.state, 'working', agent, meta);
     else
       tx.agents.insert(
         {
           id: attempt.agent,
-          projectId: project.id,
+          projectId: isOfPlane ? null : project.id,
           role: task.role,
           name: nameOf(attempt.agent),
           state: 'working',
@@ -103,9 +107,9 @@ async function claim(
 function attemptFor(
   parts: Parts,
   tx: Transaction,
-  input: { readonly task: Task; readonly project: Project; readonly base: string; readonly directory: string },
+  input: { readonly task: Task; readonly address: AgentAddress; readonly base: string; readonly directory: string },
 ): Attempt {
-  const { task, project } = input;
+  const { task, address } = input;
   const now = parts.clock.now();
   const number = task.attempts + 1;
   const before = heir(tx, task);
@@ -118,7 +122,7 @@ function attemptFor(
     fence: tx.nextFence(),
     state: 'starting',
     cause: null,
-    agent: pickAgent(tx, project, task),
+    agent: address,
     backend: task.backend,
     model: task.model,
     sessionId: before?.sessionId ?? null,
@@ -164,9 +168,14 @@ function heir(
   };
 }
 
-/** The agent that had the task before if it is free, else the lowest free number of the role. */
-function pickAgent(read: Reader, project: Project, task: Task): AgentAddress {
-  const isFree = (address: AgentAddress): boolean => read.agents.get(address)?.state !== 'working';
+/** Who is to do it, else who had it before, else the lowest free number of the role; null if the one who must is not free. */
+export function pickAgent(
+  read: Reader,
+  project: Pick<Project, 'name'>,
+  task: Pick<Task, 'target' | 'agent' | 'role'>,
+): AgentAddress | null {
+  const isFree = (address: AgentAddress): boolean => (read.agents.get(address)?.state ?? 'idle') === 'idle';
+  if (task.target !== null) return isFree(task.target) ? task.target : null;
   if (task.agent !== null && isFree(task.agent)) return task.agent;
   for (let n = 1; ; n += 1) {
     const address = `${project.name}/${task.role}/${task.role}-${n}`;

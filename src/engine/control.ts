@@ -46,7 +46,7 @@ export class Control {
         );
       return attempts;
     });
-    if (!task) this.#planning.stop(request.id, 'cancelled');
+    if (!task) void this.#planning.stop(request.id, 'cancelled');
     await this.#dispatcher.stopRuns(stopped, { type: 'cancel', cause });
     this.#dispatcher.wake();
     return this.#answer(id);
@@ -80,7 +80,7 @@ export class Control {
     this.#parts.store.commit((tx) =>
       tx.requests.move(request.id, request.state, 'paused', { cause }, { actor: caller.actor, cause }),
     );
-    this.#planning.stop(request.id, 'cancelled');
+    void this.#planning.stop(request.id, 'cancelled');
     const live = this.#parts.store.read.tasks
       .list({ requestId: request.id })
       .flatMap((t) => (isTaskActive(t.state) && t.attemptId ? [t.attemptId] : []));

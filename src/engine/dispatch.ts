@@ -1,8 +1,8 @@
-import type { AttemptId, BackendId, RequestId } from '../contract/ids.ts';
-import type { Request } from '../contract/request.ts';
+import type { AgentAddress, AttemptId, RequestId } from '../contract/ids.ts';
 import { isTaskActive, type Task } from '../contract/task.ts';
 import type { Approvals } from './approvals.ts';
 import { AttemptRun, type Stop } from './attempt-run.ts';
+import { candidate, capacityFor } from './capacity.ts';
 import { claimOrStop } from './claim.ts';
 import type { Collector } from './collect.ts';
 import { expireQueued } from './delegation-queue.ts';
@@ -10,8 +10,12 @@ import { finishRequests } from './finish.ts';
 import { expireMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { promote } from './promote.ts';
-import { type Candidate, type Capacity, type Choice, choose } from './scheduler.ts';
+import { type Candidate, type Choice, choose } from './scheduler.ts';
+import { stopFor } from './stops.ts';
 import type { Workspaces } from './workspace.ts';
+
+/** Free memory is not told by anybody: it is looked at again. */
+const MEMORY_LOOK_MS = 5_000;
 
 type Tools = { readonly approvals: Approvals; readonly workspaces: Workspaces; readonly collector: Collector };
 
@@ -55,7 +59,7 @@ export class Dispatcher {
     const { read } = this.#parts.store;
     const live = read.attempts
       .list({ state: ['starting', 'working', 'verifying'], ...(requestId && { requestId }) })
-      .filter((a) => !this.#runs.has(a.id) && read.requests.need(a.requestId).state === 'running');
+      .filter((a) => !this.#runs.has(a.id) && this.#mayRun(a.requestId, a.agent));
     for (const attempt of live) {
       this.#parts.store.commit((tx) =>
         tx.attempts.update(attempt.id, { resumes: attempt.resumes + 1 }, { actor: 'gantry', cause: 'brought back' }),
@@ -63,6 +67,18 @@ export class Dispatcher {
       this.#start(attempt.id);
     }
     return live.map((a) => a.id);
+  }
+
+  #mayRun(requestId: RequestId, agent: AgentAddress): boolean {
+    const { read } = this.#parts.store;
+    const { state, projectId } = read.requests.need(requestId);
+    return state === 'running' && !stopFor(read, projectId, agent);
+  }
+
+  /** Resolves when what is known now has been given out as far as it can be. */
+  async passed(): Promise<void> {
+    this.wake();
+    while (this.#pumping !== null) await this.#pumping;
   }
 
   /** Tells runs to end and waits until nothing of them is left. */
@@ -107,14 +123,16 @@ export class Dispatcher {
       const nextMail = expireMail(this.#parts);
       const nextQueued = expireQueued(this.#parts);
       await finishRequests(this.#parts, this.#tools.collector, (id) => this.#hasRun(id));
-      for (const taskId of this.outlook().start) {
+      const { start, waiting } = this.outlook();
+      for (const taskId of start) {
         if (this.#isStopped) return;
         const attemptId = await claimOrStop(this.#parts, this.#tools, taskId);
         if (attemptId) this.#start(attemptId);
         // Left to a person or closed: what waited for it, and its request, may end by that.
         else this.wake();
       }
-      this.#wakeAt([nextTask, nextMail, nextQueued]);
+      const isShort = waiting.some(({ isPassing }) => isPassing);
+      this.#wakeAt([nextTask, nextMail, nextQueued, isShort ? this.#parts.clock.now() + MEMORY_LOOK_MS : null]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
       this.#wakeAt([this.#parts.clock.now() + 5_000]);
@@ -127,7 +145,10 @@ export class Dispatcher {
 
   #start(id: AttemptId): void {
     if (this.#isStopped) return;
-    const run = new AttemptRun(this.#parts, this.#tools, this.#parts.store.read.attempts.need(id));
+    const attempt = this.#parts.store.read.attempts.need(id);
+    // Stopped between its claim and now: it is brought back when the stop ends.
+    if (!this.#mayRun(attempt.requestId, attempt.agent)) return;
+    const run = new AttemptRun(this.#parts, this.#tools, attempt);
     this.#runs.set(id, run);
     run.finished
       .catch((error: unknown) => this.#parts.log.error({ err: error, attempt: id }, 'a run broke'))
@@ -162,23 +183,4 @@ export class Dispatcher {
     if (due.length === 0) return;
     this.#cancelTimer = this.#parts.clock.after(Math.min(...due) - this.#parts.clock.now(), () => this.wake());
   }
-}
-
-function candidate(task: Task, request: Request | undefined): Candidate[] {
-  if (!request) return [];
-  const { id, requestId, projectId, backend, priority, position, createdAt, files } = task;
-  return [
-    { id, requestId, projectId, backend, priority, position, createdAt, files, requestCreatedAt: request.createdAt },
-  ];
-}
-
-function capacityFor(parts: Parts, requests: readonly Request[]): Capacity {
-  const settings = parts.settingsFor(null);
-  const perBackend = Object.entries(settings.backends).map(([id, b]): [BackendId, number] => [id, b.maxSessions]);
-  return {
-    maxParallel: settings.limits.maxParallel,
-    perRequest: new Map(requests.map((r) => [r.id, r.options.maxParallel])),
-    perBackend: new Map(perBackend),
-    unusable: new Map(),
-  };
 }

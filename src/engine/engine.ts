@@ -13,6 +13,7 @@ import { Collector } from './collect.ts';
 import { Control, type Controlled } from './control.ts';
 import { Delegations } from './delegations.ts';
 import { Dispatcher } from './dispatch.ts';
+import { EmergencyStops } from './estop.ts';
 import { Events } from './events.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
@@ -27,6 +28,8 @@ import { Probes } from './probes.ts';
 import { addProject, needProject, removeProject } from './projects.ts';
 import { Queries } from './queries.ts';
 import { type Recovered, recover } from './recovery.ts';
+import { sling } from './sling.ts';
+import { refuseStopped } from './stops.ts';
 import { submitRequest } from './submit.ts';
 import { Themes } from './themes.ts';
 import { Workspaces } from './workspace.ts';
@@ -43,6 +46,7 @@ export class Engine {
   readonly #dispatcher: Dispatcher;
   readonly #planning: Planning;
   readonly #control: Control;
+  readonly #stops: EmergencyStops;
   readonly #execs: Execs;
   readonly #probes: Probes;
   readonly queries: Queries;
@@ -66,11 +70,12 @@ export class Engine {
     this.#control = new Control(parts, this.#dispatcher, this.#planning);
     this.merges = new MergeQueue(parts, this.#git, (id) => this.#planning.start(id));
     this.#overlaps = new Overlaps(parts, this.#git);
+    this.#stops = new EmergencyStops(parts, this.#dispatcher, this.#planning);
     this.#execs = new Execs(parts, this.#approvals);
     this.#probes = new Probes(parts);
     this.events = new Events(parts, this.#approvals, foreign);
     this.themes = new Themes(parts);
-    this.queries = new Queries(parts, this.#probes);
+    this.queries = new Queries(parts, this.#probes, this.#dispatcher);
     this.delegations = new Delegations(parts, {
       git: this.#git,
       probes: this.#probes,
@@ -132,6 +137,14 @@ export class Engine {
     this.#dispatcher.wake();
     return running;
   }
+
+  sling(input: ParsedInputOf<'tasks.sling'>, caller: Caller): Promise<OutputOf<'tasks.sling'>> {
+    const tools = { git: this.#git, probes: this.#probes, dispatcher: this.#dispatcher };
+    return sling(this.#parts, tools, input, caller);
+  }
+
+  estop = (...args: Parameters<EmergencyStops['stop']>): Promise<OutputOf<'estop'>> => this.#stops.stop(...args);
+  thaw = (...args: Parameters<EmergencyStops['thaw']>): OutputOf<'thaw'> => this.#stops.thaw(...args);
 
   /** What is done and waits to be merged is taken out of the merge queue. @throws AppError `conflict` if it is over */
   async cancel(id: RequestId | TaskId, reason: string | undefined, caller: Caller): Promise<Controlled> {
@@ -203,6 +216,7 @@ export class Engine {
   }
 
   async exec(input: ParsedInputOf<'exec.start'>): Promise<OutputOf<'exec.start'>> {
+    refuseStopped(this.#parts.store.read, null);
     const settings = this.#parts.settingsFor(input.directory);
     await this.#probes.needUsable(input.backend ?? settings.defaultBackend);
     return this.#execs.start(input);

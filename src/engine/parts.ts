@@ -33,6 +33,8 @@ export type Parts = {
   ) => Readonly<Record<string, string>>;
   /** `$GANTRY_HOME/workspaces`. */
   readonly workspaces: string;
+  /** Bytes that new programs could use; null where it is not known. */
+  readonly freeMemory: () => number | null;
   /** In [0, 1); tests hand in their own. */
   readonly random: () => number;
 };

@@ -13,7 +13,7 @@ import { isTurnAtHand, type OneTurnSpec, prepareTurn, runTurn, type TurnStop } f
 import type { Parts } from './parts.ts';
 import { makePlan, type PlanAsk, PlanProblem, singleTaskPlan } from './planner.ts';
 import { projectContext } from './project-context.ts';
-import { placementOf } from './roles.ts';
+import { onlyAgentOf, placementOf } from './roles.ts';
 import type { TurnEnd } from './session.ts';
 
 /** Under which the session of a request's call of the planner is written down. */
@@ -53,8 +53,10 @@ export class Planning {
   }
 
   /** The answer of a call that is on its way is dropped; nothing of the request is planned further. */
-  stop(id: RequestId, why: TurnStop): void {
-    this.#running.get(id)?.abort.abort(why);
+  async stop(id: RequestId, why: TurnStop): Promise<void> {
+    const running = this.#running.get(id);
+    running?.abort.abort(why);
+    await running?.finished;
   }
 
   async close(): Promise<void> {
@@ -230,6 +232,7 @@ export function insertTasks(parts: Parts, tx: Transaction, request: Request, pla
       attemptsBase: 0,
       notBefore: null,
       agent: request.delegation ? addressOf(project, role, request) : null,
+      target: onlyAgentOf(settings, project.name, role),
       failure: null,
       result: null,
       usage: NO_USAGE,

@@ -18,13 +18,10 @@ export async function addProject(
   input: { readonly path: string; readonly name?: string | undefined; readonly isTrusted?: boolean | undefined },
   caller: Caller,
 ): Promise<Project> {
-  const path = checkedDirectory(input.path);
-  const { root, isBare } = await inspect(git, path);
-  if (isBare) throw new AppError('project_not_git', `${root} is a bare repository: Gantry needs one with a checkout`);
+  const { root, known, name: usual } = await repositoryAt(parts, git, input.path);
   const { store, clock } = parts;
   const active = store.read.projects.list({ state: 'active' });
-  const known = active.find((p) => p.path === root);
-  const name = input.name ?? known?.name ?? freeName(basename(root), active);
+  const name = input.name ?? usual;
   const holder = active.find((p) => p.name === name && p.path !== root);
   if (holder) throw new AppError('conflict', `the name ${name} belongs to ${holder.path}; choose another with --name`);
   const now = clock.now();
@@ -44,6 +41,22 @@ export async function addProject(
     updatedAt: now,
   };
   return store.commit((tx) => tx.projects.insert(row, meta));
+}
+
+/**
+ * The repository that holds a path, registered or not, and the name that it has or would get.
+ * @throws AppError as `addProject`
+ */
+export async function repositoryAt(
+  parts: Parts,
+  git: Git,
+  given: string,
+): Promise<{ readonly root: string; readonly known: Project | undefined; readonly name: string }> {
+  const { root, isBare } = await inspect(git, checkedDirectory(given));
+  if (isBare) throw new AppError('project_not_git', `${root} is a bare repository: Gantry needs one with a checkout`);
+  const active = parts.store.read.projects.list({ state: 'active' });
+  const known = active.find((p) => p.path === root);
+  return { root, known, name: known?.name ?? freeName(basename(root), active) };
 }
 
 /** By id, name or path. @throws AppError `not_found`, naming the known ones */
@@ -74,7 +87,7 @@ export async function resolveProject(parts: Parts, git: Git, wanted: string, cal
 }
 
 /** Agents start from HEAD: changes that are not in it would be missed without a word. @throws AppError `project_dirty` */
-export function checkClean(project: Project, state: RepositoryState, isDirtyAllowed: boolean): void {
+export function checkClean(project: Pick<Project, 'path'>, state: RepositoryState, isDirtyAllowed: boolean): void {
   if (isDirtyAllowed || state.dirtyCount === 0) return;
   const shown = state.dirtyFiles.slice(0, 5).join(', ');
   const more = state.dirtyCount > 5 ? ` and ${state.dirtyCount - 5} more` : '';

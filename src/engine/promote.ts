@@ -46,7 +46,8 @@ function unblock(tx: Transaction, requestId: RequestId, now: number): void {
 }
 
 function advance(tx: Transaction, task: Task, tasks: ReadonlyMap<string, Task>, now: number): Task | null {
-  const needs = task.dependsOn.flatMap((id) => tasks.get(id) ?? []);
+  // A task that was slung may wait for those of other requests.
+  const needs = task.dependsOn.flatMap((id) => tasks.get(id) ?? tx.tasks.get(id) ?? []);
   const broken = needs.find((t) => t.state === 'waiting' || (isTaskOver(t.state) && t.state !== 'done'));
   if (broken) {
     const message = `dependency_failed: ${broken.label} (${broken.title}) is ${broken.state}`;

@@ -1,4 +1,4 @@
-import type { Agent } from '../contract/agent.ts';
+import type { QueueRow } from '../contract/agent-operations.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
 import type { RequestId, SessionId, TaskId } from '../contract/ids.ts';
@@ -8,11 +8,14 @@ import type { Request } from '../contract/request.ts';
 import type { TranscriptItem } from '../contract/session.ts';
 import type { AgentRow, BackendStatus, RequestDetail, ViewSnapshot } from '../contract/shapes.ts';
 import { TRANSCRIPT_KINDS, transcriptItem } from '../contract/transcript.ts';
+import { agentRows } from './agent-rows.ts';
 import { openAlerts } from './alerts.ts';
+import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
 import { listMessages } from './post.ts';
 import type { Probes } from './probes.ts';
 import { needProject } from './projects.ts';
+import { queueRows } from './queue.ts';
 import { usageSummary } from './usage-summary.ts';
 
 const RECENT_REQUESTS = 50;
@@ -22,9 +25,11 @@ const MAX_TRANSCRIPT_ITEMS = 10_000;
 export class Queries {
   readonly #parts: Parts;
   readonly #probes: Probes;
+  readonly #dispatcher: Dispatcher;
 
-  constructor(parts: Parts, probes: Probes) {
+  constructor(parts: Parts, probes: Probes, dispatcher: Dispatcher) {
     this.#parts = parts;
+    this.#dispatcher = dispatcher;
     this.#probes = probes;
   }
 
@@ -144,53 +149,12 @@ export class Queries {
     return [...items.values()];
   }
 
-  async agents(input: ParsedInputOf<'agents.list'>): Promise<AgentRow[]> {
-    const { read } = this.#parts.store;
-    const rows = read.agents
-      .list({})
-      .map((agent) => this.#agentRow(agent))
-      .filter(
-        (row) =>
-          (input.project === undefined || row.project === input.project) &&
-          (input.role === undefined || row.role === input.role) &&
-          (input.state === undefined || row.state === input.state),
-      );
-    const broken = (await this.#probes.all()).filter((b) => b.problem !== null && rows.some((r) => r.backend === b.id));
-    const none = {
-      role: '-',
-      name: '-',
-      project: '-',
-      state: 'error',
-      task: null,
-      host: null,
-      age: null,
-      last: null,
-      cost: null,
-    };
-    return [...rows, ...broken.map((b) => ({ backend: b.id, ...none, error: b.problem }))];
+  agents(input: ParsedInputOf<'agents.list'>): Promise<AgentRow[]> {
+    return agentRows(this.#parts, this.#probes, input);
   }
 
-  #agentRow(agent: Agent): AgentRow {
-    const { read } = this.#parts.store;
-    const project = read.projects.need(agent.projectId);
-    const session = agent.sessionId ? read.sessions.get(agent.sessionId) : null;
-    const sessions = read.sessions.list({ agent: agent.id });
-    const costs = sessions.map((s) => s.usage.costUsd);
-    const cost =
-      costs.length > 0 && costs.every((c) => c !== null) ? costs.reduce<number>((sum, c) => sum + (c ?? 0), 0) : null;
-    return {
-      backend: agent.backend,
-      role: agent.role,
-      name: agent.name,
-      project: project.name,
-      state: session && agent.state === 'working' ? session.activity : agent.state,
-      task: agent.taskId,
-      host: session?.host ?? null,
-      age: this.#parts.clock.now() - agent.createdAt,
-      last: session?.lastEventAt ?? null,
-      cost,
-      error: null,
-    };
+  queue(project: string | undefined): QueueRow[] {
+    return queueRows(this.#parts, this.#dispatcher, this.#project(project)?.id ?? null);
   }
 
   approvals(input: ParsedInputOf<'approvals.list'>): OutputOf<'approvals.list'> {

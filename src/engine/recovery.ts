@@ -3,6 +3,7 @@ import { closeAlert } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
 import type { Planning } from './planning.ts';
+import { stopFor } from './stops.ts';
 
 const COMMAND_GRACE_MS = 2_000;
 
@@ -35,6 +36,7 @@ export async function recover(parts: Parts, planning: Planning, dispatcher: Disp
     lines.push(`session ${session.id} was lost: ${cause}`);
   }
   for (const request of planningNow) {
+    if (stopFor(read, request.projectId)) continue;
     planning.start(request.id);
     lines.push(`planning of ${request.id} goes on`);
   }

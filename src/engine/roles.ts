@@ -1,5 +1,5 @@
 import { AppError } from '../contract/errors.ts';
-import type { BackendId } from '../contract/ids.ts';
+import type { AgentAddress, BackendId } from '../contract/ids.ts';
 import type { Settings } from './settings.ts';
 
 /** What an agent of a role runs on, and what is to be said about how that was found. */
@@ -30,4 +30,11 @@ export function needRole({ roles }: Pick<Settings, 'roles'>, role: string): Sett
   const found = roles[role];
   if (found) return found;
   throw new AppError('bad_request', `no role ${role}; accepted: ${Object.keys(roles).join(', ')}`);
+}
+
+/** The one agent of a role that has only one, in its project or in the whole plane; null where there are many. */
+export function onlyAgentOf({ roles }: Pick<Settings, 'roles'>, project: string, role: string): AgentAddress | null {
+  const instances = roles[role]?.instances ?? 'many';
+  if (instances === 'many') return null;
+  return `${instances === 'plane' ? '-' : project}/${role}/-`;
 }

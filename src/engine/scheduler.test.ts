@@ -1,13 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ProjectId, RequestId, TaskId } from '../contract/ids.ts';
-import { type Candidate, type Capacity, choose } from './scheduler.ts';
+import { type Candidate, type Capacity, choose, roleKey } from './scheduler.ts';
 
 const task = (n: number, over: Partial<Candidate> = {}): Candidate => ({
   id: `tsk_00000${n}` as TaskId,
   requestId: 'req_000001' as RequestId,
   projectId: 'prj_000001' as ProjectId,
   backend: 'fake',
+  role: 'worker',
+  target: null,
   priority: 2,
   requestCreatedAt: 1,
   position: n,
@@ -15,7 +17,49 @@ const task = (n: number, over: Partial<Candidate> = {}): Candidate => ({
   files: [],
   ...over,
 });
-const room: Capacity = { maxParallel: 10, perRequest: new Map(), perBackend: new Map(), unusable: new Map() };
+const room: Capacity = {
+  maxParallel: 10,
+  perRequest: new Map(),
+  perBackend: new Map(),
+  perProject: new Map(),
+  perRole: new Map(),
+  unusable: new Map(),
+  stopped: new Map(),
+  busy: new Map(),
+  overBudget: new Map(),
+  memory: { places: Number.POSITIVE_INFINITY, reason: '' },
+};
+
+describe('a task waits, with the reason,', () => {
+  const project = task(1).projectId;
+  const two = [task(1), task(2)];
+  it.each<[string, Partial<Capacity>, number, RegExp]>([
+    [
+      'for the limit of its role',
+      { perRole: new Map([[roleKey(project, 'worker'), 1]]) },
+      1,
+      /limit of 1 sessions of role worker/,
+    ],
+    ['for the limit of its project', { perProject: new Map([[project, 1]]) }, 1, /limit of 1 at once for this project/],
+    ['in an emergency stop', { stopped: new Map([[project, 'emergency stop: gantry thaw']]) }, 0, /gantry thaw/],
+    ['for a budget', { overBudget: new Map([[task(1).requestId, 'the request has cost $2']]) }, 0, /has cost/],
+    ['for memory', { memory: { places: 1, reason: 'memory: 10 MB are free' } }, 1, /10 MB are free/],
+  ])('%s', (_, capacity, started, reason) => {
+    const choice = choose(two, [], { ...room, ...capacity });
+    expect(choice.start).toHaveLength(started);
+    expect(choice.waiting[0]?.reason).toMatch(reason);
+  });
+
+  it('for the one agent that is to do it', () => {
+    const target = 'p/worker/w1';
+    const mine = [task(1, { target }), task(2, { target }), task(3, { target: 'p/worker/w2' })];
+    const busy = new Map([['p/worker/w2', 'p/worker/w2 is stopped']]);
+    expect(choose(mine, [], { ...room, busy })).toMatchObject({
+      start: [task(1).id],
+      waiting: [{ reason: `${target} has ${task(1).id}` }, { reason: 'p/worker/w2 is stopped' }],
+    });
+  });
+});
 
 describe('choose', () => {
   it('starts by priority, then age of the request, then place in the plan', () => {
@@ -35,7 +79,9 @@ describe('choose', () => {
     const c = task(3, { files: ['src2/a.ts'] });
     const choice = choose([a, b, c], [], room);
     expect(choice.start).toEqual([a.id, c.id]);
-    expect(choice.waiting).toEqual([{ id: b.id, position: 1, reason: `./src/ is being changed by ${a.id}` }]);
+    expect(choice.waiting).toEqual([
+      { id: b.id, position: 1, reason: `./src/ is being changed by ${a.id}`, isPassing: false },
+    ]);
   });
 
   it('lets the same paths of different projects run together', () => {
@@ -59,7 +105,7 @@ describe('choose', () => {
     const choice = choose([task(1)], [], { ...room, unusable: new Map([['fake', 'it is down']]) });
     expect(choice).toEqual({
       start: [],
-      waiting: [{ id: task(1).id, position: 1, reason: 'backend fake cannot be used: it is down' }],
+      waiting: [{ id: task(1).id, position: 1, reason: 'backend fake cannot be used: it is down', isPassing: false }],
     });
   });
 

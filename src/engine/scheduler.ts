@@ -1,4 +1,4 @@
-import type { BackendId, ProjectId, RequestId, TaskId } from '../contract/ids.ts';
+import type { AgentAddress, BackendId, ProjectId, RequestId, TaskId } from '../contract/ids.ts';
 
 /** What the choice needs to know of a task. */
 export type Candidate = {
@@ -6,6 +6,9 @@ export type Candidate = {
   readonly requestId: RequestId;
   readonly projectId: ProjectId;
   readonly backend: BackendId;
+  readonly role: string;
+  /** The one agent that may do it; null: any. */
+  readonly target: AgentAddress | null;
   readonly priority: number;
   /** Age of the request, then the position in its plan, decide among equals. */
   readonly requestCreatedAt: number;
@@ -19,12 +22,31 @@ export type Capacity = {
   readonly maxParallel: number;
   readonly perRequest: ReadonlyMap<RequestId, number>;
   readonly perBackend: ReadonlyMap<BackendId, number>;
+  readonly perProject: ReadonlyMap<ProjectId, number>;
+  /** By `roleKey`: a role's limit is its project's. */
+  readonly perRole: ReadonlyMap<string, number>;
   /** Backends that cannot be used now, with the cause in words. */
   readonly unusable: ReadonlyMap<BackendId, string>;
+  /** Projects in which nothing may start, with the cause. */
+  readonly stopped: ReadonlyMap<ProjectId, string>;
+  /** Agents that cannot take a task, with the cause. */
+  readonly busy: ReadonlyMap<AgentAddress, string>;
+  /** Requests that may not spend more, with the cause. */
+  readonly overBudget: ReadonlyMap<RequestId, string>;
+  /** How many more programs fit into memory. */
+  readonly memory: { readonly places: number; readonly reason: string };
 };
 
-export type Waiting = { readonly id: TaskId; readonly position: number; readonly reason: string };
+export type Waiting = {
+  readonly id: TaskId;
+  readonly position: number;
+  readonly reason: string;
+  /** It may end without anybody telling: memory. */
+  readonly isPassing: boolean;
+};
 export type Choice = { readonly start: readonly TaskId[]; readonly waiting: readonly Waiting[] };
+
+export const roleKey = (projectId: ProjectId, role: string): string => `${projectId} ${role}`;
 
 const inOrder = (a: Candidate, b: Candidate): number =>
   a.priority - b.priority ||
@@ -38,16 +60,21 @@ const inOrder = (a: Candidate, b: Candidate): number =>
  * Cost: ready × active file paths in the worst case, usually far less.
  */
 export function choose(ready: readonly Candidate[], active: readonly Candidate[], capacity: Capacity): Choice {
-  const running = new Tally(active);
+  const running = new Tally(active, capacity);
   const start: TaskId[] = [];
   const waiting: Waiting[] = [];
   for (const task of [...ready].sort(inOrder)) {
-    const reason = running.obstacle(task, capacity);
+    const reason = running.obstacle(task);
     if (reason === null) {
       running.add(task);
       start.push(task.id);
     } else {
-      waiting.push({ id: task.id, position: waiting.length + 1, reason });
+      waiting.push({
+        id: task.id,
+        position: waiting.length + 1,
+        reason,
+        isPassing: reason === capacity.memory.reason,
+      });
     }
   }
   return { start, waiting };
@@ -55,37 +82,62 @@ export function choose(ready: readonly Candidate[], active: readonly Candidate[]
 
 /** What runs: counts, and who claims which files. */
 class Tally {
+  readonly #capacity: Capacity;
+  readonly #active: number;
   #total = 0;
-  readonly #requests = new Map<RequestId, number>();
-  readonly #backends = new Map<BackendId, number>();
+  readonly #requests = new Map<string, number>();
+  readonly #backends = new Map<string, number>();
+  readonly #projects = new Map<string, number>();
+  readonly #roles = new Map<string, number>();
+  readonly #targets = new Map<AgentAddress, TaskId>();
   readonly #claims = new Map<ProjectId, FileClaims>();
 
-  constructor(active: readonly Candidate[]) {
+  constructor(active: readonly Candidate[], capacity: Capacity) {
+    this.#capacity = capacity;
     for (const task of active) this.add(task);
+    this.#active = active.length;
   }
 
   add(task: Candidate): void {
     this.#total += 1;
-    this.#requests.set(task.requestId, (this.#requests.get(task.requestId) ?? 0) + 1);
-    this.#backends.set(task.backend, (this.#backends.get(task.backend) ?? 0) + 1);
+    count(this.#requests, task.requestId);
+    count(this.#backends, task.backend);
+    count(this.#projects, task.projectId);
+    count(this.#roles, roleKey(task.projectId, task.role));
+    if (task.target !== null) this.#targets.set(task.target, task.id);
     const claims = this.#claims.get(task.projectId) ?? new FileClaims();
     this.#claims.set(task.projectId, claims);
     for (const file of task.files) claims.add(file, task.id);
   }
 
-  obstacle(task: Candidate, capacity: Capacity): string | null {
-    const unusable = capacity.unusable.get(task.backend);
-    if (unusable !== undefined) return `backend ${task.backend} cannot be used: ${unusable}`;
-    if (this.#total >= capacity.maxParallel) return `limit of ${capacity.maxParallel} attempts at once is reached`;
-    const perRequest = capacity.perRequest.get(task.requestId);
-    if (perRequest !== undefined && (this.#requests.get(task.requestId) ?? 0) >= perRequest) {
-      return `limit of ${perRequest} at once for this request is reached`;
-    }
-    const perBackend = capacity.perBackend.get(task.backend);
-    if (perBackend !== undefined && (this.#backends.get(task.backend) ?? 0) >= perBackend) {
-      return `limit of ${perBackend} sessions of backend ${task.backend} is reached`;
-    }
-    return this.#claimed(task);
+  obstacle(task: Candidate): string | null {
+    return this.#forbidden(task) ?? this.#full(task) ?? this.#claimed(task);
+  }
+
+  /** What no free place would change. */
+  #forbidden({ projectId, requestId, backend, target }: Candidate): string | null {
+    const { stopped, unusable, busy, overBudget } = this.#capacity;
+    const cause = stopped.get(projectId) ?? overBudget.get(requestId);
+    if (cause !== undefined) return cause;
+    const broken = unusable.get(backend);
+    if (broken !== undefined) return `backend ${backend} cannot be used: ${broken}`;
+    if (target === null) return null;
+    const holder = this.#targets.get(target);
+    return holder === undefined ? (busy.get(target) ?? null) : `${target} has ${holder}`;
+  }
+
+  #full(task: Candidate): string | null {
+    const { maxParallel, perRequest, perBackend, perProject, perRole, memory } = this.#capacity;
+    if (this.#total >= maxParallel) return `limit of ${maxParallel} attempts at once is reached`;
+    const request = limitOf(perRequest, this.#requests, task.requestId);
+    if (request !== null) return `limit of ${request} at once for this request is reached`;
+    const backend = limitOf(perBackend, this.#backends, task.backend);
+    if (backend !== null) return `limit of ${backend} sessions of backend ${task.backend} is reached`;
+    const project = limitOf(perProject, this.#projects, task.projectId);
+    if (project !== null) return `limit of ${project} at once for this project is reached`;
+    const role = limitOf(perRole, this.#roles, roleKey(task.projectId, task.role));
+    if (role !== null) return `limit of ${role} sessions of role ${task.role} is reached`;
+    return this.#total - this.#active >= memory.places ? memory.reason : null;
   }
 
   #claimed(task: Candidate): string | null {
@@ -96,6 +148,14 @@ class Tally {
     }
     return null;
   }
+}
+
+const count = (counts: Map<string, number>, key: string): unknown => counts.set(key, (counts.get(key) ?? 0) + 1);
+
+/** The limit, if it is reached. */
+function limitOf(limits: ReadonlyMap<string, number>, counts: ReadonlyMap<string, number>, key: string): number | null {
+  const limit = limits.get(key);
+  return limit !== undefined && (counts.get(key) ?? 0) >= limit ? limit : null;
 }
 
 /** Which task claims a path. A claimed directory covers what is below it; a look-up costs the depth of the path. */

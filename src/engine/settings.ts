@@ -20,6 +20,8 @@ export type Settings = {
   readonly policy: { readonly default: 'allow' | 'deny' | 'ask'; readonly rules: readonly PlacedRule[] };
   readonly limits: {
     readonly maxParallel: number;
+    readonly maxPerProject: number;
+    readonly memoryReserve: number;
     readonly maxAttempts: number;
     readonly verifyRounds: number;
     readonly taskTimeout: number;

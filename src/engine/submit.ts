@@ -1,15 +1,18 @@
 import { newId } from '../base/ids.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
+import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
 import { NO_USAGE } from '../contract/usage.ts';
 import type { Git } from '../git/git.ts';
-import { inspect } from '../git/inspect.ts';
+import { inspect, type RepositoryState } from '../git/inspect.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import type { Probes } from './probes.ts';
 import { checkClean, resolveProject } from './projects.ts';
 import { placementOf } from './roles.ts';
+import type { Settings } from './settings.ts';
+import { refuseStopped } from './stops.ts';
 
 /** Checks everything that can be checked before work begins. The answer is not written down yet. */
 export async function prepareRequest(
@@ -20,6 +23,7 @@ export async function prepareRequest(
   caller: Caller,
 ): Promise<Request> {
   const project = await resolveProject(parts, git, input.project, caller);
+  refuseStopped(parts.store.read, project.id);
   const state = await inspect(git, project.path);
   checkClean(project, state, input.isDirtyAllowed);
   parts.checkSettings?.(project.path);
@@ -29,11 +33,34 @@ export async function prepareRequest(
   const { backend, model } = placementOf(settings, role, options);
   requireModel(model, settings);
   await probes.needUsable(backend);
+  return newRequest(parts, { text: input.text, project, options, settings, state }, caller);
+}
+
+/** Checks a request and writes it down. */
+export async function submitRequest(...args: Parameters<typeof prepareRequest>): Promise<Request> {
+  const [parts, , , , caller] = args;
+  const row = await prepareRequest(...args);
+  return parts.store.commit((tx) => tx.requests.insert(row, { actor: caller.actor, cause: 'submitted' }));
+}
+
+/** A request with what its options leave open filled in by the settings; not written down yet. */
+export function newRequest(
+  parts: Parts,
+  given: {
+    readonly text: string;
+    readonly project: Project;
+    readonly options: ParsedInputOf<'requests.submit'>['options'];
+    readonly settings: Settings;
+    readonly state: RepositoryState;
+  },
+  caller: Caller,
+): Request {
+  const { text, project, options, settings, state } = given;
   const now = parts.clock.now();
   return requestRow({
     id: newId('req', now),
     projectId: project.id,
-    text: input.text,
+    text,
     options: {
       backend: options.backend ?? null,
       model: options.model ?? null,
@@ -50,12 +77,6 @@ export async function prepareRequest(
     createdBy: caller.actor,
     now,
   });
-}
-
-export async function submitRequest(...args: Parameters<typeof prepareRequest>): Promise<Request> {
-  const [parts, , , , caller] = args;
-  const row = await prepareRequest(...args);
-  return parts.store.commit((tx) => tx.requests.insert(row, { actor: caller.actor, cause: 'submitted' }));
 }
 
 /** A request that is to be planned, with the branch that its work will be collected on. */

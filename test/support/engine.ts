@@ -122,6 +122,7 @@ async function openEngine(
     environment,
     agentEnvironment: () => ({}),
     workspaces: join(home, 'gantry', 'workspaces'),
+    freeMemory: () => null,
     random: () => 0,
   });
   await engine.start();

@@ -100,6 +100,7 @@ export const sampleTask = (n: number, over: Partial<Task> = {}): Task => ({
   attemptsBase: 0,
   notBefore: null,
   agent: null,
+  target: null,
   failure: null,
   result: null,
   usage: NO_USAGE,

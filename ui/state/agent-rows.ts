@@ -38,7 +38,7 @@ function rowOf(agent: Agent, own: readonly Session[], { sessions, projects, task
     role,
     backend,
     createdAt,
-    project: projects.get(agent.projectId)?.name ?? agent.projectId,
+    project: agent.projectId === null ? '-' : (projects.get(agent.projectId)?.name ?? agent.projectId),
     state: isAtWork && session ? session.activity : agent.state,
     isAtWork,
     task: taskId === null ? null : (tasks.get(taskId) ?? null),

@@ -1,0 +1,65 @@
+import type { BackendId, ProjectId } from '../contract/ids.ts';
+import type { Request } from '../contract/request.ts';
+import type { Task } from '../contract/task.ts';
+import type { Parts } from './parts.ts';
+import { type Candidate, type Capacity, roleKey } from './scheduler.ts';
+import { stopFor, stopText } from './stops.ts';
+
+/** What one more agent program is expected to need: the bare OpenCode and Claude Code programs measure below this. Bytes. */
+const EXPECTED_BYTES = 200 * 1024 * 1024;
+
+/** What the scheduler needs to know of a task; none if its request does not go on. */
+export function candidate(task: Task, request: Request | undefined): Candidate[] {
+  if (!request) return [];
+  const { id, requestId, projectId, backend, role, target, priority, position, createdAt, files } = task;
+  const place = { id, requestId, projectId, backend, role, target, priority, position, createdAt, files };
+  return [{ ...place, requestCreatedAt: request.createdAt }];
+}
+
+/** The limits as they are now. */
+export function capacityFor(parts: Parts, requests: readonly Request[]): Capacity {
+  const { read } = parts.store;
+  const settings = parts.settingsFor(null);
+  const projects = [...new Set(requests.map(({ projectId }) => projectId))];
+  return {
+    maxParallel: settings.limits.maxParallel,
+    perRequest: new Map(requests.map((r) => [r.id, r.options.maxParallel])),
+    perBackend: new Map(Object.entries(settings.backends).map(([id, b]): [BackendId, number] => [id, b.maxSessions])),
+    ...perProject(parts, projects),
+    unusable: new Map(),
+    stopped: new Map(
+      projects.flatMap((id): [ProjectId, string][] => {
+        const stop = stopFor(read, id);
+        return stop ? [[id, stopText(stop)]] : [];
+      }),
+    ),
+    busy: new Map([
+      ...read.agents.list({ state: 'working' }).map((a) => [a.id, `${a.id} has ${a.taskId}`] as const),
+      ...read.agents
+        .list({ state: 'stopped' })
+        .map((a) => [a.id, `${a.id} is stopped: gantry agent start ${a.id}`] as const),
+    ]),
+    overBudget: new Map(),
+    memory: memoryFor(parts.freeMemory(), settings.limits.memoryReserve),
+  };
+}
+
+function perProject(parts: Parts, ids: readonly ProjectId[]): Pick<Capacity, 'perProject' | 'perRole'> {
+  const perProject = new Map<ProjectId, number>();
+  const perRole = new Map<string, number>();
+  for (const id of ids) {
+    const { limits, roles } = parts.settingsFor(parts.store.read.projects.need(id).path);
+    perProject.set(id, limits.maxPerProject);
+    for (const [role, { maxSessions }] of Object.entries(roles))
+      if (maxSessions !== undefined) perRole.set(roleKey(id, role), maxSessions);
+  }
+  return { perProject, perRole };
+}
+
+/** @param free bytes; null is unknown, which limits nothing */
+export function memoryFor(free: number | null, reserve: number): Capacity['memory'] {
+  if (free === null || reserve === 0) return { places: Number.POSITIVE_INFINITY, reason: '' };
+  const places = Math.max(0, Math.floor((free - reserve) / EXPECTED_BYTES));
+  const mb = (bytes: number): number => Math.round(bytes / 1024 / 1024);
+  return { places, reason: `memory: ${mb(free)} MB are free, ${mb(reserve)} MB are kept (limits.memoryReserve)` };
+}
