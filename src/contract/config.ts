@@ -42,6 +42,17 @@ export const Fallback = z.strictObject({
 });
 export type Fallback = z.infer<typeof Fallback>;
 
+/** What may be spent. What is unknown (the cost of an unpriced model) does not count, and is shown as unknown. */
+export const Budget = z.strictObject({
+  usd: z.number().positive().optional(),
+  /** Of every kind together. */
+  tokens: positive.optional(),
+  /** Wall time of attempts. */
+  time: Duration.optional(),
+  attempts: positive.optional(),
+});
+export type Budget = z.infer<typeof Budget>;
+
 export const RoleSettings = z.strictObject({
   backend: BackendId.optional(),
   model: z.string().optional(),
@@ -57,6 +68,8 @@ export const RoleSettings = z.strictObject({
   maxSessions: positive.optional(),
   instances: z.enum(['many', 'project', 'plane']).optional(),
   fallback: Fallback.optional(),
+  /** Of all its agents, each day (UTC). */
+  budget: Budget.optional(),
   maxAttempts: positive.optional(),
   timeout: Duration.optional(),
   /** In place of `limits.taskUsd`. */
@@ -205,6 +218,32 @@ export const Config = z.strictObject({
   retention: Retention.optional(),
   observe: ObserveSettings.optional(),
   /** Run in every new workspace before the agent starts. */
+  budgets: z
+    .strictObject({
+      request: Budget.optional(),
+      task: Budget.optional(),
+      /** Each project, each day (UTC). */
+      project: Budget.optional(),
+      /** Everything together, each day (UTC). */
+      day: Budget.optional(),
+    })
+    .optional(),
+  /** US dollars for a million tokens, for models whose agent program reports no cost. */
+  prices: z
+    .strictObject({
+      date: z.iso.date(),
+      source: z.string().min(1),
+      models: z.record(
+        z.string(),
+        z.strictObject({
+          input: z.number().nonnegative(),
+          output: z.number().nonnegative(),
+          cacheRead: z.number().nonnegative().optional(),
+          cacheWrite: z.number().nonnegative().optional(),
+        }),
+      ),
+    })
+    .optional(),
   setup: z.strictObject({ command: z.string(), timeout: Duration.optional() }).optional(),
   merge: MergeSettings.optional(),
   /** Models that may not, or may only, be used: `provider/model` or bare ids. */

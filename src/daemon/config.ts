@@ -187,6 +187,8 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     setup: setup ? { command: setup.command, timeout: setup.timeout ?? SETUP_TIMEOUT_MS } : null,
     backendSettings,
     models: { deny: models?.deny ?? [], allowOnly: models?.allowOnly ?? null },
+    budgets: (built as Config).budgets ?? {},
+    prices: (built as Config).prices ?? null,
     retention: built.retention,
     observe: built.observe as DaemonSettings['observe'],
     port: built.server.port,

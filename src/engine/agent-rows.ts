@@ -3,6 +3,7 @@ import type { ParsedInputOf } from '../contract/api.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
 import type { AgentRow } from '../contract/shapes.ts';
 import { needAgent } from './addresses.ts';
+import { blockedNow, blockText } from './breaker.ts';
 import type { Parts } from './parts.ts';
 import type { Probes } from './probes.ts';
 import { needProject } from './projects.ts';
@@ -21,7 +22,14 @@ export async function agentRows(parts: Parts, probes: Probes, filter: Filter): P
     .filter((row) => isMeant(row, { ...filter, agent, project }));
   const wanted = filter.backend === undefined ? backendsInUse(parts) : new Set([filter.backend]);
   const broken = (await probes.all()).filter((b) => b.problem !== null && wanted.has(b.id));
-  return [...rows, ...broken.map((b) => ({ ...NO_AGENT, backend: b.id, error: b.problem }))];
+  const down = [...blockedNow(read, parts.clock.now())].filter(
+    ([id]) => wanted.has(id) && !broken.some((b) => b.id === id),
+  );
+  return [
+    ...rows,
+    ...broken.map((b) => ({ ...NO_AGENT, backend: b.id, error: b.problem })),
+    ...down.map(([id, block]) => ({ ...NO_AGENT, backend: id, error: blockText(block) })),
+  ];
 }
 
 /** Those of agents and roles, and the default: a program that nobody uses need not be there. */

@@ -13,6 +13,7 @@ import { type ForeignQuestions, foreignVerdict } from './foreign-questions.ts';
 import { grantFor } from './grants.ts';
 import { Judge } from './judge.ts';
 import type { Parts } from './parts.ts';
+import { carryOut, isProposal } from './proposals.ts';
 
 /** Whose questions these are, and how an answer gets back. */
 export type Asker = Pick<BackendSession, 'answer'> & {
@@ -46,11 +47,15 @@ export class Approvals {
     this.#judge = new Judge(parts);
   }
 
-  /** Arms the deadlines of what was pending when an earlier daemon ended. */
+  /** Arms the deadlines of what is pending and has none: after a restart, or proposed by the engine. */
   start(): void {
-    for (const approval of this.#parts.store.read.approvals.list({ state: 'pending' })) this.#arm(approval);
+    for (const approval of this.#parts.store.read.approvals.list({ state: 'pending' }))
+      if (!this.#timers.has(approval.id)) this.#arm(approval);
     this.#foreign.wake();
   }
+
+  /** Called when a proposal of the engine was decided. */
+  onCarriedOut: () => void = () => undefined;
 
   /** What is pending stays pending for the next daemon, whatever becomes of the sessions now. */
   stop(): void {
@@ -76,7 +81,7 @@ export class Approvals {
 
   withdrawAll(sessionId: SessionId, cause: string): void {
     const pending = this.#parts.store.read.approvals.list({ sessionId, state: 'pending' });
-    for (const approval of pending) this.#withdraw(approval, cause);
+    for (const approval of pending) if (!isProposal(approval)) this.#withdraw(approval, cause);
   }
 
   withdrawn(sessionId: SessionId, nativeId: string, cause: string): void {
@@ -310,11 +315,19 @@ export class Approvals {
         { decision, decidedBy: by, cause },
         { actor: by, cause },
       );
+      if (isProposal(row)) {
+        carryOut(this.#parts, tx, row);
+        return tx.approvals.update(row.id, { isDelivered: true }, { actor: 'gantry' });
+      }
       const session = tx.sessions.need(sessionId);
       this.#grant(tx, { approval: row, session }, decision, by);
       if (!isSessionOver(session.state)) tx.sessions.update(session.id, { activity: 'busy' }, { actor: 'gantry' });
       return row;
     });
+    if (isProposal(settled)) {
+      this.onCarriedOut();
+      return settled;
+    }
     const own = this.#own.get(approval.id);
     const live = this.#live.get(sessionId);
     if (own) own.resolve(decision);

@@ -46,3 +46,14 @@ export function isHopeless(error: unknown): boolean {
     code === 'git_missing'
   );
 }
+
+const DOWN: ReadonlySet<ErrorCode> = new Set([
+  'backend_missing',
+  'backend_version',
+  'backend_failed',
+  'spawn_failed',
+  'timeout',
+]);
+
+/** Whether a session that could not be opened says that its agent program cannot be used at all. */
+export const isBackendDown = (error: unknown): boolean => DOWN.has(toAppError(error).code);

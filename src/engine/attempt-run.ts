@@ -3,15 +3,18 @@ import { AppError, toAppError } from '../contract/errors.ts';
 import type { Failure } from '../contract/failure.ts';
 import type { Project } from '../contract/project.ts';
 import type { Check } from '../contract/task.ts';
+import type { Usage } from '../contract/usage.ts';
 import type { Approvals } from './approvals.ts';
-import { AttemptFailure, failureOf, isHopeless } from './attempt-failure.ts';
+import { AttemptFailure, failureOf, isBackendDown, isHopeless } from './attempt-failure.ts';
 import { AttemptLedger } from './attempt-ledger.ts';
 import { openAttemptSession } from './attempt-session.ts';
 import { AttemptTurns, type Given } from './attempt-turns.ts';
-import { overBudget } from './budget.ts';
+import { unblock } from './breaker.ts';
+import { type Overrun, overBudget } from './budget.ts';
 import type { Collector } from './collect.ts';
 import { untoldMail, waitingMail } from './mail.ts';
 import type { Parts } from './parts.ts';
+import { priced } from './prices.ts';
 import { evidencePrompt, goOnPrompt, handOverNote, mailText, taskPrompt } from './prompts.ts';
 import type { LiveSession } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -43,6 +46,8 @@ export class AttemptRun {
   /** The agent's last words of its last turn. */
   #summary = '';
   #interruptions = 0;
+  #isBackendDown = false;
+  #overrun: Overrun | null = null;
   /** Resolves when nothing of the run is left; never rejects. */
   readonly finished: Promise<void>;
 
@@ -104,15 +109,42 @@ export class AttemptRun {
   }
 
   async #session(): Promise<LiveSession> {
-    this.#live ??= await openAttemptSession(
-      this.#parts,
-      this.#approvals,
-      this.#ledger,
-      this.#project,
-      this.#settings,
-      this.#stop.signal,
-    );
+    this.#live ??= await this.#open();
     return this.#live;
+  }
+
+  async #open(): Promise<LiveSession> {
+    const { backend } = this.#ledger.attempt;
+    try {
+      const live = await openAttemptSession(
+        this.#parts,
+        this.#approvals,
+        this.#ledger,
+        this.#project,
+        this.#settings,
+        this.#stop.signal,
+      );
+      this.#parts.store.commit((tx) => unblock(tx, backend));
+      live.onUsage = (usage) => this.#watchSpending(live, usage);
+      return live;
+    } catch (error) {
+      this.#isBackendDown = this.#reason === null && isBackendDown(error);
+      throw error;
+    }
+  }
+
+  /** Between two requests to the model nothing is lost by an interruption. */
+  #watchSpending(live: LiveSession, usage: Usage): void {
+    if (this.#overrun !== null) return;
+    this.#overrun = overBudget(this.#parts, this.#ledger.task, this.#priced(usage));
+    if (this.#overrun === null) return;
+    live.interrupt().catch((error: unknown) => {
+      this.#parts.log.warn({ err: error, attempt: this.#ledger.id }, 'a turn over its budget was not interrupted');
+    });
+  }
+
+  #priced(usage: Usage): Usage {
+    return priced(usage, this.#ledger.attempt.model, this.#settings.prices ?? null);
   }
 
   /** What was on its way goes out again with the same ids; else the task, or what came in between, is told. */
@@ -162,7 +194,7 @@ export class AttemptRun {
     if (result.type === 'ended') {
       throw new AttemptFailure(result.reason.type === 'died' ? result.reason.failure : CLOSED_FROM_OUTSIDE);
     }
-    this.#ledger.turnEnded(prompt.id, result.turn.usage);
+    this.#ledger.turnEnded(prompt.id, this.#priced(result.turn.usage));
     this.#summary = result.turn.text;
     this.#checkBudget();
     // What joined this turn ends with it; what broke it goes on in its place: the last one says how it went.
@@ -178,13 +210,8 @@ export class AttemptRun {
   }
 
   #checkBudget(): void {
-    const { task } = this.#ledger;
-    const { read } = this.#parts.store;
-    const tasks = read.tasks.list({ requestId: task.requestId });
-    const { limits, roles } = this.#settings;
-    const taskUsd = roles[task.role]?.taskUsd ?? limits.taskUsd;
-    const budget = overBudget(task, read.requests.need(task.requestId), tasks, { ...limits, taskUsd });
-    if (budget) throw new AttemptFailure(budget);
+    this.#overrun = overBudget(this.#parts, this.#ledger.task, null);
+    if (this.#overrun) throw new AttemptFailure(this.#overrun.failure);
   }
 
   /** What is checked is what was committed: files that the checks leave behind are not collected. */
@@ -254,12 +281,23 @@ export class AttemptRun {
 
   #settle(failure: Failure, error: unknown): 'again' | 'over' {
     try {
-      return settleFailure(this.#parts, this.#ledger, failure, isHopeless(error), this.#settings.limits);
+      const how = {
+        isHopeless: isHopeless(error),
+        isBackendDown: this.#isBackendDown,
+        overrun: this.#overrunFor(failure),
+      };
+      const end = settleFailure(this.#parts, this.#ledger, failure, how, this.#settings.limits);
+      this.#approvals.start();
+      return end;
     } catch (late) {
       // Cancelled or superseded at the same moment: what holds is in the ledger already.
       if (toAppError(late).code !== 'stale') throw late;
       return 'over';
     }
+  }
+
+  #overrunFor(failure: Failure): Overrun | null {
+    return failure.class === 'budget' ? this.#overrun : null;
   }
 
   async #close(state: 'stopped' | 'paused', cause: string): Promise<void> {

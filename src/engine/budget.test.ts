@@ -1,30 +1,98 @@
 import { describe, expect, it } from 'vitest';
-import { sampleRequest, sampleTask } from '../../test/support/rows.ts';
+import { type Bench, bench, over, person, submitSteps } from '../../test/support/engine-bench.ts';
 import { NO_USAGE } from '../contract/usage.ts';
-import { overBudget } from './budget.ts';
+import { type Line, noRoom, overrun } from './budget.ts';
+import { priced } from './prices.ts';
 
-const costing = (costUsd: number | null) => sampleTask(1, { usage: { ...NO_USAGE, inputTokens: 10, costUsd } });
-const request = (budgetUsd: number | null) => {
-  const sample = sampleRequest();
-  return { ...sample, plan: null, options: { ...sample.options, budgetUsd } };
-};
-const none = { taskUsd: null, requestUsd: null };
+const line = (over: Partial<Line>): Line => ({
+  key: 'task:tsk_1:usd',
+  what: 'task',
+  kind: 'usd',
+  limit: 1,
+  spent: 0,
+  reserved: 0,
+  ...over,
+});
 
-describe('overBudget', () => {
-  it('stops a task over its own limit, and says both sums', () => {
-    const failure = overBudget(costing(0.9), request(null), [], { ...none, taskUsd: 0.75 });
-    expect(failure).toMatchObject({ class: 'budget', message: 'the task has cost $0.9000, its limit is $0.75' });
+describe('a limit', () => {
+  it('is crossed by more than it, and the first one that is crossed is told', () => {
+    expect(overrun([line({ spent: 1 })])).toBeNull();
+    const found = overrun([line({ spent: 0.5 }), line({ what: 'day', kind: 'tokens', limit: 100, spent: 101 })]);
+    expect(found?.failure).toMatchObject({
+      class: 'budget',
+      message: 'the day has cost 101 tokens, its limit is 100 tokens',
+    });
   });
 
-  it('adds up all tasks of the request; its own limit beats the configured one', () => {
-    const tasks = [costing(0.4), costing(0.4)];
-    expect(overBudget(costing(0.4), request(null), tasks, { ...none, requestUsd: 0.5 })?.message).toContain(
-      'the request has cost $0.8000',
+  it('lets nothing begin when it is used up, or when running work may use it up', () => {
+    expect(noRoom([line({ spent: 0.9 })])).toBeNull();
+    expect(noRoom([line({ spent: 0.5, reserved: 0.5 })])).toMatch(
+      /\$0\.5 of the task's \$1 are spent and \$0\.5 are reserved/,
     );
-    expect(overBudget(costing(0.4), request(1), tasks, { ...none, requestUsd: 0.5 })).toBeNull();
+    expect(noRoom([line({ kind: 'attempts', limit: 3, spent: 3 })])).toMatch(/3 attempts of the task's 3 attempts/);
+  });
+});
+
+describe('a price', () => {
+  const prices = {
+    date: '2026-01-31',
+    source: 'a price list',
+    models: { 'a/b': { input: 3, output: 15, cacheRead: 0.3 } },
+  };
+  const usage = { ...NO_USAGE, inputTokens: 1_000, outputTokens: 100, reasoningTokens: 100, cacheReadTokens: 10_000 };
+
+  it('is worked out for a model of the table, unless the agent program reported one', () => {
+    expect(priced(usage, 'a/b', prices).costUsd).toBeCloseTo(0.009);
+    expect(priced({ ...usage, costUsd: 1 }, 'a/b', prices).costUsd).toBe(1);
   });
 
-  it('does not take an unknown cost for a known one', () => {
-    expect(overBudget(costing(null), request(0.01), [costing(null)], { ...none, taskUsd: 0.01 })).toBeNull();
+  it('of a model that is in no table stays unknown, never 0', () => {
+    expect(priced(usage, 'a/c', prices).costUsd).toBeNull();
+    expect(priced(usage, null, prices).costUsd).toBeNull();
+  });
+});
+
+const spends = (inputTokens: number): object => ({ usage: { inputTokens } });
+const pending = (test: Bench) =>
+  test.until('the approval', () => test.store.read.approvals.list({ state: 'pending' })[0]);
+
+describe('work over its budget', () => {
+  it('is interrupted between two steps, keeps what it did, and goes on as the same task when a person raises the limit', async () => {
+    await using test = await bench({ budgets: { task: { tokens: 100 } } });
+    const write = (path: string): object => ({ write: { path, content: 'x' } });
+    const { id } = await submitSteps(test, [
+      { ...write('a'), ...spends(60) },
+      { ...write('b'), ...spends(60) },
+      { hold: 'never', ...write('c'), ...spends(1) },
+      { text: 'end' },
+    ]);
+    const asked = await pending(test);
+    expect(asked).toMatchObject({ nativeId: expect.stringMatching(/^gantry:budget:task:tsk_\w+:tokens$/) });
+    const [task] = test.store.read.tasks.list({ requestId: id });
+    expect(task).toMatchObject({ state: 'deferred', cause: expect.stringContaining(`gantry approve ${asked.id}`) });
+    await test.until('the end of the session', () => test.store.read.sessions.list({})[0]?.state === 'paused');
+    await test.restart();
+    await test.release('never');
+    test.engine.decide(asked.id, { type: 'allow', scope: 'once', expiresAt: null }, person);
+    const request = await over(test, id);
+    expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a', 'b', 'c']);
+    expect(request.usage).toMatchObject({ inputTokens: 121, costUsd: null });
+    expect(test.store.read.sessions.list({})).toHaveLength(1);
+    expect(test.store.read.attempts.list({}).map((a) => a.state)).toEqual(['failed', 'done']);
+  });
+
+  it('of the day lets nothing else begin, and says so in the queue', async () => {
+    await using test = await bench({ budgets: { day: { tokens: 100 } } });
+    const first = await submitSteps(test, [{ text: 'end', ...spends(100) }]);
+    expect((await over(test, first.id)).state).toBe('done');
+    const second = await submitSteps(test, [{ text: 'end' }]);
+    const row = await test.until('the queue', () => test.engine.queries.queue(undefined)[0]);
+    expect(row).toMatchObject({ requestId: second.id, reason: "budget: 100 tokens of the day's 100 tokens are spent" });
+  });
+
+  it('whose cost is unknown is not stopped for money', async () => {
+    await using test = await bench({ limits: { taskUsd: 0.01 } });
+    const { id } = await submitSteps(test, [{ text: 'end', ...spends(1_000_000) }]);
+    expect(await over(test, id)).toMatchObject({ state: 'done', usage: { costUsd: null } });
   });
 });

@@ -1,25 +1,127 @@
+import type { Budget } from '../contract/config.ts';
 import type { Failure } from '../contract/failure.ts';
-import type { Request } from '../contract/request.ts';
+import type { TaskId } from '../contract/ids.ts';
 import type { Task } from '../contract/task.ts';
-import type { Settings } from './settings.ts';
+import type { Usage } from '../contract/usage.ts';
+import type { Reader, Transaction } from '../store/store.ts';
+import { raisesOf } from './budget-raises.ts';
+import type { Rerouted } from './failover.ts';
+import type { Parts } from './parts.ts';
+import { propose } from './proposals.ts';
+import { type Spending, type Spent, spendingOf } from './spending.ts';
 
-/** Whether what is known to have been spent is over a limit. Unknown costs do not count: they are shown as unknown. */
-export function overBudget(
-  task: Task,
-  request: Request,
-  tasks: readonly Task[],
-  limits: Pick<Settings['limits'], 'taskUsd' | 'requestUsd'>,
-): Failure | null {
-  const requestLimit = request.options.budgetUsd ?? limits.requestUsd;
-  const spent = tasks.reduce((sum, t) => sum + (t.usage.costUsd ?? 0), request.plan?.usage.costUsd ?? 0);
-  return exceeded('task', task.usage.costUsd ?? 0, limits.taskUsd) ?? exceeded('request', spent, requestLimit);
+/** One limit that holds for a task, with what was spent against it. */
+export type Line = {
+  /** Names the limit for a raise: `request:req_…:usd`, `day:2026-01-31:tokens`. */
+  readonly key: string;
+  readonly what: string;
+  readonly kind: keyof Budget;
+  readonly limit: number;
+  readonly spent: number;
+  /** What running work may still take of it. */
+  readonly reserved: number;
+};
+
+/** A limit that is crossed. */
+export type Overrun = { readonly line: Line; readonly failure: Failure };
+
+/** Every limit that holds for a task: of itself, its request, its role, its project and the day. */
+export function linesFor(parts: Parts, read: Reader, task: Task, spending: Spending): Line[] {
+  const { limits, budgets, roles } = parts.settingsFor(read.projects.need(task.projectId).path);
+  const request = read.requests.need(task.requestId);
+  const role = roles[task.role];
+  const day = new Date(parts.clock.now()).toISOString().slice(0, 10);
+  const scopes: readonly [what: string, key: string, budget: Budget, spent: () => Spent][] = [
+    [
+      'task',
+      task.id,
+      { usd: role?.taskUsd ?? limits.taskUsd ?? undefined, ...budgets?.task },
+      () => spending.ofTask(task),
+    ],
+    [
+      'request',
+      request.id,
+      { usd: request.options.budgetUsd ?? limits.requestUsd ?? undefined, ...budgets?.request },
+      () => spending.ofRequest(request),
+    ],
+    [`role ${task.role}`, `${task.role}:${day}`, role?.budget ?? {}, () => spending.ofRole(task)],
+    ['project', `${task.projectId}:${day}`, budgets?.project ?? {}, () => spending.ofProject(task)],
+    ['day', day, budgets?.day ?? {}, spending.ofDay],
+  ];
+  return scopes.flatMap(([what, id, budget, spent]) =>
+    KINDS.flatMap((kind): Line[] => {
+      const limit = budget[kind];
+      if (limit === undefined) return [];
+      const key = `${what.split(' ')[0]}:${id}:${kind}`;
+      const raised = limit * (1 + raisesOf(read, key));
+      const { [kind]: used, reserved } = spent();
+      return [{ key, what, kind, limit: raised, spent: used, reserved: reserved[kind] }];
+    }),
+  );
 }
 
-const exceeded = (what: string, spentUsd: number, limitUsd: number | null): Failure | null =>
-  limitUsd !== null && spentUsd > limitUsd
-    ? {
-        class: 'budget',
-        message: `the ${what} has cost $${spentUsd.toFixed(4)}, its limit is $${limitUsd}`,
-        resetAt: null,
-      }
-    : null;
+const KINDS = ['usd', 'tokens', 'time', 'attempts'] as const;
+
+/** The first limit that what is known to have been spent has crossed. */
+export function overrun(lines: readonly Line[]): Overrun | null {
+  const line = lines.find(({ spent, limit, kind }) => spent > limit && kind !== 'attempts');
+  if (!line) return null;
+  const message = `the ${line.what} has cost ${inUnits(line.kind, line.spent)}, its limit is ${inUnits(line.kind, line.limit)}`;
+  return { line, failure: { class: 'budget', message, resetAt: null } };
+}
+
+/** Why a task may not begin another attempt; null if it may. What running work may still take counts as spent. */
+export function noRoom(lines: readonly Line[]): string | null {
+  const line = lines.find(({ spent, reserved, limit }) => spent + reserved >= limit);
+  if (!line) return null;
+  const held = line.reserved > 0 ? ` and ${inUnits(line.kind, line.reserved)} are reserved for running work` : '';
+  return `budget: ${inUnits(line.kind, line.spent)} of the ${line.what}'s ${inUnits(line.kind, line.limit)} are spent${held}`;
+}
+
+function inUnits(kind: keyof Budget, amount: number): string {
+  switch (kind) {
+    case 'usd':
+      return `$${Number(amount.toFixed(4))}`;
+    case 'tokens':
+      return `${amount} tokens`;
+    case 'time':
+      return `${Math.round(amount / 1000)} s`;
+    case 'attempts':
+      return `${amount} attempts`;
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** A person may raise the limit by as much as it was; until then the task waits, with its work. */
+export function askToRaise(parts: Parts, tx: Transaction, task: Task, { line, failure }: Overrun): Rerouted | null {
+  const sessionId = task.attemptId === null ? null : tx.attempts.need(task.attemptId).sessionId;
+  if (sessionId === null) return null;
+  const approval = propose(parts, tx, task, tx.sessions.need(sessionId), {
+    type: 'budget',
+    key: line.key,
+    pattern: `raise the ${line.what}'s limit of ${inUnits(line.kind, line.limit)}`,
+    cause: `${failure.message}. Raise it, so that "${task.title}" goes on?`,
+  });
+  return { notBefore: approval.expiresAt, cause: `${failure.message}; to raise it: gantry approve ${approval.id}` };
+}
+
+/** What is over its limit with `running` on top: what a turn has used so far. */
+export function overBudget(parts: Parts, task: Task, running: Usage | null): Overrun | null {
+  const { read } = parts.store;
+  return overrun(
+    linesFor(parts, read, task, spendingOf(parts, read, running === null ? null : { task, usage: running })),
+  );
+}
+
+/** Why ready tasks may not begin. */
+export function overBudgetNow(parts: Parts, ready: readonly Task[]): ReadonlyMap<TaskId, string> {
+  const { read } = parts.store;
+  const spending = spendingOf(parts, read, null);
+  return new Map(
+    ready.flatMap((task): [TaskId, string][] => {
+      const cause = noRoom(linesFor(parts, read, task, spending));
+      return cause === null ? [] : [[task.id, cause]];
+    }),
+  );
+}

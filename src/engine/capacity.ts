@@ -1,6 +1,8 @@
 import type { BackendId, ProjectId } from '../contract/ids.ts';
 import type { Request } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
+import { blockedNow, blockText } from './breaker.ts';
+import { overBudgetNow } from './budget.ts';
 import type { Parts } from './parts.ts';
 import { type Candidate, type Capacity, roleKey } from './scheduler.ts';
 import { stopFor, stopText } from './stops.ts';
@@ -17,7 +19,7 @@ export function candidate(task: Task, request: Request | undefined): Candidate[]
 }
 
 /** The limits as they are now. */
-export function capacityFor(parts: Parts, requests: readonly Request[]): Capacity {
+export function capacityFor(parts: Parts, requests: readonly Request[], ready: readonly Task[]): Capacity {
   const { read } = parts.store;
   const settings = parts.settingsFor(null);
   const projects = [...new Set(requests.map(({ projectId }) => projectId))];
@@ -26,7 +28,7 @@ export function capacityFor(parts: Parts, requests: readonly Request[]): Capacit
     perRequest: new Map(requests.map((r) => [r.id, r.options.maxParallel])),
     perBackend: new Map(Object.entries(settings.backends).map(([id, b]): [BackendId, number] => [id, b.maxSessions])),
     ...perProject(parts, projects),
-    unusable: new Map(),
+    unusable: new Map([...blockedNow(read, parts.clock.now())].map(([id, b]) => [id, blockText(b)])),
     stopped: new Map(
       projects.flatMap((id): [ProjectId, string][] => {
         const stop = stopFor(read, id);
@@ -39,7 +41,7 @@ export function capacityFor(parts: Parts, requests: readonly Request[]): Capacit
         .list({ state: 'stopped' })
         .map((a) => [a.id, `${a.id} is stopped: gantry agent start ${a.id}`] as const),
     ]),
-    overBudget: new Map(),
+    overBudget: overBudgetNow(parts, ready),
     memory: memoryFor(parts.freeMemory(), settings.limits.memoryReserve),
   };
 }

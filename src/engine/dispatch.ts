@@ -6,6 +6,7 @@ import { candidate, capacityFor } from './capacity.ts';
 import { claimOrStop } from './claim.ts';
 import type { Collector } from './collect.ts';
 import { expireQueued } from './delegation-queue.ts';
+import { rerouteBlocked } from './failover.ts';
 import { finishRequests } from './finish.ts';
 import { expireMail } from './mail.ts';
 import type { Parts } from './parts.ts';
@@ -112,7 +113,7 @@ export class Dispatcher {
     return choose(
       candidates(ready.filter((t) => !isHeld.has(t.id))),
       candidates([...active, ...held]),
-      capacityFor(this.#parts, [...requests.values()]),
+      capacityFor(this.#parts, [...requests.values()], ready),
     );
   }
 
@@ -122,6 +123,7 @@ export class Dispatcher {
       const nextTask = promote(this.#parts);
       const nextMail = expireMail(this.#parts);
       const nextQueued = expireQueued(this.#parts);
+      const nextBackend = rerouteBlocked(this.#parts);
       await finishRequests(this.#parts, this.#tools.collector, (id) => this.#hasRun(id));
       const { start, waiting } = this.outlook();
       for (const taskId of start) {
@@ -131,8 +133,8 @@ export class Dispatcher {
         // Left to a person or closed: what waited for it, and its request, may end by that.
         else this.wake();
       }
-      const isShort = waiting.some(({ isPassing }) => isPassing);
-      this.#wakeAt([nextTask, nextMail, nextQueued, isShort ? this.#parts.clock.now() + MEMORY_LOOK_MS : null]);
+      const nextLook = waiting.some(({ isPassing }) => isPassing) ? this.#parts.clock.now() + MEMORY_LOOK_MS : null;
+      this.#wakeAt([nextTask, nextMail, nextQueued, nextBackend, nextLook]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
       this.#wakeAt([this.#parts.clock.now() + 5_000]);

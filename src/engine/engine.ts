@@ -66,6 +66,7 @@ export class Engine {
     const workspaces = new Workspaces(parts, this.#git);
     this.#collector = new Collector(parts, this.#git, workspaces);
     this.#dispatcher = new Dispatcher(parts, { approvals: this.#approvals, workspaces, collector: this.#collector });
+    this.#approvals.onCarriedOut = () => this.#dispatcher.wake();
     this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());
     this.#control = new Control(parts, this.#dispatcher, this.#planning);
     this.merges = new MergeQueue(parts, this.#git, (id) => this.#planning.start(id));

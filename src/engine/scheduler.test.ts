@@ -42,7 +42,12 @@ describe('a task waits, with the reason,', () => {
     ],
     ['for the limit of its project', { perProject: new Map([[project, 1]]) }, 1, /limit of 1 at once for this project/],
     ['in an emergency stop', { stopped: new Map([[project, 'emergency stop: gantry thaw']]) }, 0, /gantry thaw/],
-    ['for a budget', { overBudget: new Map([[task(1).requestId, 'the request has cost $2']]) }, 0, /has cost/],
+    [
+      'for a budget',
+      { overBudget: new Map([task(1), task(2)].map((t) => [t.id, 'the request has cost $2'])) },
+      0,
+      /has cost/,
+    ],
     ['for memory', { memory: { places: 1, reason: 'memory: 10 MB are free' } }, 1, /10 MB are free/],
   ])('%s', (_, capacity, started, reason) => {
     const choice = choose(two, [], { ...room, ...capacity });

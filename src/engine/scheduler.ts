@@ -31,8 +31,8 @@ export type Capacity = {
   readonly stopped: ReadonlyMap<ProjectId, string>;
   /** Agents that cannot take a task, with the cause. */
   readonly busy: ReadonlyMap<AgentAddress, string>;
-  /** Requests that may not spend more, with the cause. */
-  readonly overBudget: ReadonlyMap<RequestId, string>;
+  /** Tasks that may not spend more, with the cause. */
+  readonly overBudget: ReadonlyMap<TaskId, string>;
   /** How many more programs fit into memory. */
   readonly memory: { readonly places: number; readonly reason: string };
 };
@@ -41,7 +41,7 @@ export type Waiting = {
   readonly id: TaskId;
   readonly position: number;
   readonly reason: string;
-  /** It may end without anybody telling: memory. */
+  /** It may end without anybody telling: memory, or a budget of the day. */
   readonly isPassing: boolean;
 };
 export type Choice = { readonly start: readonly TaskId[]; readonly waiting: readonly Waiting[] };
@@ -73,7 +73,7 @@ export function choose(ready: readonly Candidate[], active: readonly Candidate[]
         id: task.id,
         position: waiting.length + 1,
         reason,
-        isPassing: reason === capacity.memory.reason,
+        isPassing: reason === capacity.memory.reason || capacity.overBudget.has(task.id),
       });
     }
   }
@@ -115,9 +115,9 @@ class Tally {
   }
 
   /** What no free place would change. */
-  #forbidden({ projectId, requestId, backend, target }: Candidate): string | null {
+  #forbidden({ id, projectId, backend, target }: Candidate): string | null {
     const { stopped, unusable, busy, overBudget } = this.#capacity;
-    const cause = stopped.get(projectId) ?? overBudget.get(requestId);
+    const cause = stopped.get(projectId) ?? overBudget.get(id);
     if (cause !== undefined) return cause;
     const broken = unusable.get(backend);
     if (broken !== undefined) return `backend ${backend} cannot be used: ${broken}`;

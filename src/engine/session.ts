@@ -12,6 +12,7 @@ import type { FactSubject } from '../contract/fact.ts';
 import type { PromptId } from '../contract/ids.ts';
 import type { MessageMode } from '../contract/message.ts';
 import { type Activity, isSessionOver, type Session } from '../contract/session.ts';
+import type { Usage } from '../contract/usage.ts';
 import { closeAlert, openAlert } from './alerts.ts';
 import type { Approvals } from './approvals.ts';
 import type { Parts } from './parts.ts';
@@ -41,6 +42,8 @@ export class LiveSession {
   readonly #watch: SessionWatch;
   #end: EndReason | null = null;
   #lastActivity: Activity | null = null;
+  /** Called with what the running turn has used so far, each time the agent program tells it. */
+  onUsage: (usage: Usage) => void = () => undefined;
   /** Called when a question of this session was settled. */
   onSettled: () => void = () => undefined;
   /** Resolves when the last event is in the ledger. */
@@ -206,6 +209,7 @@ export class LiveSession {
       return;
     } else {
       if (event.type === 'turn-started') this.#watch.turnBegan();
+      if (event.type === 'usage') this.onUsage(event.usage);
       await this.#log.write(event);
     }
     this.#activity(activityAfter(event));

@@ -1,5 +1,5 @@
 import type { PolicyRule } from '../contract/approval.ts';
-import type { Gate, PlannerSettings, RoleSettings } from '../contract/config.ts';
+import type { Config, Gate, PlannerSettings, RoleSettings } from '../contract/config.ts';
 import type { BackendId } from '../contract/ids.ts';
 
 /** A rule with where it came from: `built-in`, `user`, `project`. */
@@ -18,6 +18,8 @@ export type Settings = {
     readonly instructions?: string | null;
   };
   readonly policy: { readonly default: 'allow' | 'deny' | 'ask'; readonly rules: readonly PlacedRule[] };
+  readonly budgets?: NonNullable<Config['budgets']>;
+  readonly prices?: NonNullable<Config['prices']> | null;
   readonly limits: {
     readonly maxParallel: number;
     readonly maxPerProject: number;

@@ -1,6 +1,11 @@
 import type { Failure } from '../contract/failure.ts';
+import type { Task } from '../contract/task.ts';
+import type { Transaction } from '../store/store.ts';
 import { openAlert } from './alerts.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
+import { block, USUAL_FAILURES } from './breaker.ts';
+import { askToRaise, type Overrun } from './budget.ts';
+import { hasFallback, type Rerouted, reroute } from './failover.ts';
 import { afterFailure } from './outcome.ts';
 import type { Parts } from './parts.ts';
 import type { Settings } from './settings.ts';
@@ -15,13 +20,22 @@ export function settleFailure(
   parts: Parts,
   ledger: AttemptLedger,
   failure: Failure,
-  isHopeless: boolean,
+  how: { readonly isHopeless: boolean; readonly isBackendDown: boolean; readonly overrun: Overrun | null },
   limits: Settings['limits'],
 ): 'again' | 'over' {
   const now = parts.clock.now();
   return ledger.change(`failed: ${failure.class}`, (tx, task, attempt) => {
+    noteWall(parts, tx, task, failure, how.isBackendDown);
+    const kept = waitInstead(parts, tx, task, failure, how);
+    if (kept) {
+      const meta = { actor: 'gantry', cause: kept.cause, subject: subjectOf(task, attempt) };
+      tx.attempts.move(attempt.id, attempt.state, 'failed', { failure, cause: failure.message, endedAt: now }, meta);
+      const patch = { failure, ...kept, attemptsBase: task.attemptsBase + 1 };
+      tx.tasks.move(task.id, task.state, 'deferred', patch, meta);
+      return 'again';
+    }
     const made = task.attempts - task.attemptsBase;
-    const cap = isHopeless ? made : (parts.settingsFor(null).roles[task.role]?.maxAttempts ?? limits.maxAttempts);
+    const cap = how.isHopeless ? made : maxAttemptsOf(parts, task, limits);
     const next = afterFailure(failure, made, { ...limits, maxAttempts: cap }, now, parts.random());
     const meta = { actor: 'gantry', cause: next.cause, subject: subjectOf(task, attempt) };
     tx.attempts.move(attempt.id, attempt.state, 'failed', { failure, cause: failure.message, endedAt: now }, meta);
@@ -46,4 +60,26 @@ export function settleFailure(
     }
     return 'over';
   });
+}
+
+const maxAttemptsOf = (parts: Parts, { role }: Task, limits: Settings['limits']): number =>
+  parts.settingsFor(null).roles[role]?.maxAttempts ?? limits.maxAttempts;
+
+function noteWall(parts: Parts, tx: Transaction, task: Task, failure: Failure, isBackendDown: boolean): void {
+  const isWall = (failure.class === 'quota' || failure.class === 'rate') && failure.resetAt !== null;
+  if (!isBackendDown && !isWall) return;
+  const isQuick = isWall || hasFallback(parts, tx, task);
+  block(tx, task.backend, failure, parts.clock.now(), isQuick ? 1 : USUAL_FAILURES);
+}
+
+/** Nothing that the task did wrong: it waits for its backend, for another one, or for a person, and no attempt is spent. */
+function waitInstead(
+  parts: Parts,
+  tx: Transaction,
+  task: Task,
+  failure: Failure,
+  { isBackendDown, overrun }: { readonly isBackendDown: boolean; readonly overrun: Overrun | null },
+): Rerouted | null {
+  if (isBackendDown) return reroute(parts, tx, task, failure.message);
+  return overrun === null ? null : askToRaise(parts, tx, task, overrun);
 }

@@ -97,7 +97,7 @@ async function check(parts: Parts, { git, probes }: Tools, input: Input): Promis
   const placement = placementOf(settings, role, placeAsked(input, task));
   requireModel(placement.model, settings);
   // With others in line the role's fallback decides what follows.
-  if ((needRole(settings, role).fallback?.chain ?? []).length === 0) await probes.needUsable(placement.backend);
+  if (!needRole(settings, role).fallback) await probes.needUsable(placement.backend);
   const only = onlyAgentOf(settings, place.name, role);
   if (only !== null && input.name !== undefined)
     throw new AppError('bad_request', `the role ${role} has one agent, ${only}: it takes no --name`);

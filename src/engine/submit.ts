@@ -10,7 +10,7 @@ import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import type { Probes } from './probes.ts';
 import { checkClean, resolveProject } from './projects.ts';
-import { placementOf } from './roles.ts';
+import { needRole, placementOf } from './roles.ts';
 import type { Settings } from './settings.ts';
 import { refuseStopped } from './stops.ts';
 
@@ -32,7 +32,8 @@ export async function prepareRequest(
   const role = options.role ?? settings.defaultRole;
   const { backend, model } = placementOf(settings, role, options);
   requireModel(model, settings);
-  await probes.needUsable(backend);
+  // With others in line the role's fallback decides what follows.
+  if (!needRole(settings, role).fallback) await probes.needUsable(backend);
   return newRequest(parts, { text: input.text, project, options, settings, state }, caller);
 }
 

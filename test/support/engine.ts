@@ -40,6 +40,11 @@ export type EngineOptions = {
   readonly limits?: Partial<Settings['limits']>;
   readonly policy?: Settings['policy'];
   readonly merge?: Partial<Settings['merge']>;
+  readonly roles?: Settings['roles'];
+  readonly budgets?: Settings['budgets'];
+  readonly prices?: Settings['prices'];
+  /** A second backend of the same kind, by the name `fake-two`. */
+  readonly second?: BackendSettings;
 };
 
 /** A real engine on a real store with the fake backend, in this process. */
@@ -47,7 +52,7 @@ export async function startEngine(options: EngineOptions): Promise<TestEngine> {
   const control = join(options.home, 'control');
   const log = join(options.home, 'agent.log');
   await mkdir(control, { recursive: true });
-  await mkdir(join(options.home, 'gantry', 'fake'), { recursive: true });
+  for (const id of ['fake', 'fake-two']) await mkdir(join(options.home, 'gantry', id), { recursive: true });
   const open = (): Promise<{ engine: Engine; store: Store }> =>
     openEngine(options, { GANTRY_FAKE_CONTROL: control, GANTRY_FAKE_LOG: log });
   const close = async (): Promise<void> => {
@@ -81,11 +86,16 @@ export const testSettings = ({
   limits,
   policy,
   merge,
-}: Pick<EngineOptions, 'limits' | 'policy' | 'merge'> = {}): Settings => ({
+  roles,
+  budgets,
+  prices,
+}: Omit<EngineOptions, 'home'> = {}): Settings => ({
   defaultBackend: 'fake',
   defaultRole: 'worker',
-  backends: { fake: { maxSessions: 50, model: null } },
-  roles: DEFAULTS.roles,
+  backends: { fake: { maxSessions: 50, model: null }, 'fake-two': { maxSessions: 50, model: null } },
+  roles: { ...DEFAULTS.roles, ...roles },
+  budgets: budgets ?? {},
+  prices: prices ?? null,
   planner: { ...DEFAULTS.planner },
   policy: policy ?? { default: 'ask', rules: [] },
   merge: { ...DEFAULTS.merge, target: null, remote: null, gates: [], ...merge },
@@ -95,21 +105,22 @@ export const testSettings = ({
 });
 
 async function openEngine(
-  { home, fake, ...configured }: EngineOptions,
+  { home, fake, second, ...configured }: EngineOptions,
   env: Readonly<Record<string, string>>,
 ): Promise<{ engine: Engine; store: Store }> {
   const environment = environmentFor(home);
   const store = Store.open({ dir: join(home, 'gantry'), clock: systemClock, log: silentLog });
   const settings = testSettings(configured);
-  const backends = createBackends(['fake'], (id) => ({
+  const own = { fake, ...(second && { 'fake-two': second }) };
+  const backends = createBackends(Object.keys(own), (id) => ({
     id,
-    settings: { ...fake, env: { ...env, ...fake?.env } },
+    settings: { ...own[id as keyof typeof own], env: { ...env, ...own[id as keyof typeof own]?.env } },
     host: localHost,
     clock: systemClock,
     log: silentLog,
     book: processBook(store, systemClock, localHost.id),
     environment,
-    home: join(home, 'gantry', 'fake'),
+    home: join(home, 'gantry', id),
   }));
   const engine = new Engine({
     store,
