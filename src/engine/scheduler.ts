@@ -48,12 +48,18 @@ export type Choice = { readonly start: readonly TaskId[]; readonly waiting: read
 
 export const roleKey = (projectId: ProjectId, role: string): string => `${projectId} ${role}`;
 
-const inOrder = (a: Candidate, b: Candidate): number =>
-  a.priority - b.priority ||
-  a.requestCreatedAt - b.requestCreatedAt ||
-  a.position - b.position ||
-  a.createdAt - b.createdAt ||
-  (a.id < b.id ? -1 : 1);
+/** Above every time in milliseconds until the year 2500, and small enough for whole numbers. */
+const PRIORITY_STEP = 2 ** 44;
+
+const inGroup = (a: Candidate, b: Candidate): number =>
+  a.position - b.position || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1);
+
+/** By priority, then age of the request, then place in its plan: requests are few, so few groups are sorted. */
+function inOrder(tasks: readonly Candidate[]): Candidate[] {
+  const groups = Map.groupBy(tasks, (task) => task.priority * PRIORITY_STEP + task.requestCreatedAt);
+  const keys = Float64Array.from(groups.keys()).sort();
+  return [...keys].flatMap((key) => (groups.get(key) ?? []).sort(inGroup));
+}
 
 /**
  * Which ready tasks start now, and why each other one waits. Pure: the same input gives the same choice.
@@ -63,7 +69,7 @@ export function choose(ready: readonly Candidate[], active: readonly Candidate[]
   const running = new Tally(active, capacity);
   const start: TaskId[] = [];
   const waiting: Waiting[] = [];
-  for (const task of [...ready].sort(inOrder)) {
+  for (const task of inOrder(ready)) {
     const reason = running.obstacle(task);
     if (reason === null) {
       running.add(task);
@@ -84,6 +90,7 @@ export function choose(ready: readonly Candidate[], active: readonly Candidate[]
 class Tally {
   readonly #capacity: Capacity;
   readonly #active: number;
+  readonly #fullText: string;
   #total = 0;
   readonly #requests = new Map<string, number>();
   readonly #backends = new Map<string, number>();
@@ -96,6 +103,7 @@ class Tally {
     this.#capacity = capacity;
     for (const task of active) this.add(task);
     this.#active = active.length;
+    this.#fullText = `limit of ${capacity.maxParallel} attempts at once is reached`;
   }
 
   add(task: Candidate): void {
@@ -128,7 +136,7 @@ class Tally {
 
   #full(task: Candidate): string | null {
     const { maxParallel, perRequest, perBackend, perProject, perRole, memory } = this.#capacity;
-    if (this.#total >= maxParallel) return `limit of ${maxParallel} attempts at once is reached`;
+    if (this.#total >= maxParallel) return this.#fullText;
     const request = limitOf(perRequest, this.#requests, task.requestId);
     if (request !== null) return `limit of ${request} at once for this request is reached`;
     const backend = limitOf(perBackend, this.#backends, task.backend);

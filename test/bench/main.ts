@@ -15,10 +15,24 @@ import { idle } from './idle.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import { page } from './page.ts';
 import { pageReport, type Result, textReport } from './report.ts';
+import { scheduler } from './scheduler.ts';
 import { store } from './store.ts';
 
 /** Measures Gantry's own overhead: `npm run bench [-- --only NAME] [--quick] [--write]`. */
-const MEASURES = [commands, hook, idle, facts, accept, firstByte, claudeStart, attempts, store, history, page];
+const MEASURES = [
+  commands,
+  hook,
+  idle,
+  facts,
+  accept,
+  firstByte,
+  claudeStart,
+  attempts,
+  scheduler,
+  store,
+  history,
+  page,
+];
 const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const BUILD = fileURLToPath(new URL('../../scripts/build.mjs', import.meta.url));
 
