@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sampleTask } from '../../test/support/rows.ts';
 import { GANTRY, seed, temporaryStore } from '../../test/support/store.ts';
+import type { NewEvent } from './events.ts';
 import type { NewFact } from './facts.ts';
 import type { RetentionLimits } from './retention.ts';
 
@@ -72,6 +73,35 @@ describe('prune', () => {
     expect(oldest?.seq).toBeGreaterThan(2_000);
     expect(store.journal.recent(1, { kinds: ['text'] })).toMatchObject([{ seq: store.journal.head() - 1 }]);
     expect(store.journal.since(0, { kinds: ['task.changed', 'request.changed'] }).facts).toHaveLength(2);
+  });
+
+  it("forgets a sender's keys after a day, and a transcript with the last event that it came with", async () => {
+    await using home = await temporaryStore();
+    const { store, clock } = home;
+    const event = (session: string, key: string, chat: readonly string[]): NewEvent => ({
+      at: clock.now(),
+      source: 'app',
+      session,
+      type: 'Stop',
+      text: '{"source_app":"app","session_id":"s","hook_event_type":"Stop","timestamp":1,"payload":{}}',
+      notes: { token: null },
+      chat,
+      repeat: { scope: 'none', key },
+      subject: {},
+      actor: 'test',
+    });
+    await store.observeEvents([event('a', 'k1', ['1']), event('b', 'k2', ['2'])]);
+    clock.advance(2 * DAY);
+    await store.observeEvents([event('b', 'k3', ['2', '3'])]);
+    const keep = { ...KEEP, observationMs: 9 * DAY };
+    expect(await store.prune(keep, MINUTE)).toMatchObject({ removed: 2, isDone: true });
+    expect([store.events.chat(1, 1), store.events.chat(2, 1)]).toEqual(['[1]', '[2]']);
+    expect(await store.prune(KEEP, MINUTE)).toMatchObject({ removed: 3, isDone: true });
+    expect([store.events.chat(1, 1), store.events.chat(2, 2)]).toEqual([null, '[2,3]']);
+    expect(await store.observeEvents([event('b', 'k3', [])])).toEqual([3]);
+    clock.advance(2 * DAY);
+    await store.prune(KEEP, MINUTE);
+    expect(store.events.chat(2, 2)).toBeNull();
   });
 
   it('gives the room back to the file system', async () => {

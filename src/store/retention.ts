@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import type { FactClass } from '../contract/fact.ts';
 import type { Connection } from './connection.ts';
+import { REPEAT_MS } from './events.ts';
 import { PRUNED_TO } from './journal.ts';
 
 /** How long each class of fact is kept, and how large the database may grow. */
@@ -22,6 +23,8 @@ export type Pruned = {
 
 /** Small enough that no other writer waits long: about 5 ms. */
 const BATCH = 500;
+/** A transcript may be long. */
+const CHATS = 20;
 /** Pages given back to the file system at once. */
 const VACUUM_PAGES = 1_000;
 
@@ -48,7 +51,10 @@ export async function prune(
   };
   const isOver = (): boolean => usedBytes(connection) > limits.maxBytes;
   const next = (): number => {
-    const forgotten = forgetKeys(connection, until.observation);
+    const forgotten =
+      forgetKeys(connection, until.observation) ||
+      forgetEventKeys(connection, start - REPEAT_MS) ||
+      forgetChats(connection);
     if (forgotten > 0) return forgotten;
     for (const [name, before] of Object.entries(until)) {
       const removed = removeOldest(connection, name as FactClass, before);
@@ -94,6 +100,28 @@ function removeOldest(connection: Connection, name: FactClass, before: number): 
     }
     return connection.run('DELETE FROM fact WHERE class = ? AND seq <= ?', name, last).changes;
   });
+}
+
+/** Keys of outside programs that stand for their events no longer. */
+const forgetEventKeys = (connection: Connection, before: number): number =>
+  connection.transaction(
+    () =>
+      connection.run(
+        `DELETE FROM event_key WHERE (scope, key) IN (SELECT scope, key FROM event_key WHERE at < ? LIMIT ?)`,
+        before,
+        BATCH,
+      ).changes,
+  );
+
+/** Transcripts of which no event is left. */
+function forgetChats(connection: Connection): number {
+  const oldest = connection.get("SELECT min(seq) AS seq FROM fact INDEXED BY fact_observed WHERE kind = 'observed'");
+  const before = oldest?.seq ?? Number.MAX_SAFE_INTEGER;
+  return connection.transaction(
+    () =>
+      connection.run('DELETE FROM chat WHERE id IN (SELECT id FROM chat WHERE lastSeq < ? LIMIT ?)', before, CHATS)
+        .changes,
+  );
 }
 
 /** Nobody repeats a command after so long a time. */

@@ -1,10 +1,13 @@
 import { DatabaseSync } from 'node:sqlite';
+import { PRUNED_TO } from '../journal.ts';
 import { COLUMNS, type Indexed, indexedOf } from './text.ts';
 
 /** Raise it when what is indexed changes: the index is built anew. */
 const VERSION = 1;
 /** Facts in one transaction of the index. */
 const BATCH = 500;
+/** Positions that are looked through at once for what is gone. */
+const FORGOTTEN = 500;
 const KINDS = ['observed', 'text', 'reasoning', 'tool.started', 'tool.ended', 'turn.ended', 'notice'];
 
 /** Where in the journal, neither end contained; `limit` of its newest or of its oldest. */
@@ -67,6 +70,28 @@ export class SearchIndex {
         insert.run(Number(seq), ...COLUMNS.map((column) => indexed[column]));
       }
       this.#set('cursor', end);
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      this.#db.exec('ROLLBACK');
+      throw error;
+    }
+    return true;
+  }
+
+  /** Forgets one batch of what the journal has removed; false if there was nothing. */
+  forget(): boolean {
+    const from = this.#state('forgotten');
+    const sql = 'SELECT CAST(value AS INTEGER) AS seq FROM meta WHERE key = ?';
+    const prunedTo = Math.min(Number(this.#journal.prepare(sql).get(PRUNED_TO)?.seq ?? 0), this.cursor);
+    if (from >= prunedTo) return false;
+    const end = Math.min(prunedTo, from + FORGOTTEN);
+    const isKept = this.#journal.prepare('SELECT 1 FROM fact WHERE seq = ?');
+    const indexed = this.#db.prepare('SELECT id FROM facts_docsize WHERE id > ? AND id <= ?').all(from, end);
+    const remove = this.#db.prepare('DELETE FROM facts WHERE rowid = ?');
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      for (const { id } of indexed) if (isKept.get(Number(id)) === undefined) remove.run(Number(id));
+      this.#set('forgotten', end);
       this.#db.exec('COMMIT');
     } catch (error) {
       this.#db.exec('ROLLBACK');

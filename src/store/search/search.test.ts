@@ -3,8 +3,11 @@ import { expect, it } from 'vitest';
 import { temporaryStore } from '../../../test/support/store.ts';
 import { silentLog } from '../../base/log.ts';
 import type { NewEvent } from '../events.ts';
+import { SearchIndex } from './index.ts';
 import { expressionOf, matchOf } from './query.ts';
 import { Search } from './search.ts';
+
+const DAY = 86_400_000;
 
 const event = (payload: Record<string, unknown>, over: Partial<NewEvent> = {}): NewEvent => ({
   at: 1_700_000_000_000,
@@ -54,6 +57,26 @@ it('finds words in outputs, prompts, transcripts and unknown keys: phrases, begi
   }
   await using again = new Search(store.file, file, silentLog);
   expect(await find(again, 'fox')).toEqual([4, 1]);
+});
+
+it('forgets what the journal has removed', async () => {
+  await using home = await temporaryStore();
+  const { store, clock } = home;
+  await store.observeEvents([event({ prompt: 'old fox' }, { at: clock.now() })]);
+  const file = join(home.dir, 'search.db');
+  {
+    const index = new SearchIndex(store.file, file);
+    while (index.step());
+    expect(index.find('fox', { limit: 9 })).toEqual([1]);
+    index.close();
+  }
+  clock.advance(2 * DAY);
+  await store.observeEvents([event({ prompt: 'young fox' }, { at: clock.now() })]);
+  await store.prune({ streamMs: DAY, observationMs: DAY, stateMs: DAY, maxBytes: 1e12 }, 60_000);
+  const index = new SearchIndex(store.file, file);
+  while (index.step() || index.forget());
+  expect(index.find('fox', { limit: 9 })).toEqual([2]);
+  index.close();
 });
 
 it('names the fields there are, and lets no expression of the index through', () => {

@@ -43,7 +43,7 @@ function work(): void {
     isQueued = false;
     if (isClosed) return;
     try {
-      if (index.step()) work();
+      if (index.step() || index.forget()) work();
     } catch (error) {
       port?.postMessage({ type: 'failed', id: null, message: String(error) } satisfies SearchAnswer);
     }
