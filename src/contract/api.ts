@@ -414,6 +414,8 @@ export const OPERATIONS = {
       ttlMs: z.number().int().positive().optional(),
       /** Bound to these callers: it may delegate tasks in their names, and nothing else. */
       callers: z.array(CallerId).min(1).max(100).optional(),
+      /** Bound to this app: it may report its events, and nothing of others. */
+      sourceApp: z.string().min(1).max(256).optional(),
     }),
     output: z.object({ token: z.string(), info: TokenInfo }),
   },

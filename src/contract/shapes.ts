@@ -147,6 +147,8 @@ export const TokenInfo = z.object({
   agent: AgentAddress.nullable(),
   /** The callers that it may delegate tasks for; null: not bound. */
   callers: z.array(CallerId).nullable().default(null),
+  /** The only source_app that it reports events for; null: any. */
+  sourceApp: z.string().nullable().default(null),
   createdAt: z.number(),
   expiresAt: z.number().nullable(),
   lastUsedAt: z.number().nullable(),

@@ -84,3 +84,11 @@ test('the use of a token is noted, at most every five minutes', () => {
   tokens.verify(token);
   expect(tokens.list()[0]?.lastUsedAt).toBe(start + 300_000);
 });
+
+test('binds a token of outside programs to their app, and no other token', () => {
+  const { token, info } = tokens.create({ name: 'hooks', scope: 'ingest', sourceApp: 'web' });
+  expect([info.sourceApp, tokens.verify(token)?.sourceApp]).toEqual(['web', 'web']);
+  expect(() => tokens.create({ name: 'all', scope: 'operate', sourceApp: 'web' })).toThrow(
+    /only a token of scope ingest/,
+  );
+});

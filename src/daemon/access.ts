@@ -38,14 +38,18 @@ export class Tokens implements Access {
     const record = this.#store.read.tokens.getByHash(hashOf(token));
     if (!record || !this.#isValid(record)) return null;
     this.#noteUse(record.id);
-    return { caller: callerOf(record), tokenId: record.id, expiresAt: record.expiresAt };
+    const { id, sourceApp, expiresAt } = record;
+    return { caller: callerOf(record), tokenId: id, sourceApp, expiresAt };
   };
 
-  readonly create: Access['create'] = ({ name, scope, ttlMs, callers }) => {
+  readonly create: Access['create'] = ({ name, scope, ttlMs, callers, sourceApp = null }) => {
     if (name.startsWith(PERSON)) throw new AppError('bad_request', `a token's name may not begin with ${PERSON}`);
     if (scope === 'admin' && callers)
       throw new AppError('bad_request', 'a token of scope admin is bound to no callers');
-    return this.#make({ name, scope, agent: null, callers: callers ?? null, ttlMs: ttlMs ?? null }, newSecret('gty'));
+    if (sourceApp !== null && scope !== 'ingest')
+      throw new AppError('bad_request', 'only a token of scope ingest is bound to an app');
+    const bound = { agent: null, callers: callers ?? null, sourceApp };
+    return this.#make({ name, scope, ...bound, ttlMs: ttlMs ?? null }, newSecret('gty'));
   };
 
   /** Those that are still valid. */
@@ -109,12 +113,14 @@ export class Tokens implements Access {
       scope,
       agent,
       callers = null,
+      sourceApp = null,
       ttlMs,
     }: {
       name: string;
       scope: Scope;
       agent: AgentAddress | null;
       callers?: CallerId[] | null;
+      sourceApp?: string | null;
       ttlMs: number | null;
     },
     token: string,
@@ -126,6 +132,7 @@ export class Tokens implements Access {
       scope,
       agent,
       callers,
+      sourceApp,
       createdAt,
       expiresAt: ttlMs === null ? null : createdAt + ttlMs,
       lastUsedAt: null,
@@ -156,12 +163,23 @@ function callerOf({ id, name, scope, agent, callers }: TokenRecord): Caller {
   return { actor, scope, agent, tokenId: id, callers };
 }
 
-const infoOf = ({ id, name, scope, agent, callers, createdAt, expiresAt, lastUsedAt }: TokenRecord): TokenInfo => ({
+const infoOf = ({
   id,
   name,
   scope,
   agent,
   callers,
+  sourceApp,
+  createdAt,
+  expiresAt,
+  lastUsedAt,
+}: TokenRecord): TokenInfo => ({
+  id,
+  name,
+  scope,
+  agent,
+  callers,
+  sourceApp,
   createdAt,
   expiresAt,
   lastUsedAt,

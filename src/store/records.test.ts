@@ -9,6 +9,7 @@ const token = (over: Partial<TokenRecord> = {}): TokenRecord => ({
   scope: 'operate',
   agent: null,
   callers: null,
+  sourceApp: null,
   createdAt: 1,
   expiresAt: null,
   revokedAt: null,

@@ -9,6 +9,7 @@ export const token = defineCommand({
     scope: option('--scope <scope>', 'what it may do; default operate', oneOf(Scope.options)),
     ttlMs: option('--ttl <time>', 'how long it is valid: 1h, 30d; default until revoked', time),
     callers: option('--callers <ids>', 'bind it to these callers of delegated tasks: a,b', list),
+    app: option('--app <name>', 'bind an ingest token to the events of this app'),
     name: option('--name <name>', 'what to call it; default cli'),
     list: flag('--list', 'list tokens; their values are never shown again'),
     revoke: option('--revoke <id>', 'make this one invalid'),
@@ -45,8 +46,31 @@ export const token = defineCommand({
       scope: args.scope ?? 'operate',
       ttlMs: args.ttlMs,
       ...(args.callers && { callers: [...args.callers] }),
+      sourceApp: args.app,
     });
-    output.result(made, () => [made.token]);
-    output.note(`Scope ${made.info.scope}. It is shown only now.`);
+    const { scope } = made.info;
+    const addresses = addressesOf(daemon.url, scope, made.token, args.app);
+    output.result({ ...made, ...(addresses.length > 0 && { addresses: Object.fromEntries(addresses) }) }, () => [
+      made.token,
+    ]);
+    output.note(`Scope ${scope}. It is shown only now.`);
+    for (const [program, address] of addresses) output.note(`${program}: ${address}`);
   },
 });
+
+/** What programs of the hooks observability server are given, docs/events.md. */
+function addressesOf(url: string, scope: Scope, token: string, app = 'NAME'): readonly (readonly [string, string])[] {
+  const [given, viewed] = [`${url}/in/${token}`, `${url}/view/${token}`];
+  if (scope === 'ingest') {
+    return [
+      ['send_event.py --server-url', `${given}/events`],
+      ['HITLRequest observability_url', given],
+      ['http hooks', `${given}/hook?source_app=${encodeURIComponent(app)}`],
+    ];
+  }
+  if (scope !== 'read' && scope !== 'approve') return [];
+  return [
+    ['VITE_API_URL', viewed],
+    ['VITE_WS_URL', `${viewed.replace(/^http/, 'ws')}/stream`],
+  ];
+}
