@@ -55,12 +55,33 @@ export function createAcpBackend(context: BackendContext): Backend {
     },
     probe: (signal) => probe(context, () => ask(signal)),
     promptIds: () => ({}),
-    open: (spec) => programs.open(spec),
+    open: oneBeforeMany((spec: OpenSpec) => programs.open(spec)),
     sweep: async () => {
       await new Notes(context.home).trim();
       return await programs.sweep();
     },
     close: (graceMs) => programs.close(graceMs),
+  };
+}
+
+/**
+ * Until one call has come through, each waits for the one before it: some agents make their files at their first start, and
+ * two at once get in each other's way (`opencode acp` 1.18.33 in a new home ends with "Unexpected error").
+ */
+function oneBeforeMany<A, R>(call: (argument: A) => Promise<R>): (argument: A) => Promise<R> {
+  let isProven = false;
+  let last: Promise<unknown> = Promise.resolve();
+  return (argument) => {
+    if (isProven) return call(argument);
+    const turn = last.then(() => call(argument));
+    last = turn.then(
+      () => {
+        isProven = true;
+      },
+      // Its caller is told; the next one tries by itself.
+      () => undefined,
+    );
+    return turn;
   };
 }
 
