@@ -12,6 +12,7 @@ import { firstByte } from './first-byte.ts';
 import { history } from './history.ts';
 import { hook } from './hook.ts';
 import { idle } from './idle.ts';
+import { ingest } from './ingest.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import { page } from './page.ts';
 import { pageReport, type Result, textReport } from './report.ts';
@@ -30,6 +31,7 @@ const MEASURES = [
   attempts,
   scheduler,
   store,
+  ingest,
   history,
   page,
 ];
