@@ -10,10 +10,11 @@ const MAX_LOOKED_AT = 20_000;
 /** What filters over events offer, in memory: reading it costs nothing however many events there are. */
 export class EventNames {
   readonly #connection: Connection;
-  #sources = new Set<string>();
-  #types = new Set<string>();
+  /** Each with the position of its last event. */
+  #sources = new Map<string, number>();
+  #types = new Map<string, number>();
   /** In the order of their last event, the newest last. */
-  #sessions = new Set<string>();
+  #sessions = new Map<string, number>();
   #json: string | null = null;
   /** Names were noted in the transaction that is open. */
   #isOpen = false;
@@ -30,30 +31,31 @@ export class EventNames {
   }
 
   #load(): void {
-    const names = (kind: string): Set<string> =>
-      new Set(this.#connection.all('SELECT name FROM event_name WHERE kind = ?', kind).map(({ name }) => String(name)));
+    const sqlOfNames = 'SELECT name, lastSeq FROM event_name WHERE kind = ?';
+    const names = (kind: string): Map<string, number> =>
+      new Map(this.#connection.all(sqlOfNames, kind).map(({ name, lastSeq }) => [String(name), Number(lastSeq)]));
     this.#sources = names('source');
     this.#types = names('type');
-    const sql = `SELECT data ->> '$.session_id' AS session FROM fact INDEXED BY fact_observed
+    const sql = `SELECT seq, data ->> '$.session_id' AS session FROM fact INDEXED BY fact_observed
       WHERE kind = 'observed' ORDER BY seq DESC LIMIT ?`;
-    const newest = new Set<string>();
-    for (const { session } of this.#connection.iterate(sql, MAX_LOOKED_AT)) {
-      newest.add(String(session));
+    const newest = new Map<string, number>();
+    for (const { seq, session } of this.#connection.iterate(sql, MAX_LOOKED_AT)) {
+      if (!newest.has(String(session))) newest.set(String(session), Number(seq));
       if (newest.size === MAX_SESSIONS) break;
     }
-    this.#sessions = new Set([...newest].reverse());
+    this.#sessions = new Map([...newest].reverse());
     this.#json = null;
   }
 
   /** Inside of the transaction that writes the event. */
-  note(source: string, type: string, session: string): void {
+  note({ source, type, session }: { source: string; type: string; session: string }, seq: number): void {
     this.#isOpen = true;
-    this.#add(this.#sources, 'source', source);
-    this.#add(this.#types, 'type', type);
+    this.#add(this.#sources, { kind: 'source', name: source, seq });
+    this.#add(this.#types, { kind: 'type', name: type, seq });
     this.#sessions.delete(session);
-    this.#sessions.add(session);
+    this.#sessions.set(session, seq);
     if (this.#sessions.size > MAX_SESSIONS) {
-      for (const oldest of this.#sessions) {
+      for (const oldest of this.#sessions.keys()) {
         this.#sessions.delete(oldest);
         break;
       }
@@ -64,16 +66,44 @@ export class EventNames {
   /** `{"source_apps":[…],"session_ids":[…],"hook_event_types":[…]}`: by name, sessions by their last event, newest first. */
   json(): string {
     this.#json ??= JSON.stringify({
-      source_apps: [...this.#sources].sort(),
-      session_ids: [...this.#sessions].reverse(),
-      hook_event_types: [...this.#types].sort(),
+      source_apps: [...this.#sources.keys()].sort(),
+      session_ids: [...this.#sessions.keys()].reverse(),
+      hook_event_types: [...this.#types.keys()].sort(),
     });
     return this.#json;
   }
 
-  #add(names: Set<string>, kind: string, name: string): void {
-    if (names.has(name) || names.size >= MAX_NAMES) return;
-    this.#connection.run('INSERT OR IGNORE INTO event_name (kind, name) VALUES (?, ?)', kind, name);
-    names.add(name);
+  /**
+   * Names of which no event is left are offered no longer; of the others it is written down how new they are, which costs
+   * too much with every event.
+   */
+  forget(): void {
+    const first = this.#connection.get(
+      "SELECT min(seq) AS seq FROM fact INDEXED BY fact_observed WHERE kind = 'observed'",
+    );
+    const oldest = Number(first?.seq ?? Number.MAX_SAFE_INTEGER);
+    const tables = { source: this.#sources, type: this.#types };
+    this.#connection.transaction(() => {
+      for (const [kind, names] of Object.entries(tables)) {
+        for (const [name, seq] of names) {
+          const sql = 'UPDATE event_name SET lastSeq = ?1 WHERE kind = ?2 AND name = ?3 AND lastSeq < ?1';
+          if (seq >= oldest) this.#connection.run(sql, seq, kind, name);
+        }
+        this.#connection.run('DELETE FROM event_name WHERE kind = ? AND lastSeq < ?', kind, oldest);
+      }
+    });
+    for (const names of [this.#sources, this.#types, this.#sessions]) {
+      for (const [name, seq] of names) if (seq < oldest) names.delete(name);
+    }
+    this.#json = null;
+  }
+
+  #add(names: Map<string, number>, { kind, name, seq }: { kind: string; name: string; seq: number }): void {
+    if (!names.has(name)) {
+      if (names.size >= MAX_NAMES) return;
+      const sql = 'INSERT OR REPLACE INTO event_name (kind, name, lastSeq) VALUES (?, ?, ?)';
+      this.#connection.run(sql, kind, name, seq);
+    }
+    names.set(name, seq);
   }
 }

@@ -142,7 +142,7 @@ export class EventWriter {
       json: `{"gantry":${notes},${event.text.slice(1)}`,
     };
     const seq = this.#facts.append(fact);
-    this.#names.note(event.source, event.type, event.session);
+    this.#names.note(event, seq);
     if (chat !== null) this.#connection.run('UPDATE chat SET lastSeq = ? WHERE id = ?', seq, chat.id);
     if (event.repeat !== null) {
       const sql = 'INSERT OR REPLACE INTO event_key (scope, key, seq, at) VALUES (?, ?, ?, ?)';

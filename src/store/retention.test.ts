@@ -96,12 +96,18 @@ describe('prune', () => {
     const keep = { ...KEEP, observationMs: 9 * DAY };
     expect(await store.prune(keep, MINUTE)).toMatchObject({ removed: 2, isDone: true });
     expect([store.events.chat(1, 1), store.events.chat(2, 1)]).toEqual(['[1]', '[2]']);
+    expect(JSON.parse(store.events.names())).toMatchObject({ session_ids: ['b', 'a'] });
     expect(await store.prune(KEEP, MINUTE)).toMatchObject({ removed: 3, isDone: true });
+    expect(JSON.parse(store.events.names())).toMatchObject({ source_apps: ['app'], session_ids: ['b'] });
     expect([store.events.chat(1, 1), store.events.chat(2, 2)]).toEqual([null, '[2,3]']);
     expect(await store.observeEvents([event('b', 'k3', [])])).toEqual([3]);
     clock.advance(2 * DAY);
     await store.prune(KEEP, MINUTE);
     expect(store.events.chat(2, 2)).toBeNull();
+    const none = { source_apps: [], session_ids: [], hook_event_types: [] };
+    expect(JSON.parse(store.events.names())).toEqual(none);
+    await using again = home.reopen();
+    expect(JSON.parse(again.events.names())).toEqual(none);
   });
 
   it('gives the room back to the file system', async () => {

@@ -185,7 +185,7 @@ it('completes the subject of a fact by the parents of the row, and lets meta ove
 it('masks the fact of a row but for the fields by which it is found', async () => {
   await using home = await temporaryStore();
   const { store } = home;
-  const secret = 'sk-abcdefghijklmnopqrst';
+  const secret = 'sk-abcdefghijklmnop1234';
   store.commit((tx) => tx.agents.insert(sampleAgent(1, { name: secret, model: secret }), GANTRY));
   const [fact] = store.journal.recent(1);
   expect(fact).toMatchObject({ kind: 'agent.changed', data: { row: { name: secret, model: '[redacted]' } } });

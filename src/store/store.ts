@@ -156,8 +156,13 @@ export class Store implements AsyncDisposable {
   }
 
   /** Removes facts by age and size, for about `budgetMs`. Call it again later if it is not done. */
-  prune(limits: RetentionLimits, budgetMs: number): Promise<Pruned> {
-    return prune(this.#connection, limits, budgetMs, { clock: this.#clock, isClosed: () => this.#closing !== null });
+  async prune(limits: RetentionLimits, budgetMs: number): Promise<Pruned> {
+    const pruned = await prune(this.#connection, limits, budgetMs, {
+      clock: this.#clock,
+      isClosed: () => this.#closing !== null,
+    });
+    if (this.#closing === null) this.#names.forget();
+    return pruned;
   }
 
   /** Bytes: of the files on disk, and of what is in use in them. */
