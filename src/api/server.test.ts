@@ -59,6 +59,7 @@ const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'delegations.file': { id: 'task-1', path: 'a' },
   'delegations.decide': { approvalId: ID.apr, decision: 'deny' },
   'history.search': { text: 'words' },
+  'facts.search': { q: 'words' },
   'tasks.sling': { task: 'do', project: 'demo' },
   'exec.start': { prompt: 'hi', directory: '/tmp' },
   'exec.wait': { id: ID.sess },

@@ -294,7 +294,7 @@ describe('ends', () => {
     expect(await reader.closed).toBe(1003);
     await using other = openSocket(api);
     await readUntil(other.messages, isLive);
-    other.ws.send('x'.repeat(100_000));
+    other.ws.send('x'.repeat(1_100_000));
     expect([1006, 1009]).toContain(await other.closed);
   });
 

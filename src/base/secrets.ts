@@ -12,7 +12,7 @@ type Form = {
 };
 
 /** Words with dashes between them are no keys. */
-const hasDigit = (text: string): boolean => text.length >= 40 || /\d/.test(text);
+const isNoPhrase = (text: string): boolean => text.length >= 40 || /\d|-\w{16}/.test(text);
 
 /** Words that follow `Bearer` in prose. */
 const isNoWord = (text: string): boolean => !/^(?:authenti|authori|credential|challenge|scheme)\w*$/i.test(text);
@@ -34,7 +34,7 @@ const FORMS: readonly Form[] = [
     kind: 'private-key',
     form: /()(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:[\w+/=\s\\:,.]|-(?!-))*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?)/g,
   },
-  { kind: 'key', form: /()(?<![\w-])((?:sk|pk|rk|or)-[A-Za-z0-9_-]{16,})/g, isSecret: hasDigit },
+  { kind: 'key', form: /()(?<![\w-])((?:sk|pk|rk|or)-[A-Za-z0-9_-]{16,})/g, isSecret: isNoPhrase },
   {
     kind: 'token',
     form: /()(?<![\w+/])(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,}|A[KS]IA[0-9A-Z]{16}|AIza[\w-]{30,}|npm_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{30,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9]{16,}|gty_[\w-]{20,})/g,

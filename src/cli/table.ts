@@ -71,7 +71,7 @@ export const COMMANDS: readonly Row[] = [
   row(
     'Control',
     'estop',
-    'emergency stop: nothing starts, running turns end, work is kept',
+    'emergency stop: turns end, nothing starts, work is kept',
     async () => (await import('./commands/estop.ts')).estop,
   ),
   row('Control', 'thaw', 'end an emergency stop', async () => (await import('./commands/estop.ts')).thaw),
