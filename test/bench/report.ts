@@ -85,25 +85,38 @@ export function textReport(machine: Machine, results: readonly Result[]): string
   return [describe(machine), '', `  ${line(HEADINGS)}`, ...blocks, ''].join('\n');
 }
 
-/** docs/performance.md. */
-export function pageReport(machine: Machine, results: readonly Result[], date: string): string {
-  const table = (rows: readonly Row[]): string =>
-    [
-      `| ${HEADINGS.join(' | ')} |`,
-      '| --- | --- | ---: | ---: | ---: | --- |',
-      ...rows.map((row) => `| ${cells(row).join(' | ')} |`),
-    ].join('\n');
-  const sections = results.map(({ title, how, rows }) => `## ${title}\n\n${how}\n\n${table(rows)}\n`);
+/** docs/performance.md: what was measured now, and of the `earlier` page the sections of what was not. */
+export function pageReport(
+  measured: { readonly machine: Machine; readonly results: readonly Result[]; readonly date: string },
+  titles: readonly string[],
+  earlier: string,
+): string {
+  const kept = new Map(
+    earlier
+      .split(/^## /m)
+      .slice(1)
+      .map((section) => [section.slice(0, section.indexOf('\n')), `## ${section.trimEnd()}\n`]),
+  );
+  const { machine, date } = measured;
+  const made = new Map(measured.results.map((result) => [result.title, sectionOf(result, machine, date)]));
+  const sections = titles.flatMap((title) => made.get(title) ?? kept.get(title) ?? []);
   return `<!-- Written by \`npm run bench -- --write\`: change test/bench, not this page. -->
 
 # Performance
 
-Gantry's own overhead, as \`npm run bench\` measured it on ${date} (\`--only <name>\`, \`--quick\`).
-
-${describe(machine)}.
+Gantry's own overhead, as \`npm run bench\` measured it (\`--only <name>\`, \`--quick\`). Each section says when and where.
 
 The load says how much else ran: times on a busy machine are longer than they need to be; memory and counts do not depend on
 it. Of 100 values 95 are as good as p95 or better. A goal that is missed is said to be missed.
 
 ${sections.join('\n')}`;
+}
+
+function sectionOf({ title, how, rows }: Result, machine: Machine, date: string): string {
+  const lines = [
+    `| ${HEADINGS.join(' | ')} |`,
+    '| --- | --- | ---: | ---: | ---: | --- |',
+    ...rows.map((row) => `| ${cells(row).join(' | ')} |`),
+  ];
+  return `## ${title}\n\n${how}\n\n${date}, ${describe(machine)}.\n\n${lines.join('\n')}\n`;
 }
