@@ -12,8 +12,6 @@ export type PluginSettings = {
   readonly url: string | null;
   readonly token: string | null;
   readonly sourceApp: string;
-  /** The address of the agent that works in this OpenCode, if Gantry's person gave it one. */
-  readonly agent: string | null;
   /** Gantry has started this OpenCode. */
   readonly isGantryMade: boolean;
   readonly kind: 'tui' | 'cli' | 'server';
@@ -50,7 +48,6 @@ export function settingsFrom(options: unknown, variables: Variables, argv: reado
     token: given('GANTRY_TOKEN'),
     sourceApp: given('GANTRY_SOURCE_APP') ?? 'opencode',
     isGantryMade,
-    agent: isGantryMade ? null : given('GANTRY_AGENT'),
     kind: command === 'run' ? 'cli' : SERVERS.has(command) ? 'server' : 'tui',
     isReasoningTold: isOn(variables.GANTRY_PLUGIN_REASONING),
   };

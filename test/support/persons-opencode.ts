@@ -18,7 +18,6 @@ export type Ran = {
   readonly sessionId: string;
 };
 
-/** A person with an OpenCode of their own on the scripted model, and a project. Gantry has no part in it. */
 /** A server of the person's, with what a terminal asks of it. */
 export type Served = {
   readonly url: string;
@@ -29,6 +28,7 @@ export type Served = {
   readonly call: (method: string, path: string, body?: unknown) => Promise<unknown>;
 };
 
+/** A person with an OpenCode of their own on the scripted model, and a project. Gantry has no part in it. */
 export type PersonsOpencode = AsyncDisposable & {
   readonly root: string;
   readonly home: string;
