@@ -43,7 +43,7 @@ beforeAll(async () => {
     clock: systemClock,
     journal: store.journal,
     history: new History({ environment: { HOME: home.path }, home: home.path, projects: () => [] }),
-    search: scope.use(new Search(store.file, join(home.path, 'search.db'), silentLog)),
+    search: scope.use(new Search({ journal: store.file, file: join(home.path, 'search.db') }, systemClock, silentLog)),
     daemon: {
       url: () => status.url,
       status: () => ({

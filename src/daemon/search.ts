@@ -18,7 +18,7 @@ export function searchOf(
     scope,
   }: { readonly store: Store; readonly clock: Clock; readonly log: Log; readonly scope: Scope },
 ): Search {
-  const search = new Search(store.file, join(home, 'search.db'), log);
+  const search = new Search({ journal: store.file, file: join(home, 'search.db') }, clock, log);
   scope.defer(() => search[Symbol.asyncDispose]());
   let isDue = false;
   const stop = store.onCommit(() => {
@@ -26,7 +26,7 @@ export function searchOf(
     isDue = true;
     clock.after(WAKE_MS, () => {
       isDue = false;
-      search.wake();
+      search.wake(store.journal.head());
     });
   });
   scope.defer(async () => stop());

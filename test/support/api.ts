@@ -85,7 +85,11 @@ function testEvents(store: Store, scope: Scope): EventParts {
   const events: Events = new Events(parts, approvals, questions);
   let search: Search | null = null;
   const open = (): Search => {
-    const opened = new Search(store.file, join(dirname(store.file), 'search.db'), silentLog);
+    const opened = new Search(
+      { journal: store.file, file: join(dirname(store.file), 'search.db') },
+      systemClock,
+      silentLog,
+    );
     scope.defer(() => opened[Symbol.asyncDispose]());
     return opened;
   };

@@ -7,11 +7,13 @@ import type { Backend, BackendContext, Capabilities, OpenSpec, Probe } from '../
 import { privateHome } from '../private-home.ts';
 import { type ProgramStart, Programs } from '../programs.ts';
 import { capabilitiesOf, UNSEEN } from './capabilities.ts';
-import { Connection, MAX_LINE_BYTES } from './connection.ts';
 import { Notes } from './notes.ts';
-import { initialized, openSession } from './open.ts';
 import type { AcpSession } from './session.ts';
 import { AcpConfig } from './settings.ts';
+import { MAX_LINE_BYTES } from './wire.ts';
+
+/** The library of the protocol, with its schemas, is loaded where an ACP agent is used: it is megabytes of memory. */
+const driver = async () => ({ ...(await import('./connection.ts')), ...(await import('./open.ts')) });
 
 /** Slow agents take half of it to start. */
 const PROBE_LIMIT_MS = 60_000;
@@ -33,21 +35,29 @@ export function createAcpBackend(context: BackendContext): Backend {
     name: 'ACP agent',
     capabilities,
     start: (spec) => startOf(context, spec),
-    greet: (spec, program) =>
-      openSession(spec, program, context, onInitialized, () => {
+    greet: async (spec, program) => {
+      const { openSession } = await driver();
+      return await openSession(spec, program, context, onInitialized, () => {
         hasCost = true;
-      }),
-  });
-  const ask = async (signal: AbortSignal): Promise<InitializeResponse> =>
-    seen ??
-    (await programs.ask(await startOf(context, null), { limitMs: PROBE_LIMIT_MS, signal }, ({ process, ready }) => {
-      const connection = new Connection(process, {
-        update: () => undefined,
-        permission: () => Promise.resolve({ outcome: 'cancelled' }),
-        notice: (text) => context.log.warn({ backend: context.id }, text),
       });
-      return ready(initialized(connection, onInitialized), connection.ended);
-    }));
+    },
+  });
+  const ask = async (signal: AbortSignal): Promise<InitializeResponse> => {
+    if (seen) return seen;
+    const { Connection, initialized } = await driver();
+    return await programs.ask(
+      await startOf(context, null),
+      { limitMs: PROBE_LIMIT_MS, signal },
+      ({ process, ready }) => {
+        const connection = new Connection(process, {
+          update: () => undefined,
+          permission: () => Promise.resolve({ outcome: 'cancelled' }),
+          notice: (text) => context.log.warn({ backend: context.id }, text),
+        });
+        return ready(initialized(connection, onInitialized), connection.ended);
+      },
+    );
+  };
   return {
     id: context.id,
     get capabilities() {

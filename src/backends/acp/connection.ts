@@ -11,10 +11,8 @@ import {
 import { type Deferred, deferred } from '../../base/wait.ts';
 import type { Failure } from '../../contract/failure.ts';
 import type { HostProcess, Line } from '../../hosts/host.ts';
-import { Update, UpdateMessage } from './wire.ts';
+import { MAX_LINE_BYTES, Update, UpdateMessage } from './wire.ts';
 
-/** Longest line that is taken; of a longer one nothing is. */
-export const MAX_LINE_BYTES = 10 * 1024 * 1024;
 /** Lines that could not be read, after which nothing that the program says is trusted any more. */
 const MAX_BAD_LINES = 20;
 

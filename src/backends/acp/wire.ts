@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** Longest line that is taken; of a longer one nothing is. */
+export const MAX_LINE_BYTES = 10 * 1024 * 1024;
+
 /** What of ACP 1's `session/update` is read; an agent may send more kinds and more fields (@agentclientprotocol/sdk 2.4.0). */
 const text = z.object({ type: z.literal('text'), text: z.string() });
 const chunk = { messageId: z.string().nullish(), content: z.union([text, z.looseObject({ type: z.string() })]) };

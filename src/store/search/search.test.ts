@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryStore } from '../../../test/support/store.ts';
+import { ManualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import type { NewEvent } from '../events.ts';
 import { SearchIndex } from './index.ts';
@@ -42,9 +43,10 @@ it('finds words in outputs, prompts, transcripts and unknown keys: phrases, begi
     { kind: 'text', data: { partId: 'p', text: 'a fox of my own', isTruncated: false }, subject: {}, actor: 'gantry' },
   ]);
   const file = join(home.dir, 'search.db');
+  const clock = new ManualClock(0);
   const find = async (search: Search, query: string) => (await search.find({ q: query }, { limit: 10 }))?.seqs;
   {
-    await using search = new Search(store.file, file, silentLog);
+    await using search = new Search({ journal: store.file, file }, clock, silentLog);
     expect(await find(search, 'fox')).toEqual([4, 1]);
     expect(await find(search, '"quick brown"')).toEqual([1]);
     expect(await find(search, '"brown quick"')).toEqual([]);
@@ -54,8 +56,11 @@ it('finds words in outputs, prompts, transcripts and unknown keys: phrases, begi
     expect(await find(search, 'periwinkle')).toEqual([3, 2, 1]);
     await store.observeEvents([event({ prompt: 'said later' })]);
     expect(await find(search, 'later')).toEqual([5]);
+    // Its thread has ended for want of work; a question starts another.
+    clock.advance(60_000);
+    expect(await find(search, 'later')).toEqual([5]);
   }
-  await using again = new Search(store.file, file, silentLog);
+  await using again = new Search({ journal: store.file, file }, clock, silentLog);
   expect(await find(again, 'fox')).toEqual([4, 1]);
 });
 

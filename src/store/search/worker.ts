@@ -15,6 +15,8 @@ export type SearchAsk =
 
 export type SearchAnswer =
   | { readonly type: 'found'; readonly id: number; readonly seqs: readonly number[]; readonly cursor: number }
+  /** Everything up to there is in the index. */
+  | { readonly type: 'indexed'; readonly cursor: number }
   | { readonly type: 'failed'; readonly id: number | null; readonly message: string };
 
 const { journal, file } = workerData as { readonly journal: string; readonly file: string };
@@ -44,6 +46,7 @@ function work(): void {
     if (isClosed) return;
     try {
       if (index.step() || index.forget()) work();
+      else port?.postMessage({ type: 'indexed', cursor: index.cursor } satisfies SearchAnswer);
     } catch (error) {
       port?.postMessage({ type: 'failed', id: null, message: String(error) } satisfies SearchAnswer);
     }
