@@ -4,14 +4,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Environment, variable } from '../daemon/environment.ts';
 import { hookCommand, hookScriptOf } from '../daemon/hook-script.ts';
+import { pluginFileOf } from '../daemon/plugin-files.ts';
 import { type ListItem, listEdit } from './jsonc-edit.ts';
 import type { Edit } from './users-file.ts';
 
 export const AGENTS = ['opencode', 'claude'] as const;
 export type Agent = (typeof AGENTS)[number];
-
-/** The copy of the plugin that OpenCode loads: it stays where it is when Gantry is updated. */
-export const pluginFileOf = (home: string): string => join(home, 'plugin', 'gantry-opencode.js');
 
 export type Place = {
   readonly environment: Environment;

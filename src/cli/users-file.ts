@@ -1,30 +1,8 @@
-import {
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import { lstatSync, mkdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { AppError } from '../contract/errors.ts';
+import { type Change, changesFileOf, readChanges, readPersonsFile } from '../daemon/plugin-files.ts';
 import { writePrivateFile } from '../daemon/private-file.ts';
-
-/** What was done to a file of the person's, so that it can be undone to the byte. */
-const Change = z.object({
-  agent: z.string(),
-  file: z.string(),
-  /** Null: there was no file. */
-  before: z.string().nullable(),
-  after: z.string(),
-  /** Directories that were made for it, outermost first. */
-  made: z.array(z.string()),
-});
-export type Change = z.infer<typeof Change>;
 
 /** How something of ours is put into the text of a person's file, found there and taken out again. */
 export type Edit = {
@@ -34,25 +12,14 @@ export type Edit = {
   readonly isIn: (text: string) => boolean;
 };
 
-const bookOf = (home: string): string => join(home, 'plugin', 'changes.json');
-
-/** The changes that were made and not undone. @throws AppError bad_config */
-export function readChanges(home: string): Change[] {
-  const text = readText(bookOf(home));
-  if (text === null) return [];
-  const changes = z.array(Change).safeParse(JSON.parse(text));
-  if (changes.success) return changes.data;
-  throw new AppError('bad_config', `${bookOf(home)} cannot be read: take Gantry's lines out of your files by hand`);
-}
-
 function writeChanges(home: string, changes: readonly Change[]): void {
-  if (changes.length === 0) rmSync(bookOf(home), { force: true });
-  else writePrivateFile(bookOf(home), `${JSON.stringify(changes, null, 2)}\n`);
+  if (changes.length === 0) rmSync(changesFileOf(home), { force: true });
+  else writePrivateFile(changesFileOf(home), `${JSON.stringify(changes, null, 2)}\n`);
 }
 
 /** Puts it in. @returns false if it is there already. @throws AppError bad_config if the file cannot be read or edited */
 export function addToFile(home: string, agent: string, file: string, edit: Edit): boolean {
-  const before = readText(file);
+  const before = readPersonsFile(file);
   if (before !== null && edit.isIn(before)) return false;
   const after = edit.add(before);
   const made = makeDirectories(dirname(file));
@@ -67,7 +34,7 @@ export function addToFile(home: string, agent: string, file: string, edit: Edit)
 export function removeFromFile(home: string, file: string, edit: Edit): boolean {
   const changes = readChanges(home);
   const change = changes.find((one) => one.file === file);
-  const now = readText(file);
+  const now = readPersonsFile(file);
   const isIn = now !== null && edit.isIn(now);
   if (now !== null && change?.after === now) {
     if (change.before === null) rmSync(file);
@@ -81,16 +48,6 @@ export function removeFromFile(home: string, file: string, edit: Edit): boolean 
     changes.filter((one) => one !== change),
   );
   return isIn;
-}
-
-function readText(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw new AppError('bad_config', `${file} cannot be read: ${message}`, { cause: error });
-  }
 }
 
 /** Replaces the file, or what a link leads to, with the same rights; a reader sees the old text or the new one. */

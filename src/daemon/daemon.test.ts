@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { COMPILE_CACHE } from '../../test/support/temp.ts';
 import { silentLog } from '../base/log.ts';
@@ -12,6 +13,8 @@ import { runCommand } from '../process/run.ts';
 import { userConfigFile } from './config.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { type Environment, processEnvironment } from './environment.ts';
+import { SPOOLED, spoolOf } from './hook-script.ts';
+import { changesFileOf, pluginFileOf, pluginTokenFileOf } from './plugin-files.ts';
 import { readAdminToken } from './tokens-file.ts';
 
 let root: string;
@@ -156,5 +159,66 @@ describe('doctor', () => {
       `notice planner: OPENAI_API_KEY has another value in ${project}/.env; the one from process environment is used`,
     );
     expect(JSON.stringify(checks)).not.toMatch(/from-the-(shell|file)/);
+  });
+
+  const isQuick = true;
+
+  test('posts an event with a token for that alone and reads it back; no token of it is left', async () => {
+    const { client } = await start();
+    const before = await client.call('tokens.list', {});
+    const { checks } = await client.call('doctor', { isQuick });
+    expect(checks.map(line)).toContainEqual(
+      expect.stringMatching(/^ok events: one was posted and read back in \d+ ms$/),
+    );
+    expect(await client.call('tokens.list', {})).toEqual(before);
+    const { items } = await client.call('facts.list', { kind: 'observed' });
+    expect(items).toMatchObject([{ data: { source_app: 'gantry-doctor', hook_event_type: 'DoctorMarker' } }]);
+  });
+
+  test('sees a plugin without a valid token or without its entry', async () => {
+    const { client } = await start();
+    const lines = async (): Promise<string[]> => {
+      const { isOk, checks } = await client.call('doctor', { isQuick });
+      // The main job works without it.
+      expect(isOk).toBe(true);
+      return checks.filter(({ name }) => name === 'plugin').map(line);
+    };
+    expect(await lines()).toEqual(['ok plugin: not installed in an OpenCode of yours']);
+
+    const entryFile = join(root, 'opencode.json');
+    const change = { agent: 'opencode', file: entryFile, before: null, after: '', made: [] };
+    await mkdir(join(home, 'plugin'));
+    await writeFile(pluginFileOf(home), '');
+    await writeFile(changesFileOf(home), JSON.stringify([change]));
+    await writeFile(entryFile, JSON.stringify({ plugin: [[pathToFileURL(pluginFileOf(home)).href, { home }]] }));
+    const file = pluginTokenFileOf(home);
+    expect(await lines()).toEqual([`notice plugin: the plugin can tell nothing: no token in ${file}`]);
+    const { token, info } = await client.call('tokens.create', { name: 'plugin-opencode', scope: 'operate' });
+    await writeFile(file, `${token}\n`);
+    expect(await lines()).toEqual(['ok plugin: installed for OpenCode, its token is valid']);
+    await writeFile(entryFile, '{}');
+    expect(await lines()).toEqual([
+      `notice plugin: OpenCode does not load the plugin: its entry in ${entryFile} is gone`,
+    ]);
+    await rm(entryFile);
+    await client.call('tokens.revoke', { id: info.id });
+    expect(await lines()).toEqual([
+      `notice plugin: the plugin can tell nothing: no valid token in ${file}`,
+      `notice plugin: OpenCode does not load the plugin: its entry in ${entryFile} is gone`,
+    ]);
+    await writeFile(changesFileOf(home), '{');
+    expect(await lines()).toEqual([expect.stringContaining('notice plugin: ')]);
+  });
+
+  test('sees events of hooks that wait and are not read', async () => {
+    const { client } = await start();
+    const spool = async (): Promise<string[]> => {
+      const { checks } = await client.call('doctor', { isQuick });
+      return checks.filter(({ name }) => name === 'spool').map(line);
+    };
+    expect(await spool()).toEqual(['ok spool: no event waits']);
+    // What cannot be read is not passed over: those behind it would come out of order.
+    await mkdir(join(spoolOf(home), `a.1${SPOOLED}`));
+    expect(await spool()).toEqual(['notice spool: events of hooks that wait and are not read: 1']);
   });
 });

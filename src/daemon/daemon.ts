@@ -132,7 +132,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     url: urlNow,
     status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
     shutdown: (cause) => setImmediate(() => stopAsked.resolve(cause)),
-    ...inspections({ home, environment, store, engine, configuration, backends }),
+    ...inspections({ home, environment, store, engine, configuration, backends, access: tokens, urlNow }),
     projections: bridges,
   };
   const history = historyOf(home, environment, store);

@@ -14,12 +14,12 @@ import type { Store } from '../store/store.ts';
 import type { Configuration } from './config.ts';
 import { tryBackend } from './doctor-backend.ts';
 import { notice, ok, problem } from './doctor-checks.ts';
+import { checkEvents, type EventDoctorParts } from './doctor-events.ts';
 import { checkPlanner } from './doctor-planner.ts';
 import type { Environment } from './environment.ts';
 import { ROZET_VARIABLES } from './rozet-variables.ts';
 
-export type DoctorParts = {
-  readonly home: string;
+export type DoctorParts = EventDoctorParts & {
   readonly environment: Environment;
   readonly store: Store;
   readonly engine: Engine;
@@ -32,7 +32,7 @@ const LOW_DISK_BYTES = 1_000_000_000;
 /** A larger database would keep the daemon busy for seconds. */
 const MAX_CHECKED_BYTES = 1_000_000_000;
 
-/** Looks at everything that the main job needs; `isQuick` starts no agent and asks no model. Changes nothing lasting. */
+/** Looks at everything that the main job needs; `isQuick` starts no agent and asks no model. Leaves one marker event. */
 export async function runDoctor(
   { projectPath, isQuick }: { readonly projectPath: string | null; readonly isQuick: boolean },
   parts: DoctorParts,
@@ -44,6 +44,7 @@ export async function runDoctor(
     checkStore(parts),
     checkConfiguration(parts, projectPath, isQuick),
     checkRozet(parts),
+    checkEvents(parts),
     checkBackends(parts, isQuick),
   ]);
   const checks = groups.flat();

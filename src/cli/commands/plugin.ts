@@ -1,19 +1,18 @@
 import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Client } from '../../client/client.ts';
 import { findDaemon } from '../../daemon/find-daemon.ts';
 import { hookScript, hookScriptOf, spoolOf } from '../../daemon/hook-script.ts';
+import { pluginFileOf, pluginTokenFileOf, readChanges } from '../../daemon/plugin-files.ts';
 import { makePrivateDirectory, writePrivateFile } from '../../daemon/private-file.ts';
 import { argument, type Context, defineCommand, flag, oneOf } from '../command.ts';
 import { clientOf } from '../connect.ts';
 import { table } from '../output.ts';
 import { readPlugin } from '../plugin-file.ts';
-import { AGENTS, type Agent, editFor, pluginFileOf, targetFile } from '../plugin-targets.ts';
-import { addToFile, readChanges, removeFromFile } from '../users-file.ts';
+import { AGENTS, type Agent, editFor, targetFile } from '../plugin-targets.ts';
+import { addToFile, removeFromFile } from '../users-file.ts';
 
 /** Its token may hand in work and read; it can answer no approval. */
 const TOKEN_NAME = 'plugin-opencode';
-const tokenFile = (home: string): string => join(home, 'plugin', 'token');
 
 const agentArgument = argument('agent', 'whose configuration', AGENTS);
 const agentOf = (given: string): Agent => oneOf(AGENTS).parse(given);
@@ -88,14 +87,14 @@ async function preparePlugin({ home, client }: Context): Promise<void> {
   const daemon = await client();
   if (await isTokenGood(home, daemon)) return;
   const { token } = await daemon.call('tokens.create', { name: TOKEN_NAME, scope: 'operate' });
-  writePrivateFile(tokenFile(home), `${token}\n`);
+  writePrivateFile(pluginTokenFileOf(home), `${token}\n`);
 }
 
 async function isTokenGood(home: string, { url, call }: Client): Promise<boolean> {
-  if (!existsSync(tokenFile(home))) return false;
+  if (!existsSync(pluginTokenFileOf(home))) return false;
   const { items } = await call('tokens.list', {});
   if (!items.some(({ name }) => name === TOKEN_NAME)) return false;
-  const own = clientOf(url, readFileSync(tokenFile(home), 'utf8').trim());
+  const own = clientOf(url, readFileSync(pluginTokenFileOf(home), 'utf8').trim());
   return await own.call('status', {}).then(
     () => true,
     () => false,
@@ -111,7 +110,7 @@ function prepareHook(home: string): void {
 /** What no entry needs any more. Events that wait in the spool are the daemon's. */
 async function removeOwnPart({ home }: Context, agent: Agent): Promise<void> {
   if (agent === 'claude') return rmSync(hookScriptOf(home), { force: true });
-  for (const file of [pluginFileOf(home), tokenFile(home)]) rmSync(file, { force: true });
+  for (const file of [pluginFileOf(home), pluginTokenFileOf(home)]) rmSync(file, { force: true });
   const daemon = await findDaemon(home);
   if (!daemon) return;
   const client = clientOf(daemon.url, daemon.token);
