@@ -20,15 +20,17 @@ export function searchOf(
 ): Search {
   const search = new Search({ journal: store.file, file: join(home, 'search.db') }, clock, log);
   scope.defer(() => search[Symbol.asyncDispose]());
-  let isDue = false;
+  let cancel: (() => void) | null = null;
   const stop = store.onCommit(() => {
-    if (isDue) return;
-    isDue = true;
-    clock.after(WAKE_MS, () => {
-      isDue = false;
+    cancel ??= clock.after(WAKE_MS, () => {
+      cancel = null;
       search.wake(store.journal.head());
     });
   });
-  scope.defer(async () => stop());
+  scope.defer(() => {
+    stop();
+    // The store is closed before its time has come.
+    cancel?.();
+  });
   return search;
 }
