@@ -4,7 +4,7 @@ import type { Store } from './store.ts';
 
 /** What single keys do: shown in the help, acted on here and in the inbox. */
 export const KEYS = [
-  { keys: ['1', '…', '5'], does: 'go to a page: Fleet, Requests, Events, Cost, Settings' },
+  { keys: ['1', '…', '6'], does: 'go to a page: Fleet, Requests, Merges, Events, Cost, Settings' },
   { keys: ['n'], does: 'write a new request' },
   { keys: ['j', 'k'], does: 'next, previous question of the inbox' },
   { keys: ['a'], does: 'allow once' },

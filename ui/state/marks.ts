@@ -4,7 +4,7 @@ export type Mark = { readonly tone: Tone; readonly shape: Shape };
 
 const mark = (tone: Tone, shape: Shape): Mark => ({ tone, shape });
 
-/** How a state looks: of requests, tasks, attempts, sessions, agents, approvals and checks. */
+/** How a state looks: of requests, tasks, attempts, sessions, agents, approvals, checks, merges and verdicts. */
 const MARKS: Readonly<Record<string, Mark>> = {
   planning: mark('busy', 'turning'),
   running: mark('busy', 'turning'),
@@ -14,9 +14,12 @@ const MARKS: Readonly<Record<string, Mark>> = {
   compacting: mark('busy', 'turning'),
   verifying: mark('busy', 'turning'),
   stopping: mark('busy', 'turning'),
+  merging: mark('busy', 'turning'),
+  conflict: mark('busy', 'warning'),
   assigned: mark('busy', 'dot'),
   planned: mark('busy', 'ring'),
   ready: mark('dim', 'dot'),
+  queued: mark('dim', 'ring'),
   blocked: mark('dim', 'ring'),
   deferred: mark('dim', 'ring'),
   idle: mark('dim', 'ring'),
@@ -28,6 +31,8 @@ const MARKS: Readonly<Record<string, Mark>> = {
   paused: mark('ask', 'pause'),
   waiting: mark('ask', 'warning'),
   pending: mark('ask', 'warning'),
+  reviewing: mark('ask', 'warning'),
+  changes: mark('ask', 'warning'),
   stuck: mark('ask', 'warning'),
   lost: mark('ask', 'warning'),
   'waiting-approval': mark('ask', 'warning'),
@@ -35,9 +40,12 @@ const MARKS: Readonly<Record<string, Mark>> = {
   'waiting-quota': mark('ask', 'pause'),
   expired: mark('bad', 'cross'),
   denied: mark('bad', 'cross'),
+  rejected: mark('bad', 'cross'),
   failed: mark('bad', 'cross'),
   error: mark('bad', 'cross'),
   done: mark('good', 'check'),
+  merged: mark('good', 'check'),
+  approve: mark('good', 'check'),
   allowed: mark('good', 'check'),
   answered: mark('good', 'check'),
   met: mark('good', 'check'),

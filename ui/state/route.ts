@@ -1,6 +1,6 @@
 import { type ShallowRef, shallowRef } from 'vue';
 
-export const PAGES = ['fleet', 'requests', 'events', 'cost', 'settings'] as const;
+export const PAGES = ['fleet', 'requests', 'merges', 'events', 'cost', 'settings'] as const;
 export type PageName = (typeof PAGES)[number];
 
 /** Where the page is: `#/requests/req_…?task=tsk_…`. All of it is in the address, so that it can be kept and sent. */
