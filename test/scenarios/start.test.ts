@@ -198,11 +198,11 @@ describe('a start that fails (A8)', () => {
   });
 });
 
-/** A child of a tool that tells when it lives, and stays. */
+/** A child of a tool that stays; its script calls `tell` when it is as it is to be. */
 const stays = (how: string, script: string): string =>
   [
     `mkfifo ${how}.pipe`,
-    `${how === 'group' ? 'setsid ' : ''}node -e '${script}; setInterval(() => undefined, 60000); console.log(process.pid)' > ${how}.pipe 2> /dev/null &`,
+    `${how === 'group' ? 'setsid ' : ''}node -e 'const tell = () => console.log(process.pid); ${script}; setInterval(() => undefined, 60000)' > ${how}.pipe 2> /dev/null &`,
     `read -r pid < ${how}.pipe; rm ${how}.pipe; echo $pid`,
   ].join('\n');
 
@@ -210,9 +210,9 @@ describe('a clean end (A7)', () => {
   scenario('ends every child of a tool and keeps the file that was not committed', {}, async (world) => {
     const { id } = await world.submitOne([
       { write: { path: 'half.txt', content: 'half\n' } },
-      { run: stays('stubborn', 'process.on("SIGTERM", () => undefined)') },
-      { run: stays('group', '') },
-      { run: stays('port', 'require("node:net").createServer().listen(0, "127.0.0.1")') },
+      { run: stays('stubborn', 'process.on("SIGTERM", () => undefined); tell()') },
+      { run: stays('group', 'tell()') },
+      { run: stays('port', 'require("node:net").createServer().listen(0, "127.0.0.1", tell)') },
       { hold: 'go', text: 'never' },
     ]);
     const tools = await world.until('three children', () => {
