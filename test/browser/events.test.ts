@@ -1,7 +1,9 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../../src/base/wait.ts';
 import { axeProblems } from '../support/axe.ts';
 import { DashboardPage, hasChromium, openBrowser } from '../support/browser.ts';
+import { LIMIT_MS } from '../support/journal-watch.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
@@ -74,6 +76,44 @@ describe.skipIf(!hasChromium)('events and use in Chromium', () => {
     await search.fill('');
     await page.getByText(`${told()} facts`, { exact: true }).waitFor();
     await page.getByRole('button', { name: 'regular expression' }).click();
+  });
+
+  test('words are found in the whole journal, page by page, and marked', async () => {
+    const { page, faults } = dashboard;
+    const search = (q: string) => world.call('facts.search', { q, limit: 200 });
+    const head = world.journal.facts.at(-1)?.seq ?? 0;
+    const isIndexed = async () => (await search('thinks')).indexedTo >= head || null;
+    await until(isIndexed, { everyMs: 50, limitMs: LIMIT_MS }, () => new Error('the index stays behind'));
+    const all = await search('thinks');
+    expect(all.items.length).toBeGreaterThan(50);
+    await page.getByRole('searchbox').fill('thinks');
+    await page.getByRole('button', { name: 'Whole journal' }).click();
+    await page.getByText('50 facts', { exact: true }).waitFor();
+    const further = page.getByRole('button', { name: 'Search further back' });
+    for (let shown = 50; shown < all.items.length; shown += 50) {
+      await further.click();
+      await page.getByText(`${Math.min(shown + 50, all.items.length)} facts`, { exact: true }).waitFor();
+    }
+    const seqs = await page
+      .locator('[data-found]')
+      .evaluateAll((rows) => rows.map((row) => Number(row.getAttribute('data-found'))));
+    expect(seqs).toEqual(all.items.map(({ fact }) => fact.seq));
+    await page.getByRole('searchbox').fill('needle*');
+    await page.locator('mark').getByText('needle', { exact: true }).first().waitFor();
+    await page.locator('[data-found]').first().click();
+    await page.getByRole('complementary').getByText('Session', { exact: true }).waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('events-found');
+    await page.getByRole('searchbox').fill('noWordLikeThis');
+    await page.getByText('Nothing that is kept has these words.').waitFor();
+    await page.getByRole('searchbox').fill('"');
+    await page
+      .getByRole('alert')
+      .getByText(/expected a word/)
+      .waitFor();
+    await dashboard.go('#/events');
+    await page.getByText(`${told()} facts`, { exact: true }).waitFor();
+    expect(faults).toEqual([]);
   });
 
   test('kinds and a session narrow the list, and the address says so', async () => {
