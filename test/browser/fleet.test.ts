@@ -85,9 +85,9 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     await row.waitFor();
     const agents = (await world.gantry(['agents', '--json'])).json() as readonly {
       readonly name: string;
-      readonly state: string;
+      readonly activity: string | null;
     }[];
-    const working = agents.find(({ state }) => state === 'busy');
+    const working = agents.find(({ activity }) => activity === 'busy');
     expect(await row.getAttribute('data-agent')).toContain(working?.name ?? 'none');
     expect(await world.gantry(['cancel', first.id])).toMatchObject({ code: 0 });
     await row.waitFor({ state: 'detached' });
