@@ -58,6 +58,7 @@ const done: RequestDetail = {
   ],
   attempts: [],
   approvals: [],
+  merge: null,
 };
 
 describe('a plan', () => {

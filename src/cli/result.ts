@@ -1,4 +1,4 @@
-import type { FileChange, Plan, PlannedTask, Request } from '../contract/request.ts';
+import { type FileChange, isRequestOver, type Plan, type PlannedTask, type Request } from '../contract/request.ts';
 import type { RequestDetail } from '../contract/shapes.ts';
 import type { Check, Task } from '../contract/task.ts';
 import type { Usage } from '../contract/usage.ts';
@@ -136,9 +136,16 @@ export function resultLines(detail: RequestDetail, path: string | null, now: num
   const { paint, columns } = page;
   const tasks = inPlanOrder(detail.tasks);
   const { result } = request;
-  const state = request.state === 'running' ? 'waits for you' : request.state;
+  const isWaiting = request.state === 'running' && tasks.some((task) => task.state === 'waiting');
+  const state = isWaiting ? 'waits for you' : request.state;
   const isDone = request.state === 'done';
-  const head = `${paint(isDone ? 'green' : 'red', isDone ? '✓' : '✗')} ${clip(oneLine(request.text), Math.min(columns - 20, 100))}  ${state}`;
+  const isUnderWay = !isWaiting && !isRequestOver(request.state);
+  const [glyph, style] = isDone
+    ? (['✓', 'green'] as const)
+    : isUnderWay
+      ? (['…', 'cyan'] as const)
+      : (['✗', 'red'] as const);
+  const head = `${paint(style, glyph)} ${clip(oneLine(request.text), Math.min(columns - 20, 100))}  ${state}`;
   const files = result?.filesChanged ?? [];
   return [
     head,
@@ -150,17 +157,21 @@ export function resultLines(detail: RequestDetail, path: string | null, now: num
     ...(files.length > 0
       ? ['', plural(files.length, 'file changed', 'files changed'), ...fileLines(files, page).map((l) => `  ${l}`)]
       : []),
-    ...branchLines(request, path, page),
+    ...branchLines(detail, path, page),
     '',
     `${usageText(request.usage)} · ${duration((request.endedAt ?? now) - request.createdAt)}`,
     ...decisionLines(tasks, request, page),
   ];
 }
 
-function branchLines({ result }: Request, path: string | null, { paint }: Page): string[] {
+function branchLines({ request, merge }: RequestDetail, path: string | null, { paint }: Page): string[] {
+  const { result } = request;
   if (path === null || result === null || result.branch === null) return [];
+  if (merge?.state === 'merged') return ['', `Merged into ${paint('bold', merge.target)}: ${merge.cause ?? ''}.`];
+  const queue = merge ? [`In the merge queue: ${merge.state} (gantry explain ${merge.id}).`] : [];
   return [
     '',
+    ...queue,
     `On branch ${paint('bold', result.branch)}; your own branch was not touched.`,
     `To take the work over: git -C ${quoted(path)} merge ${result.branch}`,
   ];

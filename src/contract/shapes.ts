@@ -32,6 +32,8 @@ export const RequestDetail = z.object({
   tasks: z.array(Task),
   attempts: z.array(Attempt),
   approvals: z.array(Approval),
+  /** Its way through the merge queue; null if it never joined. */
+  merge: Merge.nullable(),
 });
 export type RequestDetail = z.infer<typeof RequestDetail>;
 

@@ -61,7 +61,9 @@ export class Collector {
     const now = this.#parts.clock.now();
     ledger.change('done', (tx, current, held) => {
       const subject = subjectOf(current, held);
-      const meta = { actor: 'gantry', cause: 'verified', subject };
+      const isChecked = claim.checks.some(({ isMet }) => isMet === true);
+      const cause = isChecked ? 'verified' : 'done as the agent says: no criterion has a command that could check it';
+      const meta = { actor: 'gantry', cause, subject };
       const result = {
         summary: claim.summary.slice(0, 4_000),
         commit: changes.length > 0 ? commit : null,
@@ -140,7 +142,8 @@ export class Collector {
   }
 
   async diff(project: Project, request: Request, maxBytes: number): Promise<{ diff: string; isTruncated: boolean }> {
-    const commit = await this.#tip(project, request);
+    // Once it is over, its commit is known: the branch may be gone, merged.
+    const commit = request.result?.commit ?? (await this.#tip(project, request));
     if (commit === null) return { diff: '', isTruncated: false };
     const { text, isTruncated } = await diff(this.#git, project.path, request.baseCommit, commit, maxBytes);
     return { diff: text, isTruncated };

@@ -3,6 +3,7 @@ import type { Merge } from '../contract/merge.ts';
 import type { Request } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { mergeOf } from './merge-intake.ts';
 import { linesOf } from './merge-list.ts';
 import type { Parts } from './parts.ts';
 
@@ -112,6 +113,8 @@ function explainRequest(parts: Parts, request: Request): Explanation {
   if (request.plan?.fallbackReason)
     lines.push(`planned by fallback (${request.plan.fallbackReason}): ${request.plan.fallbackDetail ?? ''}`);
   lines.push(...tasks.map((t) => `${t.label} ${t.title}: ${t.state}${t.cause ? `, ${t.cause}` : ''}`));
-  if (request.result?.branch) lines.push(`the work is on branch ${request.result.branch}`);
+  const merge = mergeOf(parts.store.read, request.id);
+  if (merge) lines.push(`merge ${merge.id} is ${merge.state}${merge.cause === null ? '' : `: ${merge.cause}`}`);
+  else if (request.result?.branch) lines.push(`the work is on branch ${request.result.branch}`);
   return { id: request.id, kind: 'request', state: request.state, lines };
 }

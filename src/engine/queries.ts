@@ -11,6 +11,7 @@ import { TRANSCRIPT_KINDS, transcriptItem } from '../contract/transcript.ts';
 import { agentRows } from './agent-rows.ts';
 import { openAlerts } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { mergeOf } from './merge-intake.ts';
 import type { Parts } from './parts.ts';
 import { listMessages } from './post.ts';
 import type { Probes } from './probes.ts';
@@ -91,6 +92,7 @@ export class Queries {
       tasks: read.tasks.list({ requestId: id }).sort((a, b) => a.position - b.position),
       attempts: read.attempts.list({ requestId: id }),
       approvals: read.approvals.list({ requestId: id }),
+      merge: mergeOf(read, id),
     };
   }
 

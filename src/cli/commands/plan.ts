@@ -20,7 +20,12 @@ export const plan = defineCommand({
     const made = request.plan;
     output.result(planDocument(request), () =>
       made === null
-        ? resultLines({ request, tasks: [], attempts: [], approvals: [] }, '.', context.clock.now(), output)
+        ? resultLines(
+            { request, tasks: [], attempts: [], approvals: [], merge: null },
+            '.',
+            context.clock.now(),
+            output,
+          )
         : planLines(made, output),
     );
     if (request.state === 'planned') output.note('', `To carry it out: gantry resume ${id}`);
