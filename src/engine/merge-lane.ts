@@ -41,11 +41,10 @@ export class MergeLane {
   }
 
   /**
-   * Stacks a batch, runs the gates and moves the target as far as they pass.
-   * @returns whether some of it is to be tried again at once
+   * Stacks a batch, runs the gates and moves the target as far as they pass. What is left is still in line.
    * @throws AppError `cancelled`, `git_failed`; then nothing of what is left was merged
    */
-  async carryOut(batch: readonly Merge[]): Promise<boolean> {
+  async carryOut(batch: readonly Merge[]): Promise<void> {
     const { parts, git, onRepair } = this.#tools;
     const { path } = this.#project;
     const base = await targetTip(git, path, this.#target);
@@ -54,15 +53,13 @@ export class MergeLane {
     const { stacked, present, conflicts } = await stackUp(git, path, { base, merges: batch, strategy, messageOf });
     for (const merge of present) await this.#merged([{ merge, commit: base }]);
     for (const conflict of conflicts) {
+      // One against others of the batch only is tried again when it is known which of them are on the target.
       if (conflict.onto === base) onRepair(await openRepair(parts, git, this.#project, conflict));
     }
-    // Against others of the batch only: tried again when it is known which of them are on the target.
-    const isOneLeft = conflicts.some(({ onto }) => onto !== base);
-    if (stacked.length === 0) return isOneLeft;
+    if (stacked.length === 0) return;
     this.#begin(stacked);
     const tried = await tryStack(stacked, base, (commit) => this.#gates(stacked, commit));
     await this.#take(stacked, base, tried);
-    return isOneLeft || tried.culprit !== null;
   }
 
   #begin(stacked: readonly Stacked[]): void {

@@ -151,6 +151,25 @@ describe('the merge queue', () => {
     expect(await test.repo.git(['rev-parse', 'main^1'])).toBe(mine);
   });
 
+  it('takes verdicts, and serves other targets, while gates run', async () => {
+    await using test = await bench({
+      approvals: 1,
+      gates: [{ name: 'slow', command: 'test "$(git log -1 --format=%s | cut -c1-5)" != "Slow." || { HOLD; }' }],
+    });
+    await test.repo.git(['branch', 'other']);
+    const slow = await done(test, writing({ 'a.txt': 'a\n' }).replace('Do it.', 'Slow.'));
+    const quick = await done(test, writing({ 'b.txt': 'b\n' }));
+    const first = await test.engine.merges.add({ requestId: slow.id }, person);
+    test.engine.merges.review({ id: first.id, verdict: 'approve', text: '' }, person);
+    await mergeIn(test, slow.id, 'merging');
+    const second = await test.engine.merges.add({ requestId: quick.id, target: 'other' }, person);
+    test.engine.merges.review({ id: second.id, verdict: 'approve', text: '' }, person);
+    await mergeIn(test, quick.id, 'merged');
+    expect(mergeOf(test, slow.id)?.state).toBe('merging');
+    await test.open();
+    await mergeIn(test, slow.id, 'merged');
+  });
+
   it('goes on after a restart in the middle of the gates, and leaves no checkout', async () => {
     await using test = await bench({ gates: [{ name: 'slow', command: 'HOLD' }] });
     const request = await done(test, writing({ 'a.txt': 'a\n' }));

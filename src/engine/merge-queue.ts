@@ -7,8 +7,8 @@ import { isMergeOver, type Merge } from '../contract/merge.ts';
 import type { Git } from '../git/git.ts';
 import { addMerge, mergeOf, retryMerge, reviewMerge, withdrawMerge } from './merge-intake.ts';
 import { MergeLane, rejectMerge } from './merge-lane.ts';
-import { linesOf, listMerges } from './merge-list.ts';
-import { nextBatch, type Queued, reviewEnd } from './merge-order.ts';
+import { type Line, linesOf, listMerges } from './merge-list.ts';
+import { nextBatch, reviewEnd } from './merge-order.ts';
 import { repairOf } from './merge-repair.ts';
 import type { Parts } from './parts.ts';
 
@@ -27,6 +27,8 @@ export class MergeQueue {
   readonly #git: Git;
   readonly #onRepair: (id: RequestId) => void;
   readonly #stop = new AbortController();
+  /** Targets that are being served: their gates hold nothing else up. */
+  readonly #serving = new Map<string, Promise<void>>();
   /** Until when a lane is left alone. */
   readonly #backOff = new Map<string, number>();
   #isWoken = false;
@@ -63,6 +65,7 @@ export class MergeQueue {
     this.#stop.abort();
     this.#cancelTimer?.();
     await this.#pumping;
+    await Promise.all(this.#serving.values());
   }
 
   add = (input: ParsedInputOf<'merges.add'>, caller: Caller): Promise<Merge> =>
@@ -89,7 +92,7 @@ export class MergeQueue {
       await this.#takeDone();
       const due = [this.#judge()];
       await this.#takeRepairs();
-      for (const line of linesOf(this.#parts)) due.push(await this.#serve(line));
+      for (const line of linesOf(this.#parts)) due.push(this.#serve(line));
       this.#wakeAt(due);
     } catch (error) {
       if (this.#stop.signal.aborted) return;
@@ -161,29 +164,35 @@ export class MergeQueue {
     return new MergeLane(tools, project, target);
   }
 
-  /** @returns when the line is to be looked at again, or null */
-  async #serve({ key, merges }: { readonly key: string; readonly merges: readonly (Merge & Queued)[] }) {
+  /** Starts the next batch of a line, if it is time. @returns when the line is to be looked at again, or null */
+  #serve({ key, merges }: Line): number | null {
     const { clock, store } = this.#parts;
     const [first] = merges;
     const heldUntil = this.#backOff.get(key) ?? 0;
-    if (!first || this.#stop.signal.aborted) return null;
+    if (!first || this.#serving.has(key) || this.#stop.signal.aborted) return null;
     if (heldUntil > clock.now()) return heldUntil;
     const { maxBatch, batchWait } = this.#parts.settingsFor(store.read.projects.need(first.projectId).path).merge;
     const atWork = store.read.tasks.list({ projectId: first.projectId, state: ['assigned', 'working', 'verifying'] });
     const rules = { max: maxBatch, waitMs: batchWait, isMoreComing: atWork.length > 0, now: clock.now() };
     const { batch, until } = nextBatch(merges, rules);
     if (batch.length === 0) return until;
-    const lane = this.#lane(first);
+    const served = this.#carryOut(key, this.#lane(first), batch).finally(() => {
+      this.#serving.delete(key);
+      this.wake();
+    });
+    this.#serving.set(key, served);
+    return null;
+  }
+
+  async #carryOut(key: string, lane: MergeLane, batch: readonly Merge[]): Promise<void> {
     try {
-      if (await lane.carryOut(batch)) this.#isWoken = true;
+      await lane.carryOut(batch);
       this.#backOff.delete(key);
-      return null;
     } catch (error) {
-      if (this.#stop.signal.aborted) return null;
+      if (this.#stop.signal.aborted) return;
       const { tries, isOvertaken } = lane.putBack(batch, toAppError(error));
       const waitMs = isOvertaken ? 0 : Math.min(BACK_OFF_MS * 2 ** tries, MOST_BACK_OFF_MS);
-      this.#backOff.set(key, clock.now() + waitMs);
-      return clock.now() + waitMs;
+      this.#backOff.set(key, this.#parts.clock.now() + waitMs);
     }
   }
 
