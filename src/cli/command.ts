@@ -187,6 +187,12 @@ export const time: Kind<number> = {
   },
 };
 
+/** `a,b`, each of these. */
+export const someOf = <const V extends string>(values: readonly V[]): Kind<V[]> => ({
+  values,
+  parse: (given) => list.parse(given).map(oneOf(values).parse),
+});
+
 /** `a,b,c`. */
 export const list: Kind<readonly string[]> = {
   values: [],

@@ -1,7 +1,7 @@
 import type { OutputOf } from '../../contract/api.ts';
 import { type Merge, MergeState, Verdict } from '../../contract/merge.ts';
 import type { Context } from '../command.ts';
-import { argument, defineCommand, integer, list, oneOf, option } from '../command.ts';
+import { argument, defineCommand, integer, oneOf, option, someOf } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { idOf } from '../ids.ts';
 import { orDash, stateStyle } from '../lists.ts';
@@ -30,7 +30,7 @@ export const add = defineCommand({
 
 export const ls = defineCommand({
   options: {
-    state: option('--state <a,b>', `only these states: ${MergeState.options.join(', ')}`, list),
+    state: option('--state <a,b>', `only these states: ${MergeState.options.join(', ')}`, someOf(MergeState.options)),
     project: option('--project <dir|name>', 'only of this project'),
     limit: option('-n, --limit <n>', 'at most so many; default 20', integer(1, 1000)),
   },
@@ -38,7 +38,7 @@ export const ls = defineCommand({
     const client = await context.client();
     const { items } = await client.call('merges.list', {
       limit: args.limit ?? 20,
-      state: maybe(args.state, (given) => [...given]),
+      state: args.state,
       project: maybe(args.project, (given) => projectFrom(context, given)),
     });
     context.output.result(items, () => listLines(context, items));

@@ -1,5 +1,5 @@
 import { RequestState } from '../../contract/request.ts';
-import { defineCommand, integer, list, option } from '../command.ts';
+import { defineCommand, integer, option, someOf } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { stateStyle } from '../lists.ts';
 import { maybe } from '../maybe.ts';
@@ -8,7 +8,11 @@ import { brief, duration } from '../text.ts';
 
 export const requests = defineCommand({
   options: {
-    state: option('--state <a,b>', `only these states: ${RequestState.options.join(', ')}`, list),
+    state: option(
+      '--state <a,b>',
+      `only these states: ${RequestState.options.join(', ')}`,
+      someOf(RequestState.options),
+    ),
     project: option('--project <dir|name>', 'only of this project'),
     limit: option('-n, --limit <n>', 'at most so many; default 20', integer(1, 1000)),
   },
@@ -16,7 +20,7 @@ export const requests = defineCommand({
     const client = await context.client();
     const { items } = await client.call('requests.list', {
       limit: args.limit ?? 20,
-      state: maybe(args.state, (given) => [...given]),
+      state: args.state,
       project: maybe(args.project, (given) => projectFrom(context, given)),
     });
     const { items: projects } = await client.call('projects.list', {});

@@ -1,5 +1,5 @@
 import { TaskState } from '../../contract/task.ts';
-import { defineCommand, integer, list, option } from '../command.ts';
+import { defineCommand, integer, option, someOf } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { idOf } from '../ids.ts';
 import { orDash, stateStyle } from '../lists.ts';
@@ -9,7 +9,7 @@ import { brief, duration } from '../text.ts';
 
 export const tasks = defineCommand({
   options: {
-    state: option('--state <a,b>', `only these states: ${TaskState.options.join(', ')}`, list),
+    state: option('--state <a,b>', `only these states: ${TaskState.options.join(', ')}`, someOf(TaskState.options)),
     request: option('--request <id>', 'only of this request'),
     project: option('--project <dir|name>', 'only of this project'),
     limit: option('-n, --limit <n>', 'at most so many; default 20', integer(1, 1000)),
@@ -18,7 +18,7 @@ export const tasks = defineCommand({
     const client = await context.client();
     const { items } = await client.call('tasks.list', {
       limit: args.limit ?? 20,
-      state: maybe(args.state, (given) => [...given]),
+      state: args.state,
       requestId: maybe(args.request, (given) => idOf(given, ['req'])),
       project: maybe(args.project, (given) => projectFrom(context, given)),
     });
