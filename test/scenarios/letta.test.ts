@@ -6,15 +6,23 @@ import { World } from '../support/world.ts';
 const AGENT = 'agent-0001';
 
 /** Block and notice go their own ways: either may be the last. */
-const isTold = ({ messages, writes }: Awaited<ReturnType<typeof startLetta>>): boolean =>
-  messages.length > 0 && (JSON.parse(writes.at(-1) ?? '{}') as { status?: string }).status === 'completed';
+const isTold = ({ messages, writes }: Awaited<ReturnType<typeof startLetta>>): boolean => {
+  const { status } = JSON.parse(writes.at(-1) ?? '{}') as { status?: string };
+  return messages.length > 0 && status === 'completed';
+};
 
 test('a task is shown in a block while it lives, and its end is told once', async () => {
   await using letta = await startLetta(AGENT);
   await using world = await World.make(fake, { letta: { url: letta.url, agent: AGENT, key: 'LETTA_KEY' } });
   world.env.LETTA_KEY = 'the-key-of-letta';
   await world.up();
-  const { id } = await world.submitOne([{ write: { path: 'a.txt', content: 'x\n' } }, { text: 'made a file' }]);
+  const { id } = await world.submitOne([
+    { write: { path: 'a.txt', content: 'x\n' } },
+    { hold: 'shown' },
+    { text: 'made a file' },
+  ]);
+  await letta.until('the block of a task that lives', () => letta.attached.length > 0);
+  await world.agent.release('shown');
   await world.over(id);
   const task = await world.task(id);
   await letta.until('the notice and the last block', () => isTold(letta));
