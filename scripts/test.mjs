@@ -10,6 +10,19 @@ import { findNode } from './find-node.mjs';
 const KNOWN_SKIPS = [
   { name: 'a disk that is full', reason: 'only root on Linux, outside of a strict container, can mount a small disk' },
   { name: 'in Chromium', reason: 'it is not installed (Debian: chromium)' },
+  // Laws that a protocol or a program cannot keep: each states its reason in test/conformance/acp*.test.ts.
+  ...[
+    'with opencode acp a limit of the provider has its class',
+    'with opencode acp the reason of a denial reaches the agent, and the command does not run',
+    'with the adapter of Claude Code a limit of the provider has its class',
+    "with the adapter of Claude Code usage is the provider's count",
+    'with the adapter of Claude Code an allow is for once: the same command asks again',
+    'with the adapter of Claude Code the reason of a denial reaches the agent, and the command does not run',
+    'with the adapter of Claude Code an answer that does not fit the question is refused',
+    'with the adapter of Claude Code an interrupted turn takes its open question back',
+    'with the adapter of Claude Code kill -9 in a tool: it is noted as interrupted and not run again',
+    'with the adapter of Claude Code a fork knows what was said and leaves the original alone',
+  ].map((name) => ({ name, reason: 'an exception of a law, with its reason in the name' })),
   { name: 'strace cannot be used', reason: 'it is not installed (Debian: strace), or may not trace in this container' },
 ];
 
