@@ -17,20 +17,29 @@ export class Asks {
   readonly #profile: PermissionProfile;
   readonly #places: Places;
   readonly #emit: (event: BackendEvent) => void;
+  readonly #isNoted: (callId: string) => Promise<boolean>;
   /** By the id that a person answers. */
   readonly #open = new Map<string, Open>();
 
-  constructor(connection: Connection, profile: PermissionProfile, places: Places, emit: (event: BackendEvent) => void) {
-    this.#connection = connection;
-    this.#profile = profile;
-    this.#places = places;
-    this.#emit = emit;
+  /** `isNoted` waits, not for ever, until the program has a call in its transcript. */
+  constructor(parts: {
+    readonly connection: Connection;
+    readonly profile: PermissionProfile;
+    readonly places: Places;
+    readonly emit: (event: BackendEvent) => void;
+    readonly isNoted: (callId: string) => Promise<boolean>;
+  }) {
+    this.#connection = parts.connection;
+    this.#profile = parts.profile;
+    this.#places = parts.places;
+    this.#emit = parts.emit;
+    this.#isNoted = parts.isNoted;
   }
 
   take(line: NativeLine): void {
     switch (line.type) {
       case 'hook':
-        this.#connection.reply(line.requestId, this.#verdict(line.tool, line.input));
+        void this.#gate(line);
         break;
       case 'ask': {
         const [first, ...rest] = subjectsOf(line.tool, line.input, this.#profile, this.#places);
@@ -80,6 +89,13 @@ export class Asks {
   /** Their turn is over. */
   sweep(cause: string): void {
     this.#withdraw(() => true, cause);
+  }
+
+  /** A call runs when it is written down: after a kill it must not be taken for one that was never made. */
+  async #gate({ requestId, tool, input, isFromChild, callId }: NativeLine & { type: 'hook' | 'ask' }): Promise<void> {
+    // What a sub-agent does stands in a transcript of its own.
+    if (callId !== null && !isFromChild) await this.#isNoted(callId);
+    this.#connection.reply(requestId, this.#verdict(tool, input));
   }
 
   #verdict(tool: string, input: unknown): object {

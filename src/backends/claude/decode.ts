@@ -44,6 +44,8 @@ export type NativeLine =
       readonly tool: string;
       readonly input: unknown;
       readonly isFromChild: boolean;
+      /** Of a hook: the call in the transcript; null if it is not told. */
+      readonly callId: string | null;
     }
   | { readonly type: 'unknown-request'; readonly requestId: string; readonly subtype: string }
   | { readonly type: 'ask-cancelled'; readonly requestId: string }
@@ -110,11 +112,11 @@ function requestOf(line: unknown): NativeLine {
   const { request_id: requestId, request } = WireControlRequest.parse(line);
   if (request.subtype === 'can_use_tool') {
     const { tool_name: tool, input, agent_id: child } = request;
-    return { type: 'ask', requestId, tool, input, isFromChild: child !== undefined };
+    return { type: 'ask', requestId, tool, input, isFromChild: child !== undefined, callId: null };
   }
   if (request.subtype !== 'hook_callback') return { type: 'unknown-request', requestId, subtype: request.subtype };
-  const { tool_name: tool, tool_input: input, agent_id: child } = WireHookInput.parse(request.input);
-  return { type: 'hook', requestId, tool, input, isFromChild: child !== undefined };
+  const { tool_name: tool, tool_input: input, agent_id: child, tool_use_id: call } = WireHookInput.parse(request.input);
+  return { type: 'hook', requestId, tool, input, isFromChild: child !== undefined, callId: call ?? null };
 }
 
 function resultOf(line: unknown): NativeResult {

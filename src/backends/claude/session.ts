@@ -62,7 +62,7 @@ export class ClaudeSession implements BackendSession {
     this.#life = new ProgramLife(options.process, (survivors) => this.#ended(survivors));
     const emit = (event: BackendEvent): void => this.#life.push(event);
     this.#view = new View(emit, places, options.clock);
-    this.#asks = new Asks(connection, profile, places, emit);
+    this.#asks = new Asks({ connection, profile, places, emit, isNoted: (callId) => transcript.holds(callId) });
     this.#turns = new Turns({
       connection,
       emit,

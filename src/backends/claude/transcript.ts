@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pause } from '../../base/wait.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
 import { readLines } from '../../process/lines.ts';
 import { itemsOf, type Standing, standingIn } from './history.ts';
@@ -8,6 +9,11 @@ import { WireTranscriptLine } from './wire.ts';
 
 /** Of longer lines nothing is used: a tool's output is never so long, a snapshot of a request may be. */
 const MAX_LINE_BYTES = 10 * 1024 * 1024;
+/** Where the newest call is looked for. */
+const TAIL_BYTES = 1024 * 1024;
+/** The program (2.1.329) writes within about 0.4 s. */
+const NOTED_LIMIT_MS = 1_500;
+const NOTED_POLL_MS = 20;
 
 /** Claude Code's own record of a conversation: read for recovery and to be shown, never written. */
 export class Transcript {
@@ -29,6 +35,26 @@ export class Transcript {
   /** What became of a prompt. */
   async standing(uuid: string): Promise<Standing> {
     return standingIn(await Array.fromAsync(this.#lines(uuid)), uuid);
+  }
+
+  /** Whether a word is at its end; waits for it, as the program writes a moment later, but not for ever. */
+  async holds(word: string): Promise<boolean> {
+    const end = performance.now() + NOTED_LIMIT_MS;
+    for (;;) {
+      if ((await this.#tail()).includes(word)) return true;
+      if (performance.now() >= end) return false;
+      await pause(NOTED_POLL_MS);
+    }
+  }
+
+  async #tail(): Promise<Buffer> {
+    const path = await this.#find();
+    if (path === null) return Buffer.alloc(0);
+    await using file = await open(path);
+    const { size } = await file.stat();
+    const length = Math.min(size, TAIL_BYTES);
+    const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
+    return buffer;
   }
 
   async items(): Promise<readonly TranscriptItem[]> {

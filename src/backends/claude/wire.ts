@@ -77,6 +77,7 @@ export const WireControlRequest = z.object({
 export const WireHookInput = z.object({
   tool_name: z.string(),
   tool_input: z.unknown(),
+  tool_use_id: z.string().optional(),
   agent_id: z.string().optional(),
 });
 
