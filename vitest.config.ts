@@ -9,5 +9,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     retry: 0,
     pool: 'forks',
+    // Most of a test's time is the wait for real programs, so one file per processor, not one fewer.
+    maxWorkers: '100%',
   },
 });

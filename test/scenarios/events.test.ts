@@ -96,7 +96,7 @@ describe('programs of the hooks observability server', () => {
     const first = await flood();
     const before = await resident();
     await using stack = new AsyncDisposableStack();
-    const clients = Array.from({ length: 10 }, (_, i) => {
+    const clients = Array.from({ length: 30 }, (_, i) => {
       const query = i % 2 === 0 ? `?since=${first.at(-1)}` : '?source_app=flood';
       return stack.use(followEvents(home.url, `${home.viewPath}/stream${query}`));
     });
@@ -117,9 +117,9 @@ describe('programs of the hooks observability server', () => {
       return told;
     };
     expect(await idsOf(healthy)).toEqual(ids);
-    // Unbounded, ten of them would hold 160 MB.
-    expect((await resident()) - before).toBeLessThan(80_000_000);
-    for (const client of clients) {
+    // Unbounded, thirty of them would hold 480 MB; what a heap keeps before it collects is far from that.
+    expect((await resident()) - before).toBeLessThan(240_000_000);
+    for (const client of clients.slice(0, 4)) {
       client.ws.resume();
       expect(await idsOf(client)).toEqual(ids);
     }
