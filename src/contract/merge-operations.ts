@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MergeId, RequestId } from './ids.ts';
 import { Merge, MergeState, Verdict } from './merge.ts';
-import { listOf, type Operation } from './operation.ts';
+import { limit, listOf, type Operation } from './operation.ts';
 
 export const MERGE_OPERATIONS = {
   'merges.add': {
@@ -26,7 +26,7 @@ export const MERGE_OPERATIONS = {
     input: z.object({
       project: z.string().optional(),
       state: listOf(MergeState),
-      limit: z.coerce.number().int().min(1).max(1000).default(100),
+      limit,
     }),
     output: z.object({ items: z.array(Merge.extend({ place: z.number().int().nullable() })) }),
   },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MessageId } from './ids.ts';
 import { Message, MessageMode } from './message.ts';
-import type { Operation } from './operation.ts';
+import { limit, type Operation } from './operation.ts';
 
 /** An agent's address, or a short form that fits one agent: its name, `project/name`, `role/name`; `person` is the person. */
 const recipient = z.string().min(1).max(300);
@@ -61,7 +61,7 @@ export const MESSAGE_OPERATIONS = {
       thread: MessageId.optional(),
       /** Those that were put away too. */
       all: z.stringbool().default(false),
-      limit: z.coerce.number().int().min(1).max(1000).default(100),
+      limit,
     }),
     output: z.object({ items: z.array(Message) }),
   },

@@ -8,6 +8,13 @@ export const listOf = <T extends z.ZodType>(item: T) =>
     .pipe(z.array(z.string()).pipe(z.array(item) as z.ZodType<z.output<T>[], string[]>))
     .optional();
 
+/** How many rows a list gives. */
+export const limit = z.coerce.number().int().min(1).max(1000).default(100);
+/** Where the page before ended. */
+export const cursor = z.string().optional();
+export const page = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+
 /** A row of the table of operations. */
 export type Operation = {
   readonly method: 'GET' | 'POST' | 'DELETE';

@@ -1,26 +1,22 @@
 import { createHash } from 'node:crypto';
-import { isAbsolute, join } from 'node:path';
 import { within } from '../base/wait.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
 import { type DelegationStatus, handleOf, isDelegationOver, requestOf } from '../contract/delegation.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
-import { RequestId } from '../contract/ids.ts';
-import type { Plan, Request } from '../contract/request.ts';
-import { NO_USAGE } from '../contract/usage.ts';
-import { emptyRepository } from '../git/empty.ts';
+import type { Request } from '../contract/request.ts';
 import type { Git } from '../git/git.ts';
 import type { Approvals } from './approvals.ts';
 import type { Control } from './control.ts';
+import { isServed, mayServe, needDelegated, requireCaller } from './delegation-access.ts';
 import { answerNoted, note } from './delegation-notes.ts';
+import { prepareDelegation } from './delegation-prepare.ts';
 import { delegatedLoad } from './delegation-queue.ts';
 import { eventsAfter, newestEvents, type Positions, statusOf, viewOf } from './delegation-view.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
-import { DEFAULT_CRITERION, titleOf } from './plan-fallback.ts';
 import { insertTasks } from './planning.ts';
 import type { Probes } from './probes.ts';
-import { prepareRequest } from './submit.ts';
 import { TaskFiles } from './task-files.ts';
 
 /** How long an answer to a control waits for the end of what runs. */
@@ -29,8 +25,6 @@ const STOP_LIMIT_MS = 10_000;
 const LOOK_EVERY_MS = 20;
 const MAX_ARTIFACT = 10_000_000;
 const PAGE = 200;
-/** The project of tasks that name none: each gets an empty workspace of its own. */
-const OWN_PROJECT = 'delegated';
 
 type Tools = {
   readonly git: Git;
@@ -75,7 +69,7 @@ export class Delegations {
     const known = key === undefined ? null : this.#known(scope, key, inputHash);
     if (known) return { isNew: false, view: this.#view(known) };
     if (!this.load().canAccept) throw this.#full();
-    const row = await this.#prepare(input, caller);
+    const row = await prepareDelegation(this.#parts, this.#tools, input, caller);
     const made = this.#parts.store.commit((tx) => {
       const before = key === undefined ? null : tx.idempotency.get(scope, key);
       if (before) return null;
@@ -106,36 +100,6 @@ export class Delegations {
     throw new AppError('idempotency_mismatch', 'Idempotency key was used with different parameters', {
       details: { task_id: handleOf(request.id) },
     });
-  }
-
-  async #prepare(input: ParsedInputOf<'delegations.submit'>, caller: Caller): Promise<Request> {
-    const { description, backend, model, role } = input;
-    if (caller.callers && input.project !== undefined && isAbsolute(input.project)) {
-      throw new AppError('forbidden', 'the token may name a registered project only, not a path');
-    }
-    const given = { backend, model, role };
-    const options = {
-      ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-      timeoutMs: input.timeoutMs ?? this.#parts.settingsFor(null).delegation.timeout,
-      isSingleTask: true,
-    };
-    const row = await prepareRequest(
-      this.#parts,
-      this.#tools.git,
-      this.#tools.probes,
-      { text: description, project: input.project ?? (await this.#ownProject()), isDirtyAllowed: true, options },
-      caller,
-    );
-    const { callerId, observers, notify, isSync, priority } = input;
-    const queueUntil = row.createdAt + input.queueTimeoutMs;
-    const delegation = { callerId, observers, notify, isSync, queueUntil, priority };
-    return { ...row, state: 'running', plan: planOf(description), delegation };
-  }
-
-  async #ownProject(): Promise<string> {
-    const path = join(this.#parts.workspaces, '..', OWN_PROJECT);
-    await emptyRepository(this.#tools.git, path);
-    return path;
   }
 
   list(input: ParsedInputOf<'delegations.list'>, caller: Caller): OutputOf<'delegations.list'> {
@@ -171,7 +135,7 @@ export class Delegations {
   /** Waits for something new after `since`, at most `waitMs`; the end is always told at once. */
   async get(input: ParsedInputOf<'delegations.get'>, caller: Caller): Promise<OutputOf<'delegations.get'>> {
     const { store, clock } = this.#parts;
-    const { id } = this.#need(input.id, caller);
+    const { id } = needDelegated(this.#parts.store.read, input.id, caller);
     const end = clock.now() + input.waitMs;
     let since = input.since;
     for (;;) {
@@ -199,7 +163,7 @@ export class Delegations {
 
   history(input: ParsedInputOf<'delegations.history'>, caller: Caller): OutputOf<'delegations.history'> {
     const { store } = this.#parts;
-    const request = this.#need(input.id, caller);
+    const request = needDelegated(this.#parts.store.read, input.id, caller);
     const { events } = eventsAfter(store, request.id, 0, Number.POSITIVE_INFINITY);
     const view = this.#view(request);
     const end = input.limit === -1 ? events.length : input.offset + input.limit;
@@ -220,7 +184,7 @@ export class Delegations {
 
   /** @throws AppError `illegal_move` once it is over */
   message(input: ParsedInputOf<'delegations.message'>, caller: Caller): OutputOf<'delegations.message'> {
-    const request = this.#need(input.id, caller);
+    const request = needDelegated(this.#parts.store.read, input.id, caller);
     const { status } = this.#view(request);
     if (isDelegationOver(status)) {
       throw new AppError('illegal_move', `Cannot send message to task with status: ${status}`);
@@ -235,7 +199,7 @@ export class Delegations {
 
   /** @throws AppError `illegal_move` from a state that the control does not fit */
   async control(input: ParsedInputOf<'delegations.control'>, caller: Caller): Promise<OutputOf<'delegations.control'>> {
-    const request = this.#need(input.id, caller);
+    const request = needDelegated(this.#parts.store.read, input.id, caller);
     const previous = this.#view(request).status;
     if (input.control === 'cancel' && previous === 'cancelled') return { previous, status: previous, isStopped: true };
     if (!LEGAL[input.control].includes(previous)) {
@@ -257,19 +221,19 @@ export class Delegations {
   }
 
   files(input: ParsedInputOf<'delegations.files'>, caller: Caller): Promise<OutputOf<'delegations.files'>> {
-    return this.#files.list(this.#need(input.id, caller, 'file'), input.path);
+    return this.#files.list(needDelegated(this.#parts.store.read, input.id, caller, 'file'), input.path);
   }
 
   file(input: ParsedInputOf<'delegations.file'>, caller: Caller): Promise<OutputOf<'delegations.file'>> {
-    return this.#files.read(this.#need(input.id, caller, 'file'), input.path);
+    return this.#files.read(needDelegated(this.#parts.store.read, input.id, caller, 'file'), input.path);
   }
 
   diff(input: ParsedInputOf<'delegations.diff'>, caller: Caller): Promise<OutputOf<'delegations.diff'>> {
-    return this.#files.diff(this.#need(input.id, caller), input.maxBytes);
+    return this.#files.diff(needDelegated(this.#parts.store.read, input.id, caller), input.maxBytes);
   }
 
   approvals(input: ParsedInputOf<'delegations.approvals'>, caller: Caller): OutputOf<'delegations.approvals'> {
-    const requestId = input.id === undefined ? undefined : this.#need(input.id, caller).id;
+    const requestId = input.id === undefined ? undefined : needDelegated(this.#parts.store.read, input.id, caller).id;
     const { read } = this.#parts.store;
     const pending = read.approvals.list({
       state: 'pending',
@@ -277,13 +241,13 @@ export class Delegations {
       order: 'desc',
       limit: 1_000,
     });
-    return { items: pending.filter((approval) => this.#isServed(approval.requestId, caller)) };
+    return { items: pending.filter((approval) => isServed(this.#parts.store.read, approval.requestId, caller)) };
   }
 
   decide(input: ParsedInputOf<'delegations.decide'>, caller: Caller): OutputOf<'delegations.decide'> {
     const { approvalId: id, decision, message, answers } = input;
     const approval = this.#parts.store.read.approvals.get(id);
-    if (!approval || !this.#isServed(approval.requestId, caller)) {
+    if (!approval || !isServed(this.#parts.store.read, approval.requestId, caller)) {
       throw new AppError('not_found', `there is no approval ${id} of a delegated task`);
     }
     if (decision === 'deny') {
@@ -291,21 +255,6 @@ export class Delegations {
     }
     if (answers) return this.#tools.approvals.decide(id, { type: 'answer', answers }, caller);
     return this.#tools.approvals.decide(id, { type: 'allow', scope: decision, expiresAt: null }, caller);
-  }
-
-  #isServed(requestId: RequestId | null, caller: Caller): boolean {
-    const request = requestId === null ? null : this.#parts.store.read.requests.get(requestId);
-    return request?.delegation ? mayServe(caller, request.delegation.callerId) : false;
-  }
-
-  /** Nobody learns of another's task whether it exists. @throws AppError `not_found` */
-  #need(id: string, caller: Caller, of: 'task' | 'file' = 'task'): Request {
-    const requestId = RequestId.safeParse(id.startsWith('task-') ? requestOf(id) : id).data;
-    const request = requestId === undefined ? null : this.#parts.store.read.requests.get(requestId);
-    if (request?.delegation && mayServe(caller, request.delegation.callerId)) return request;
-    throw new AppError('not_found', of === 'file' ? `Task not found: ${id}` : `Task ${id} not found`, {
-      details: { task: id },
-    });
   }
 
   #view(request: Request): OutputOf<'delegations.get'>['view'] {
@@ -327,33 +276,3 @@ const LEGAL: Readonly<Record<'cancel' | 'pause' | 'resume', readonly DelegationS
   pause: ['running'],
   resume: ['paused'],
 };
-
-const mayServe = ({ callers }: Caller, callerId: string): boolean => !callers || callers.includes(callerId);
-
-function requireCaller(caller: Caller, callerId: string): void {
-  if (mayServe(caller, callerId)) return;
-  throw new AppError('forbidden', `the token may not act for ${callerId}; it may for: ${caller.callers?.join(', ')}`);
-}
-
-/** One task, byte for byte what was asked for. It is done when the agent's turn ends without an error. */
-const planOf = (description: string): Plan => ({
-  source: 'model',
-  fallbackReason: null,
-  fallbackDetail: null,
-  notices: ['one task, as delegated: no planner was called'],
-  tasks: [
-    {
-      id: 'T1',
-      title: titleOf(description),
-      description,
-      files: [],
-      successCriteria: [DEFAULT_CRITERION],
-      budget: 'medium',
-      dependsOn: [],
-      role: null,
-      source: 'model',
-    },
-  ],
-  reply: null,
-  usage: NO_USAGE,
-});
