@@ -168,6 +168,9 @@ describe('a result', () => {
       '1,234 tokens in, 0 out · cost unknown',
     );
     expect(usageText({ ...NO_USAGE, costUsd: 0 })).toBe('0 tokens in, 0 out · cost $0.00');
+    expect(usageText({ ...NO_USAGE, costUsd: 0.5, pricedBy: 'a list, 2026-01-31' })).toBe(
+      '0 tokens in, 0 out · cost $0.50 (prices: a list, 2026-01-31)',
+    );
   });
 
   it.each([

@@ -127,7 +127,8 @@ function checkLines(check: Check, { columns, paint }: Page): string[] {
 export function usageText(usage: Usage): string {
   const read = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
   const number = (n: number): string => n.toLocaleString('en-US');
-  return `${number(read)} tokens in, ${number(usage.outputTokens)} out · cost ${cost(usage.costUsd)}`;
+  const by = usage.pricedBy === undefined ? '' : ` (prices: ${usage.pricedBy})`;
+  return `${number(read)} tokens in, ${number(usage.outputTokens)} out · cost ${cost(usage.costUsd)}${by}`;
 }
 
 /** The end of a request, for people. `path` is the project's directory; null: nobody will want to merge there. */

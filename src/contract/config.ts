@@ -228,7 +228,7 @@ export const Config = z.strictObject({
       day: Budget.optional(),
     })
     .optional(),
-  /** US dollars for a million tokens, for models whose agent program reports no cost. */
+  /** US dollars for a million tokens, for models whose agent program reports no cost; before those of the built-in table. */
   prices: z
     .strictObject({
       date: z.iso.date(),

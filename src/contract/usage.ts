@@ -10,6 +10,8 @@ export const Usage = z.object({
   cacheReadTokens: count,
   cacheWriteTokens: count,
   costUsd: z.number().nonnegative().nullable(),
+  /** Source and date of the prices by which Gantry worked the cost out; absent where the agent program reported it. */
+  pricedBy: z.string().optional(),
 });
 export type Usage = z.infer<typeof Usage>;
 
@@ -29,6 +31,7 @@ export const hasTokens = (u: Usage): boolean =>
 export function addUsage(a: Usage, b: Usage): Usage {
   const isUnknown = (hasTokens(a) && a.costUsd === null) || (hasTokens(b) && b.costUsd === null);
   const isNothing = a.costUsd === null && b.costUsd === null;
+  const pricedBy = isUnknown ? [] : [...new Set([a.pricedBy, b.pricedBy].flatMap((by) => by?.split('; ') ?? []))];
   return {
     inputTokens: a.inputTokens + b.inputTokens,
     outputTokens: a.outputTokens + b.outputTokens,
@@ -36,5 +39,6 @@ export function addUsage(a: Usage, b: Usage): Usage {
     cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
     cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
     costUsd: isUnknown || isNothing ? null : (a.costUsd ?? 0) + (b.costUsd ?? 0),
+    ...(pricedBy.length > 0 && { pricedBy: pricedBy.join('; ') }),
   };
 }

@@ -14,7 +14,6 @@ import { type Overrun, overBudget } from './budget.ts';
 import type { Collector } from './collect.ts';
 import { untoldMail, waitingMail } from './mail.ts';
 import type { Parts } from './parts.ts';
-import { priced } from './prices.ts';
 import { evidencePrompt, goOnPrompt, handOverNote, mailText, taskPrompt } from './prompts.ts';
 import type { LiveSession } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -136,15 +135,11 @@ export class AttemptRun {
   /** Between two requests to the model nothing is lost by an interruption. */
   #watchSpending(live: LiveSession, usage: Usage): void {
     if (this.#overrun !== null) return;
-    this.#overrun = overBudget(this.#parts, this.#ledger.task, this.#priced(usage));
+    this.#overrun = overBudget(this.#parts, this.#ledger.task, usage);
     if (this.#overrun === null) return;
     live.interrupt().catch((error: unknown) => {
       this.#parts.log.warn({ err: error, attempt: this.#ledger.id }, 'a turn over its budget was not interrupted');
     });
-  }
-
-  #priced(usage: Usage): Usage {
-    return priced(usage, this.#ledger.attempt.model, this.#settings.prices ?? null);
   }
 
   /** What was on its way goes out again with the same ids; else the task, or what came in between, is told. */
@@ -194,7 +189,7 @@ export class AttemptRun {
     if (result.type === 'ended') {
       throw new AttemptFailure(result.reason.type === 'died' ? result.reason.failure : CLOSED_FROM_OUTSIDE);
     }
-    this.#ledger.turnEnded(prompt.id, this.#priced(result.turn.usage));
+    this.#ledger.turnEnded(prompt.id, result.turn.usage);
     this.#summary = result.turn.text;
     this.#checkBudget();
     // What joined this turn ends with it; what broke it goes on in its place: the last one says how it went.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Bench, bench, over, person, submitSteps } from '../../test/support/engine-bench.ts';
-import { NO_USAGE } from '../contract/usage.ts';
+import { type Bench, bench, over, person, submit, submitSteps } from '../../test/support/engine-bench.ts';
+import { addUsage, NO_USAGE } from '../contract/usage.ts';
 import { type Line, noRoom, overrun } from './budget.ts';
 import { priced } from './prices.ts';
 
@@ -46,6 +46,18 @@ describe('a price', () => {
     expect(priced({ ...usage, costUsd: 1 }, 'a/b', prices).costUsd).toBe(1);
   });
 
+  it('comes from the built-in table where the configuration has none, and its source and date are told', () => {
+    const listed = priced(usage, 'anthropic/claude-sonnet-4-5', null);
+    expect(listed).toMatchObject({ costUsd: expect.closeTo(0.009), pricedBy: 'models.dev, 2026-09-28' });
+    const own = { ...prices, models: { 'anthropic/claude-sonnet-4-5': { input: 0, output: 10 } } };
+    const configured = priced(usage, 'anthropic/claude-sonnet-4-5', own);
+    expect(configured).toMatchObject({ costUsd: expect.closeTo(0.002), pricedBy: 'a price list, 2026-01-31' });
+    expect(addUsage(configured, addUsage(listed, listed)).pricedBy).toBe(
+      'a price list, 2026-01-31; models.dev, 2026-09-28',
+    );
+    expect(addUsage(configured, usage)).toEqual(expect.not.objectContaining({ pricedBy: expect.anything() }));
+  });
+
   it('of a model that is in no table stays unknown, never 0', () => {
     expect(priced(usage, 'a/c', prices).costUsd).toBeNull();
     expect(priced(usage, null, prices).costUsd).toBeNull();
@@ -88,6 +100,19 @@ describe('work over its budget', () => {
     const second = await submitSteps(test, [{ text: 'end' }]);
     const row = await test.until('the queue', () => test.engine.queries.queue(undefined)[0]);
     expect(row).toMatchObject({ requestId: second.id, reason: "budget: 100 tokens of the day's 100 tokens are spent" });
+  });
+
+  it('is stopped for money at a price that the agent program did not report', async () => {
+    const prices = { date: '2026-01-31', source: 'a price list', models: { 'a/b': { input: 1, output: 1 } } };
+    await using test = await bench({ limits: { taskUsd: 0.01 }, prices });
+    const steps = [{ ...spends(5_000), say: '1' }, { ...spends(6_000), say: '2' }, { hold: 'never' }];
+    const options = { isSingleTask: true, model: 'a/b' };
+    await submit(test, test.repo.root, `Do it. @@fake ${JSON.stringify(steps)}`, options);
+    expect((await pending(test)).nativeId).toMatch(/^gantry:budget:task:/);
+    const [turn] = test.store.journal.since(0, { kinds: ['turn.ended'], limit: 10 }).facts;
+    const usage = { costUsd: expect.closeTo(0.011), pricedBy: 'a price list, 2026-01-31' };
+    expect(turn?.data).toMatchObject({ outcome: 'interrupted', usage });
+    expect(test.store.read.sessions.list({})[0]).toMatchObject({ usage });
   });
 
   it('whose cost is unknown is not stopped for money', async () => {

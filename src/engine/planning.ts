@@ -12,6 +12,7 @@ import type { Approvals } from './approvals.ts';
 import { isTurnAtHand, type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
 import type { Parts } from './parts.ts';
 import { makePlan, type PlanAsk, PlanProblem, singleTaskPlan } from './planner.ts';
+import { priced } from './prices.ts';
 import { projectContext } from './project-context.ts';
 import { onlyAgentOf, placementOf } from './roles.ts';
 import type { TurnEnd } from './session.ts';
@@ -91,7 +92,13 @@ export class Planning {
 
   /** The planner's own model if one is configured, else the model of the request's backend. */
   #ask(request: Request, project: Project): PlanAsk {
-    return this.#parts.askPlannerModel?.(project.path) ?? this.#askBackend(request, project);
+    const ask = this.#parts.askPlannerModel?.(project.path);
+    if (!ask) return this.#askBackend(request, project);
+    const { planner, prices } = this.#parts.settingsFor(project.path);
+    return async (input) => {
+      const { text, usage } = await ask(input);
+      return { text, usage: priced(usage, planner.model ?? null, prices) };
+    };
   }
 
   #askBackend(request: Request, project: Project): PlanAsk {

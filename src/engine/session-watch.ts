@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 
-export type WatchLimits = {
+type WatchLimits = {
   /** A turn without a word for so long is stuck: said, not ended. ms */
   readonly stuckAfter: number;
   /** A program that gives no sign of life for so long, not even a heartbeat, is taken for dead. ms */

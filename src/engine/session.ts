@@ -16,8 +16,10 @@ import type { Usage } from '../contract/usage.ts';
 import { closeAlert, openAlert } from './alerts.ts';
 import type { Approvals } from './approvals.ts';
 import type { Parts } from './parts.ts';
+import { priced } from './prices.ts';
 import { LogWriter } from './session-log.ts';
-import { SessionWatch, type WatchLimits } from './session-watch.ts';
+import { SessionWatch } from './session-watch.ts';
+import type { Settings } from './settings.ts';
 
 export type TurnEnd = Extract<BackendEvent, { type: 'turn-ended' }>;
 /** What a wait for a turn's end can see. */
@@ -40,6 +42,9 @@ export class LiveSession {
   readonly nativeId: string;
   readonly origin: BackendSession['origin'];
   readonly #watch: SessionWatch;
+  readonly #prices: Settings['prices'];
+  /** As far as it is known: what the program uses when none is named, only it knows. */
+  readonly #model: string | null;
   #end: EndReason | null = null;
   #lastActivity: Activity | null = null;
   /** Called with what the running turn has used so far, each time the agent program tells it. */
@@ -56,7 +61,7 @@ export class LiveSession {
     origin: BackendSession['origin'],
     row: Session,
     subject: Partial<FactSubject>,
-    limits: WatchLimits,
+    settings: Settings,
   ) {
     this.#parts = parts;
     this.#approvals = approvals;
@@ -66,7 +71,9 @@ export class LiveSession {
     this.origin = origin;
     this.#subject = { ...subject, sessionId: row.id };
     this.#log = new LogWriter(parts, this.#subject, row.agent === null ? 'gantry' : `agent:${row.agent}`);
-    this.#watch = new SessionWatch(parts.clock, limits, {
+    this.#prices = settings.prices;
+    this.#model = row.model ?? settings.backends[row.backend]?.model ?? null;
+    this.#watch = new SessionWatch(parts.clock, settings.limits, {
       onStuck: (ms) => this.#stuck(ms),
       onUnstuck: () => this.#unstuck(),
       onHung: (ms) => this.#hung(ms),
@@ -108,8 +115,8 @@ export class LiveSession {
         },
       ),
     );
-    const { limits } = parts.settingsFor(spec.project.path);
-    const live = new LiveSession(parts, approvals, opened, origin, row, subject, limits);
+    const settings = parts.settingsFor(spec.project.path);
+    const live = new LiveSession(parts, approvals, opened, origin, row, subject, settings);
     approvals.attach(live);
     return live;
   }
@@ -180,7 +187,7 @@ export class LiveSession {
     try {
       for await (const event of this.#backend.events) {
         if (event.type === 'ended') reason = event.reason;
-        else await this.#take(event);
+        else await this.#take(this.#priced(event));
       }
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -189,6 +196,10 @@ export class LiveSession {
       reason = { type: 'died', failure, exitCode: null, signal: null };
     }
     this.#over(reason);
+  }
+
+  #priced<E extends BackendEvent>(event: E): E {
+    return 'usage' in event ? { ...event, usage: priced(event.usage, this.#model, this.#prices) } : event;
   }
 
   async #take(event: Exclude<BackendEvent, { type: 'ended' }>): Promise<void> {

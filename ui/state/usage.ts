@@ -4,7 +4,7 @@ import { money, plural } from './words.ts';
 export const DIMENSIONS = ['day', 'project', 'role', 'backend', 'model'] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
-export type UsageSum = Omit<UsageRow, Dimension>;
+export type UsageSum = Omit<UsageRow, Dimension | 'pricedBy'>;
 
 const NOTHING: UsageSum = {
   sessions: 0,
@@ -30,6 +30,11 @@ export function sumsBy(rows: readonly UsageRow[], by: Dimension): { readonly key
   if (by === 'day') return sums.sort((a, b) => a.key.localeCompare(b.key));
   return sums.sort((a, b) => tokensOf(b.sum) - tokensOf(a.sum));
 }
+
+/** The prices by which Gantry worked costs out: source and date. */
+export const pricesOf = (rows: readonly UsageRow[]): readonly string[] => [
+  ...new Set(rows.flatMap(({ pricedBy }) => pricedBy?.split('; ') ?? [])),
+];
 
 export const tokensOf = (sum: UsageSum): number =>
   sum.inputTokens + sum.outputTokens + sum.reasoningTokens + sum.cacheReadTokens + sum.cacheWriteTokens;
