@@ -1,10 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { environmentFor, type TempDir, tempDir } from '../../test/support/temp.ts';
-import { silentLog } from '../base/log.ts';
+import { type Log, silentLog } from '../base/log.ts';
 import { until } from '../base/wait.ts';
 import { AppError } from '../contract/errors.ts';
 import { hookCommand, hookScript, hookScriptOf, spoolOf } from './hook-script.ts';
@@ -63,11 +63,12 @@ const waiting = (): string[] => readdirSync(spool).filter((name) => name.endsWit
 async function drain(
   count: number,
   take?: (hooks: readonly SpooledHook[]) => (AppError | null)[],
+  log: Log = silentLog,
 ): Promise<SpooledHook[]> {
   const taken: SpooledHook[] = [];
   const reader = new Spool({
     directory: spool,
-    log: silentLog,
+    log,
     take: async (hooks) => {
       const answers = take?.(hooks) ?? hooks.map(() => null);
       taken.push(...hooks);
@@ -165,6 +166,21 @@ describe('the hook line and the spool', () => {
       hooks.map(({ json }) => (json === 'no json' ? new AppError('bad_request', 'no') : null));
     expect(await drain(2, refuse)).toHaveLength(2);
     expect(waiting()).toEqual([]);
+  });
+
+  it('what cannot be read is set aside and said once, and does not hold up the others', async () => {
+    mkdirSync(join(spool, 'a.1.event'));
+    execFileSync('mkfifo', [join(spool, 'b.2.event')]);
+    symlinkSync('c.3.event', join(spool, 'c.3.event'));
+    await hook('{"after":1}');
+    const said: string[] = [];
+    const log: Log = { ...silentLog, warn: (_, text) => void said.push(text) };
+    expect(await drain(1, undefined, log)).toMatchObject([{ json: '{"after":1}' }]);
+    expect(said).toHaveLength(3);
+    expect(readdirSync(spool).sort()).toEqual(['a', 'b', 'c'].map((name, i) => `${name}.${i + 1}.event.unreadable`));
+    await hook('{"later":1}');
+    await drain(1, undefined, log);
+    expect(said).toHaveLength(3);
   });
 
   it('without a home, or without its spool, the caller is not disturbed', async () => {

@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../base/log.ts';
 import { pause } from '../base/wait.ts';
@@ -20,13 +20,22 @@ export type SpoolOptions = {
 };
 
 const MAX_BATCH = 200;
-const MAX_BATCH_BYTES = 16_000_000;
+/** Masking may make three of one character: what is handed in at once must still be taken at once. */
+const MAX_BATCH_BYTES = 8_000_000;
 /** After an error. */
 const AGAIN_MS = 1_000;
 /** What a caller that was killed has left. */
 const STALE_MS = 3_600_000;
+/** What cannot be read is renamed to its name and this, for a person to look at. */
+const UNREADABLE = '.unreadable';
 
-type Entry = { readonly name: string; readonly at: bigint; readonly pid: number; readonly bytes: number };
+type Entry = {
+  readonly name: string;
+  readonly at: bigint;
+  readonly pid: number;
+  readonly bytes: number;
+  readonly isFile: boolean;
+};
 
 /** Reads the spool as long as the daemon runs: every event that is in it is handed in once, in order, and then removed. */
 export class Spool implements AsyncDisposable {
@@ -94,7 +103,9 @@ export class Spool implements AsyncDisposable {
   }
 
   async #takeBatch(batch: readonly Entry[]): Promise<void> {
-    const read = await Promise.all(batch.map((entry) => this.#read(entry)));
+    const read = await Promise.all(
+      batch.map((entry) => this.#read(entry).catch((error) => this.#setAside(entry, error))),
+    );
     const hooks = read.filter((hook) => hook !== null);
     const refusals = hooks.length === 0 ? [] : await this.#options.take(hooks);
     refusals.forEach((refusal, i) => {
@@ -115,18 +126,20 @@ export class Spool implements AsyncDisposable {
   async #entry(name: string): Promise<Entry | null> {
     const isWhole = name.endsWith(SPOOLED) && !name.startsWith('.');
     if (!isWhole && !name.startsWith('.')) return null;
-    const found = await stat(this.#path(name), { bigint: true }).catch(orGone);
+    const found = await lstat(this.#path(name), { bigint: true }).catch(orGone);
     if (!found) return null;
     if (isWhole) {
       const [, pid = '0'] = name.split('.');
-      return { name, at: found.mtimeNs, pid: Number(pid), bytes: Number(found.size) };
+      return { name, at: found.mtimeNs, pid: Number(pid), bytes: Number(found.size), isFile: found.isFile() };
     }
     const isStale = Date.now() - Number(found.mtimeMs) > STALE_MS;
-    if (isStale) await rm(this.#path(name), { force: true });
+    if (isStale && found.isFile()) await rm(this.#path(name), { force: true });
     return null;
   }
 
-  async #read({ name, bytes }: Entry): Promise<SpooledHook | null> {
+  async #read({ name, bytes, isFile }: Entry): Promise<SpooledHook | null> {
+    // Reading a pipe would wait for whoever writes into it.
+    if (!isFile) throw new Error('it is not a file');
     if (bytes > MAX_EVENT_BYTES + 1_000) {
       this.#options.log.warn({ event: name }, `an event of a hook is larger than ${MAX_EVENT_BYTES} bytes: refused`);
       return null;
@@ -136,6 +149,17 @@ export class Spool implements AsyncDisposable {
     const end = text.indexOf('\n');
     const [id = ''] = name.split('.');
     return { id, source: text.slice(0, Math.max(0, end)), json: text.slice(end + 1) };
+  }
+
+  /** One entry that cannot be read must not hold up all that come after it. */
+  async #setAside({ name }: Entry, error: unknown): Promise<null> {
+    if (isShortage(error)) throw error;
+    await rename(this.#path(name), this.#path(`${name}${UNREADABLE}`));
+    this.#options.log.warn(
+      { err: error, event: name },
+      `an event of a hook cannot be read: it stays as ${name}${UNREADABLE}`,
+    );
+    return null;
   }
 
   /** A sender that met a full spool has dropped its oldest. */
@@ -162,6 +186,10 @@ function orGone(error: unknown): null {
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
   throw error;
 }
+
+/** The daemon is short of something, and the entry is not to blame. */
+const isShortage = (error: unknown): boolean =>
+  ['EMFILE', 'ENFILE', 'ENOMEM'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 function firstOf(entries: readonly Entry[]): Entry[] {
   const batch: Entry[] = [];

@@ -2,7 +2,7 @@ import type { EventParts } from '../api/events/door.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller } from '../contract/caller.ts';
-import { AppError } from '../contract/errors.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
 import type { IncomingEvent } from '../engine/events.ts';
 import { decodeEvent } from '../ingest/event.ts';
 import { hookEvent } from '../ingest/hook.ts';
@@ -42,7 +42,7 @@ function decode({ id, source, json }: SpooledHook, rules: Parts['rules'], clock:
     const { eventId: _, ...decoded } = decodeEvent(event, { ...rules, now: clock.now() }, isClean);
     return { ...decoded, key: `event ${id}` };
   } catch (error) {
-    if (error instanceof AppError && error.code === 'bad_request') return error;
-    throw error;
+    // Only the event was looked at: whatever is wrong is wrong with it, and would be again the next time.
+    return toAppError(error);
   }
 }

@@ -153,6 +153,8 @@ it('masks in time that grows with the length, whatever is made to look like the 
     'begins of private keys': (n) => '-----BEGIN '.repeat(n / 11),
     'schemes of addresses': (n) => 'a://b:'.repeat(n / 6),
     'names of variables': (n) => 'A_'.repeat(n / 2),
+    'one token after the other': (n) => 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_-1 '.repeat(n / 49),
+    'one private key after the other': (n) => '-----BEGIN PRIVATE KEY-----'.repeat(n / 27),
   };
   for (const [name, shape] of Object.entries(shapes)) {
     const [small, large] = [cost(shape(100_000)), cost(shape(400_000))];

@@ -35,10 +35,19 @@ export class SearchIndex {
   readonly #journal: DatabaseSync;
   readonly #db: DatabaseSync;
 
-  /** @throws what SQLite throws; a file that cannot be read is to be removed */
+  /** @throws what SQLite throws; a damaged file is to be removed */
   constructor(journalFile: string, file: string) {
     this.#journal = new DatabaseSync(journalFile, { readOnly: true, timeout: 5_000 });
     this.#db = new DatabaseSync(file, { timeout: 5_000 });
+    try {
+      this.#prepare();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #prepare(): void {
     this.#db.exec(SCHEMA);
     if (this.#state('version') === VERSION) return;
     this.#db.exec("DELETE FROM state; INSERT INTO facts (facts) VALUES ('delete-all')");
@@ -72,7 +81,7 @@ export class SearchIndex {
       this.#set('cursor', end);
       this.#db.exec('COMMIT');
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      this.#rollBack();
       throw error;
     }
     return true;
@@ -94,7 +103,7 @@ export class SearchIndex {
       this.#set('forgotten', end);
       this.#db.exec('COMMIT');
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      this.#rollBack();
       throw error;
     }
     return true;
@@ -113,6 +122,11 @@ export class SearchIndex {
   close(): void {
     this.#db.close();
     this.#journal.close();
+  }
+
+  /** SQLite itself has done it after some errors, a full disk among them. */
+  #rollBack(): void {
+    if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
   }
 
   /** The messages that came new with an event: the others were found with an earlier one. */

@@ -1,8 +1,11 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
 import { temporaryStore } from '../../../test/support/store.ts';
 import { ManualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
+import type { AppError } from '../../contract/errors.ts';
 import type { NewEvent } from '../events.ts';
 import { SearchIndex } from './index.ts';
 import { expressionOf, matchOf } from './query.ts';
@@ -82,6 +85,31 @@ it('forgets what the journal has removed', async () => {
   while (index.step() || index.forget());
   expect(index.find('fox', { limit: 9 })).toEqual([2]);
   index.close();
+});
+
+it('builds a damaged index anew, and leaves alone what fails for another reason', async () => {
+  await using home = await temporaryStore();
+  const { store } = home;
+  await store.observeEvents([event({ prompt: 'the fox' })]);
+  const file = join(home.dir, 'search.db');
+  const found = async (): Promise<readonly number[] | undefined> => {
+    await using search = new Search({ journal: store.file, file }, new ManualClock(0), silentLog);
+    const ask = async () => (await search.find({ q: 'fox' }, { limit: 9 }))?.seqs;
+    // What is found damaged in the middle of a question is there for the next one.
+    return await ask().catch((error: AppError) => (error.code === 'internal' ? ask() : Promise.reject(error)));
+  };
+  writeFileSync(file, 'this is no database'.repeat(300));
+  expect(await found()).toEqual([1]);
+  const pages = readFileSync(file);
+  // Behind the pages of the schema and of the cursor.
+  writeFileSync(file, pages.fill(0xff, 3 * 4_096));
+  expect(await found()).toEqual([1]);
+  rmSync(file);
+  const own = new DatabaseSync(file);
+  own.exec('CREATE TABLE state (theirs TEXT)');
+  own.close();
+  await expect(found()).rejects.toMatchObject({ message: expect.stringContaining('no such column') });
+  expect(readFileSync(file).includes('theirs')).toBe(true);
 });
 
 it('names the fields there are, and lets no expression of the index through', () => {

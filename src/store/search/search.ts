@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { type Deferred, deferred } from '../../base/wait.ts';
-import { AppError } from '../../contract/errors.ts';
+import { AppError, toAppError } from '../../contract/errors.ts';
 import type { SearchRange } from './index.ts';
 import { expressionOf, type SearchQuery } from './query.ts';
 import type { SearchAnswer, SearchAsk } from './worker.ts';
@@ -97,13 +97,17 @@ export class Search implements AsyncDisposable {
     const ended = deferred<void>();
     worker.unref();
     worker.on('message', (answer: SearchAnswer) => this.#answered(answer));
-    worker.on('error', (error) => this.#log.error({ err: error }, 'the search ended'));
+    let cause = 'the search has ended';
+    worker.on('error', (error) => {
+      cause = `the search has ended: ${toAppError(error).message}`;
+      this.#log.error({ err: error }, 'the search ended');
+    });
     worker.once('exit', () => {
       ended.resolve();
       const isReplaced = this.#thread !== null && this.#thread.worker !== worker;
       if (isReplaced) return;
       this.#thread = null;
-      for (const waiting of this.#waiting.values()) waiting.reject(new AppError('overloaded', 'the search has ended'));
+      for (const waiting of this.#waiting.values()) waiting.reject(new AppError('overloaded', cause));
       this.#waiting.clear();
     });
     return { worker, ended: ended.promise };

@@ -1,5 +1,7 @@
 import { rmSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { AppError } from '../../contract/errors.ts';
+import { fromSqlite } from '../failures.ts';
 import { SearchIndex, type SearchRange } from './index.ts';
 
 /** What the daemon's thread asks; `wake` says that there are new facts. */
@@ -23,17 +25,41 @@ const { journal, file } = workerData as { readonly journal: string; readonly fil
 const port = parentPort;
 if (port === null) throw new Error('this is a worker');
 
-/** What cannot be read is built anew: it holds nothing that the journal has not. */
+/** A damaged index is built anew: it holds nothing that the journal has not. */
 function open(): SearchIndex {
   try {
     return new SearchIndex(journal, file);
-  } catch {
-    for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
-    return new SearchIndex(journal, file);
+  } catch (error) {
+    if (!isDamaged(error)) throw error;
+    return renewed(error);
   }
 }
 
-const index = open();
+function renewed(cause: unknown): SearchIndex {
+  isRenewed = true;
+  for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
+  const message = `${file} is damaged, and is built anew: ${String(cause)}`;
+  port?.postMessage({ type: 'failed', id: null, message } satisfies SearchAnswer);
+  return new SearchIndex(journal, file);
+}
+
+/** A full disk or a lock passes; nothing but damage is mended by beginning again. */
+function isDamaged(error: unknown): boolean {
+  const known = fromSqlite(error, file);
+  return known instanceof AppError && known.code === 'store_corrupt';
+}
+
+function failed(id: number | null, error: unknown): void {
+  port?.postMessage({ type: 'failed', id, message: String(error) } satisfies SearchAnswer);
+  // Once: if it is the journal that is damaged, nothing is mended here.
+  if (isRenewed || !isDamaged(error)) return;
+  index.close();
+  index = renewed(error);
+  work();
+}
+
+let isRenewed = false;
+let index = open();
 let isQueued = false;
 let isClosed = false;
 
@@ -48,7 +74,7 @@ function work(): void {
       if (index.step() || index.forget()) work();
       else port?.postMessage({ type: 'indexed', cursor: index.cursor } satisfies SearchAnswer);
     } catch (error) {
-      port?.postMessage({ type: 'failed', id: null, message: String(error) } satisfies SearchAnswer);
+      failed(null, error);
     }
   });
 }
@@ -70,7 +96,7 @@ port.on('message', (ask: SearchAsk) => {
         const seqs = index.find(ask.match, ask.range);
         port.postMessage({ type: 'found', id: ask.id, seqs, cursor: index.cursor } satisfies SearchAnswer);
       } catch (error) {
-        port.postMessage({ type: 'failed', id: ask.id, message: String(error) } satisfies SearchAnswer);
+        failed(ask.id, error);
       }
       return;
     default:
