@@ -158,6 +158,10 @@ export const MergeSettings = z.strictObject({
   maxRetries: positive.optional(),
   /** So many approving verdicts are needed before it joins the line. */
   approvals: z.number().int().nonnegative().optional(),
+  /** The role, a read-only one, whose agents are asked for verdicts; without it people and agents give them unasked. */
+  reviewRole: z.string().optional(),
+  /** How many agents are asked; default: as many as approvals are needed. */
+  reviewers: positive.optional(),
   /** Verdicts that are missing after it count as `changes`. */
   reviewTimeout: Duration.optional(),
 });

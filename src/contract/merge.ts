@@ -71,6 +71,8 @@ export const Merge = z.object({
   reviews: z.array(Review),
   /** Verdicts that are missing then count as `changes`; null where no review is asked for. */
   reviewUntil: z.number().nullable(),
+  /** The request whose tasks are the reviews that agents were asked for; null while none were. */
+  reviewId: RequestId.nullable().default(null),
   /** The follow-up request that resolves a conflict. */
   repairId: RequestId.nullable(),
   /** How often it went back into line: the target moved, or a conflict was resolved. */

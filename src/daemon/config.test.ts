@@ -220,6 +220,13 @@ describe('bad values', () => {
     );
   });
 
+  test('only a read-only role can be asked for reviews', async () => {
+    await user({ merge: { approvals: 1, reviewRole: 'worker' } });
+    expect(thrown(() => open().settingsFor(null)).message).toMatch(
+      /merge.reviewRole: there is no read-only role "worker" \(accepted: reviewer\)/,
+    );
+  });
+
   test.each([
     ['GANTRY_PORT', '4000x', /whole number from 0 to 65535/],
     ['GANTRY_PORT', '70000', /whole number/],

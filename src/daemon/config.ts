@@ -8,6 +8,7 @@ import {
   type BackendSettings,
   Config,
   DEFAULTS,
+  type MergeSettings,
   type ObserveSettings,
   type PlannerSettings,
 } from '../contract/config.ts';
@@ -177,12 +178,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     planner: { ...built.planner, instructions: instructionsOf(built.planner, leaves) },
     policy: { default: built.policy.default, rules: rulesOf(leaves) },
     limits: { ...limits, requestUsd: limits.requestUsd ?? null, taskUsd: limits.taskUsd ?? null },
-    merge: {
-      ...built.merge,
-      target: built.merge.target ?? null,
-      remote: built.merge.remote ?? null,
-      gates: built.merge.gates ?? [],
-    },
+    merge: mergeSettings(built.merge),
     delegation: built.delegation,
     setup: setup ? { command: setup.command, timeout: setup.timeout ?? SETUP_TIMEOUT_MS } : null,
     backendSettings,
@@ -197,6 +193,15 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     letta: (built as Config).letta ?? null,
   };
 }
+
+const mergeSettings = (given: MergeSettings & typeof DEFAULTS.merge): Settings['merge'] => ({
+  ...given,
+  target: given.target ?? null,
+  remote: given.remote ?? null,
+  gates: given.gates ?? [],
+  reviewRole: given.reviewRole ?? null,
+  reviewers: given.reviewers ?? null,
+});
 
 /** The words that the prompt file adds to the planner's instructions. @throws AppError bad_config */
 function instructionsOf({ promptFile }: PlannerSettings, leaves: readonly Leaf[]): string | null {
@@ -214,13 +219,18 @@ const rulesOf = (leaves: readonly Leaf[]): Settings['policy']['rules'] =>
 
 /** Names that must exist elsewhere in the configuration. */
 function checkNames(config: Config, leaves: readonly Leaf[], projectPath: string | null): void {
-  const roles = Object.keys(config.roles ?? {});
+  const roles = Object.entries(config.roles ?? {});
+  const refuse = (key: string, why: string, accepted: typeof roles): never => {
+    const source = leaves.find(({ path }) => pathText(path) === key)?.source ?? projectPath ?? '';
+    const names = accepted.map(([name]) => name).join(', ') || 'none so far';
+    throw new AppError('bad_config', `${source}: ${key}: ${why} (accepted: ${names})`);
+  };
   const role = config.defaultRole ?? '';
-  if (!roles.includes(role)) {
-    const source = leaves.find(({ path }) => path[0] === 'defaultRole')?.source ?? projectPath ?? '';
-    const message = `${source}: defaultRole: there is no role "${role}" (accepted: ${roles.join(', ')})`;
-    throw new AppError('bad_config', message);
-  }
+  if (!roles.some(([name]) => name === role)) refuse('defaultRole', `there is no role "${role}"`, roles);
+  const reviewRole = config.merge?.reviewRole;
+  const readers = roles.filter(([, { isReadOnly }]) => isReadOnly);
+  if (reviewRole !== undefined && !readers.some(([name]) => name === reviewRole))
+    refuse('merge.reviewRole', `there is no read-only role "${reviewRole}"`, readers);
 }
 
 function explainLeaf({ path, value, layer, source }: Leaf): ConfigValue {

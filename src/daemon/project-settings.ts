@@ -67,6 +67,8 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'merge.batchWait': lower,
   'merge.maxRetries': lower,
   'merge.approvals': trusted,
+  'merge.reviewRole': trusted,
+  'merge.reviewers': trusted,
   'merge.reviewTimeout': lower,
   'setup.command': trusted,
   'setup.timeout': trusted,

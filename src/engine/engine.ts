@@ -1,6 +1,6 @@
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Approval, Decision, Grant } from '../contract/approval.ts';
-import type { Caller } from '../contract/caller.ts';
+import { type Caller, GANTRY } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import type { ApprovalId, BackendId, MessageId, RequestId, SessionId, TaskId } from '../contract/ids.ts';
 import type { Message } from '../contract/message.ts';
@@ -69,7 +69,10 @@ export class Engine {
     this.#approvals.onCarriedOut = () => this.#dispatcher.wake();
     this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());
     this.#control = new Control(parts, this.#dispatcher, this.#planning);
-    this.merges = new MergeQueue(parts, this.#git, (id) => this.#planning.start(id));
+    this.merges = new MergeQueue(parts, this.#git, (id) => this.#planning.start(id), {
+      begin: () => this.#dispatcher.wake(),
+      end: (id, cause) => this.#control.cancel(id, cause, GANTRY),
+    });
     this.#overlaps = new Overlaps(parts, this.#git);
     this.#stops = new EmergencyStops(parts, this.#dispatcher, this.#planning);
     this.#execs = new Execs(parts, this.#approvals);

@@ -59,11 +59,14 @@ function explainMerge(parts: Parts, merge: Merge): Explanation {
     const index = merges.findIndex(({ id }) => id === merge.id);
     return index < 0 ? [] : [`place ${index + 1} of ${merges.length} in line for ${merge.target}`];
   });
+  const asked = (merge.reviewId === null ? [] : parts.store.read.tasks.list({ requestId: merge.reviewId })).map(
+    (task) => `${task.target} was asked for a verdict: ${task.id} is ${task.state}`,
+  );
   const reviews = merge.reviews.map(({ by, verdict, text }) => `${by}: ${verdict}${text === '' ? '' : `, ${text}`}`);
   const until =
     merge.reviewUntil === null ? [] : [`verdicts are taken until ${new Date(merge.reviewUntil).toISOString()}`];
   const gate = merge.gate === null ? [] : [merge.gate.output.trimEnd()];
-  const lines = [...(merge.cause === null ? [] : [merge.cause]), ...place, ...reviews, ...until, ...gate];
+  const lines = [...(merge.cause === null ? [] : [merge.cause]), ...place, ...asked, ...reviews, ...until, ...gate];
   return { id: merge.id, kind: 'merge', state: merge.state, lines };
 }
 

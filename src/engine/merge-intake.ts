@@ -54,6 +54,7 @@ export async function addMerge(
       conflicts: [],
       gate: null,
       reviews: [],
+      reviewId: null,
       repairId: null,
       retries: 0,
       createdBy: caller.actor,
@@ -84,6 +85,7 @@ export async function retryMerge(parts: Parts, git: Git, id: MergeId, caller: Ca
     const patch = {
       head,
       reviews,
+      reviewId: null,
       reviewUntil: next.reviewUntil,
       gate: null,
       conflicts: [],
@@ -158,7 +160,8 @@ function entry(
 ): Pick<Merge, 'cause' | 'reviewUntil'> & { readonly state: 'reviewing' | 'queued' } {
   const { merge } = parts.settingsFor(read.projects.need(request.projectId).path);
   if (merge.approvals === 0) return { state: 'queued', cause: null, reviewUntil: null };
-  const cause = `waits for ${merge.approvals} ${merge.approvals === 1 ? 'approval' : 'approvals'}`;
+  const whom = merge.reviewRole === null ? '' : ` (agents of the role ${merge.reviewRole} are asked)`;
+  const cause = `waits for ${merge.approvals} ${merge.approvals === 1 ? 'approval' : 'approvals'}${whom}`;
   return { state: 'reviewing', cause, reviewUntil: parts.clock.now() + merge.reviewTimeout };
 }
 

@@ -1,67 +1,9 @@
-import { access, writeFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startEngine, type TestEngine } from '../../test/support/engine.ts';
-import { makeRepository, type TestRepository } from '../../test/support/repository.ts';
-import { tempDir } from '../../test/support/temp.ts';
+import { mergeBench as bench, branches, done, mergeIn, mergeOf, person, writing } from '../../test/support/merges.ts';
 import type { Caller } from '../contract/caller.ts';
 import type { RequestId } from '../contract/ids.ts';
-import type { Merge } from '../contract/merge.ts';
-import { isRequestOver, type Request, type RequestOptions } from '../contract/request.ts';
-import type { Settings } from './settings.ts';
-
-const person: Caller = { actor: 'person', scope: 'admin', agent: null };
-
-type Bench = TestEngine & {
-  readonly repo: TestRepository;
-  /** Lets a gate that waits for it go on. */
-  readonly open: () => Promise<void>;
-};
-
-/** `HOLD` in a gate's command waits for `open`. */
-async function bench(merge: Partial<Settings['merge']> = {}, limits: Partial<Settings['limits']> = {}): Promise<Bench> {
-  const stack = new AsyncDisposableStack();
-  const home = stack.use(await tempDir());
-  const repo = stack.use(await makeRepository());
-  const door = repo.beside('door');
-  const hold = `until test -e ${door}; do sleep 0.05; done`;
-  const gates = (merge.gates ?? []).map((gate) => ({ ...gate, command: gate.command.replace('HOLD', hold) }));
-  const given = { batchWait: 0, ...merge, gates };
-  const test = stack.use(await startEngine({ home: home.path, merge: given, limits }));
-  return Object.assign(Object.create(test) as TestEngine, {
-    repo,
-    open: () => writeFile(door, ''),
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  });
-}
-
-/** One task that writes these files; on one line, so that a request that resolves a conflict plays it again. */
-const writing = (files: Readonly<Record<string, string>>): string =>
-  `Do it. @@fake ${JSON.stringify(Object.entries(files).map(([path, content]) => ({ write: { path, content } })))}`;
-
-async function done(test: Bench, text: string, options: Partial<RequestOptions> = {}): Promise<Request> {
-  const given = { isSingleTask: true, ...options };
-  const { id } = await test.engine.submit(
-    { text, project: test.repo.root, isDirtyAllowed: false, options: given },
-    person,
-  );
-  return await test.until(`the end of ${id}`, () => {
-    const request = test.store.read.requests.need(id);
-    return isRequestOver(request.state) && request;
-  });
-}
-
-const mergeOf = (test: TestEngine, requestId: RequestId): Merge | undefined =>
-  test.store.read.merges.list({ requestId })[0];
-
-const mergeIn = (test: TestEngine, requestId: RequestId, ...states: readonly Merge['state'][]): Promise<Merge> =>
-  test.until(`${requestId} ${states.join(' or ')}`, () => {
-    const merge = mergeOf(test, requestId);
-    return merge && states.includes(merge.state) && merge;
-  });
-
-const branches = async (test: Bench): Promise<string[]> =>
-  (await test.repo.git(['for-each-ref', '--format=%(refname:short)', 'refs/heads/'])).split('\n');
 
 const GATE = { name: 'check', command: 'test ! -e bad.txt || { echo bad things; exit 3; }' };
 

@@ -9,6 +9,7 @@ import { addMerge, mergeOf, retryMerge, reviewMerge, withdrawMerge } from './mer
 import { MergeLane, rejectMerge } from './merge-lane.ts';
 import { type Line, linesOf, listMerges } from './merge-list.ts';
 import { nextBatch, reviewEnd } from './merge-order.ts';
+import { Panels, type PanelWork } from './merge-panel.ts';
 import { repairOf } from './merge-repair.ts';
 import type { Parts } from './parts.ts';
 
@@ -26,6 +27,7 @@ export class MergeQueue {
   readonly #parts: Parts;
   readonly #git: Git;
   readonly #onRepair: (id: RequestId) => void;
+  readonly #panels: Panels;
   readonly #stop = new AbortController();
   /** Targets that are being served: their gates hold nothing else up. */
   readonly #serving = new Map<string, Promise<void>>();
@@ -37,16 +39,18 @@ export class MergeQueue {
   #forget = (): void => undefined;
 
   /** `onRepair`: a request was made that is to be planned. */
-  constructor(parts: Parts, git: Git, onRepair: (id: RequestId) => void) {
+  constructor(parts: Parts, git: Git, onRepair: (id: RequestId) => void, panelWork: PanelWork) {
     this.#parts = parts;
     this.#git = git;
     this.#onRepair = onRepair;
+    this.#panels = new Panels(parts, panelWork);
   }
 
   /** Settles what an earlier daemon was at, then takes up the work. */
   async start(): Promise<void> {
     const { store } = this.#parts;
     for (const merge of store.read.merges.list({ state: 'merging' })) await this.#lane(merge).settle(merge);
+    this.#panels.load();
     this.#forget = store.onCommit(() => this.wake());
     this.wake();
   }
@@ -65,7 +69,7 @@ export class MergeQueue {
     this.#stop.abort();
     this.#cancelTimer?.();
     await this.#pumping;
-    await Promise.all(this.#serving.values());
+    await Promise.all([...this.#serving.values(), this.#panels.close()]);
   }
 
   add = (input: ParsedInputOf<'merges.add'>, caller: Caller): Promise<Merge> =>
@@ -90,7 +94,9 @@ export class MergeQueue {
     this.#isWoken = false;
     try {
       await this.#takeDone();
+      this.#panels.hear();
       const due = [this.#judge()];
+      this.#panels.release();
       await this.#takeRepairs();
       for (const line of linesOf(this.#parts)) due.push(this.#serve(line));
       this.#wakeAt(due);

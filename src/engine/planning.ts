@@ -203,6 +203,20 @@ export class Planning {
   }
 }
 
+/** A request whose plan is known from the start, with its tasks. @returns the tasks in the order of the plan */
+export function insertPlanned(
+  parts: Parts,
+  tx: Transaction,
+  request: Request,
+  plan: Plan,
+  meta: { readonly actor: string; readonly cause: string },
+): Task[] {
+  tx.requests.insert(request, meta);
+  tx.requests.move(request.id, 'planning', 'running', { plan, usage: plan.usage, cause: null }, meta);
+  insertTasks(parts, tx, request, plan);
+  return tx.tasks.list({ requestId: request.id }).toSorted((a, b) => a.position - b.position);
+}
+
 /** The plan's tasks as rows of the ledger; labels become ids. */
 export function insertTasks(parts: Parts, tx: Transaction, request: Request, plan: Plan): void {
   const now = parts.clock.now();

@@ -46,6 +46,8 @@ export type Settings = {
     readonly batchWait: number;
     readonly maxRetries: number;
     readonly approvals: number;
+    readonly reviewRole: string | null;
+    readonly reviewers: number | null;
     readonly reviewTimeout: number;
   };
   readonly delegation: {

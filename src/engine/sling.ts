@@ -16,7 +16,7 @@ import type { Dispatcher } from './dispatch.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import { singleTaskPlan } from './planner.ts';
-import { insertTasks } from './planning.ts';
+import { insertPlanned } from './planning.ts';
 import { needRight } from './post.ts';
 import type { Probes } from './probes.ts';
 import { projectContext } from './project-context.ts';
@@ -148,10 +148,7 @@ async function insert(parts: Parts, { git }: Tools, checked: Checked, input: Inp
   const request = newRequest(parts, { text: input.task, project, options, settings, state: checked.state }, caller);
   const taskId = parts.store.commit((tx) => {
     const meta = { actor: caller.actor, cause: 'slung' };
-    tx.requests.insert(request, meta);
-    tx.requests.move(request.id, 'planning', 'running', { plan, usage: plan.usage, cause: null }, meta);
-    insertTasks(parts, tx, request, plan);
-    const [task] = tx.tasks.list({ requestId: request.id });
+    const [task] = insertPlanned(parts, tx, request, plan, meta);
     if (!task) throw new AppError('internal', 'a plan of one task made none');
     const patch = { target: checked.target, priority: input.priority ?? task.priority, dependsOn: [...input.after] };
     tx.tasks.update(task.id, patch, meta);

@@ -147,7 +147,7 @@ export const ENTITIES = {
     kind: 'merge.changed',
     schema: Merge,
     moves: MERGE_MOVES,
-    columns: ['id', 'state', 'requestId', 'projectId', 'repairId'],
+    columns: ['id', 'state', 'requestId', 'projectId', 'repairId', 'reviewId'],
     subject: (row) => ({ projectId: row.projectId, requestId: row.requestId }),
   }),
 } as const;

@@ -98,7 +98,7 @@ export const testSettings = ({
   prices: prices ?? null,
   planner: { ...DEFAULTS.planner },
   policy: policy ?? { default: 'ask', rules: [] },
-  merge: { ...DEFAULTS.merge, target: null, remote: null, gates: [], ...merge },
+  merge: { ...DEFAULTS.merge, target: null, remote: null, gates: [], reviewRole: null, reviewers: null, ...merge },
   limits: { ...DEFAULTS.limits, retryBackoff: 10, requestUsd: null, taskUsd: null, ...limits },
   delegation: DEFAULTS.delegation,
   setup: null,
