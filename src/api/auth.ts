@@ -25,8 +25,13 @@ export function authenticate(
   const token = isByCookie ? cookieOf(headers, cookie) : (bearerOf(headers) ?? undefined);
   const verified = token === undefined ? null : access.verify(token);
   if (token === undefined || verified === null) {
-    const what = isByCookie && token === undefined ? 'a token is needed' : 'the token is not valid';
-    throw new AppError('unauthorized', `${what}: send Authorization: Bearer <token>, or log in with \`gantry open\``);
+    throw new AppError(
+      'unauthorized',
+      isByCookie && token === undefined
+        ? 'a token is needed: send Authorization: Bearer <token>, or log in with `gantry open`'
+        : 'the token is not valid: this daemon never issued it, or it has expired or was revoked',
+      { details: { remedy: '`gantry token` makes one.' } },
+    );
   }
   if (isByCookie && isChanging && headers.origin === undefined) {
     throw new AppError('foreign_origin', 'a change by cookie needs an Origin header');

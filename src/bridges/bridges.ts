@@ -86,6 +86,9 @@ export class Bridges {
 }
 
 export function notFound(name: string, accepted: readonly string[]): AppError {
-  const names = accepted.length > 0 ? accepted.join(', ') : 'none is configured';
-  return new AppError('not_found', `there is no projection "${name}" (there are: ${names})`, { details: { accepted } });
+  const [, kind = name, own] = /^(\w+):(.*)$/.exec(name) ?? [];
+  const known = accepted.filter((one) => own === undefined || one.startsWith(`${kind}:`));
+  return new AppError('not_found', own === undefined ? `there is no ${name}` : `there is no ${kind} "${own}"`, {
+    details: known.length > 0 ? { accepted: known } : { remedy: `No ${kind} is configured.` },
+  });
 }

@@ -148,7 +148,7 @@ export const words = (name: string, summary: string): ArgumentFact<string | unde
 export type Kind<T> = { readonly parse: (text: string) => T; readonly values: readonly string[] };
 
 const refused = (given: string, accepted: readonly string[]): AppError =>
-  new AppError('usage', `"${given}" is not accepted here`, { details: { accepted } });
+  new AppError('usage', `"${given}" is not accepted`, { details: { accepted } });
 
 export const oneOf = <const V extends string>(values: readonly V[]): Kind<V> => ({
   values,

@@ -22,7 +22,9 @@ export function idOf<P extends IdPrefix>(given: string, accepted: readonly P[]):
   if (found !== undefined) return given as `${P}_${string}`;
   const forms = accepted.map((candidate) => `${candidate}_… (${KINDS[candidate]})`);
   if (prefix === null) throw new AppError('not_found', `there is no "${given}"`, { details: { accepted: forms } });
-  throw new AppError('usage', `${given} is the id of a ${KINDS[prefix]}`, { details: { accepted: forms } });
+  throw new AppError('usage', `${given} is the id of ${/^[aeiou]/.test(KINDS[prefix]) ? 'an' : 'a'} ${KINDS[prefix]}`, {
+    details: { accepted: forms },
+  });
 }
 
 /** What an id is the id of; null for what is no id. */

@@ -3,6 +3,9 @@ import { AppError } from '../contract/errors.ts';
 import type { ArgumentFact, Command, Invocation, OptionFact, Row } from './command.ts';
 import { GLOBAL_OPTIONS, type Globals } from './globals.ts';
 import { COMMANDS, GROUPS } from './table.ts';
+import { wrap } from './text.ts';
+
+const HELP_COLUMNS = 80;
 
 /**
  * Reads a command line; only the command that is named gets loaded.
@@ -59,7 +62,7 @@ function build(): { root: Commander; found: () => Invocation | null; written: ()
     text += part;
   };
   const root = new Commander('gantry')
-    .description('Plans a request into tasks and has coding agents carry them out, each in a git worktree of its own.')
+    .description('Plans a request into tasks; coding agents carry them out, each in a worktree.')
     .usage('[options] [command]')
     .exitOverride()
     .enablePositionalOptions()
@@ -67,7 +70,7 @@ function build(): { root: Commander; found: () => Invocation | null; written: ()
     .helpOption('-h, --help', 'help')
     .option('-V, --version', 'the version')
     .configureOutput({ writeOut: write, writeErr: write, outputError: () => undefined })
-    .addHelpText('after', '\nWithout a command: an interactive prompt.   Help for one: gantry <command> --help');
+    .addHelpText('after', '\nWithout a command: an interactive prompt. Help for one: gantry <command> --help');
   for (const [flags, summary] of GLOBAL_OPTIONS) root.option(flags, summary);
   const parents = new Map<string, Commander>();
   const rows = new Map<Commander, Row>();
@@ -108,7 +111,11 @@ function declare(leaf: Commander, command: Command): void {
   for (const fact of Object.values(command.options)) {
     const { parse, values } = fact;
     const option = new Option(fact.flags, values.length > 0 ? `${fact.summary} (${values.join(', ')})` : fact.summary);
-    leaf.addOption(parse === null ? option : option.argParser((text: string) => parse(unprotect(text))));
+    leaf.addOption(
+      parse === null
+        ? option
+        : option.argParser((text: string) => parsed(option.long ?? option.flags, parse, unprotect(text))),
+    );
   }
   const own = new Set(Object.values(command.options).flatMap((fact) => fact.flags.match(/--?[\w-]+/g) ?? []));
   for (const [flags, summary] of GLOBAL_OPTIONS) {
@@ -116,7 +123,18 @@ function declare(leaf: Commander, command: Command): void {
       leaf.addOption(new Option(flags, summary).helpGroup('For every command:'));
     }
   }
-  if (command.details.length > 0) leaf.addHelpText('after', `\n${command.details.join('\n')}`);
+  if (command.details.length > 0)
+    leaf.addHelpText('after', ['', ...command.details.flatMap((line) => wrap(line, HELP_COLUMNS))].join('\n'));
+}
+
+/** What an option refuses is said with its name. */
+function parsed(name: string, parse: (text: string) => unknown, text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(error.code, `${name}: ${error.message}`, { details: error.details ?? {} });
+  }
 }
 
 function valuesOf(leaf: Commander, command: Command): Record<string, unknown> {

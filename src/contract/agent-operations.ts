@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { AgentAddress, AttemptId, BackendId, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
 import type { Operation } from './operation.ts';
-import { AgentRow } from './shapes.ts';
+import { Activity } from './session.ts';
+import { AgentRow, AgentRowState } from './shapes.ts';
 
 const name = z.string().regex(/^[\w.-]{1,40}$/, '1 to 40 letters, digits, dots and dashes');
 
@@ -70,8 +71,8 @@ export const AGENT_OPERATIONS = {
       backend: z.string().optional(),
       project: z.string().optional(),
       role: z.string().optional(),
-      state: z.string().optional(),
-      activity: z.string().optional(),
+      state: AgentRowState.optional(),
+      activity: Activity.optional(),
       agent: z.string().optional(),
       node: z.string().optional(),
       task: z.string().optional(),

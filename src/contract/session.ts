@@ -53,7 +53,8 @@ export const Session = z.object({
 });
 export type Session = z.infer<typeof Session>;
 
-export const isSessionOver = (state: SessionState): boolean => state === 'stopped' || state === 'failed';
+export const isSessionOver = (state: SessionState): state is 'stopped' | 'failed' =>
+  state === 'stopped' || state === 'failed';
 
 /** An item of a conversation, the same for every backend. Unknown parts are kept as `raw`. */
 export const TranscriptItem = z.discriminatedUnion('type', [

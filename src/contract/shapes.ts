@@ -10,7 +10,7 @@ import { Merge } from './merge.ts';
 import { Message } from './message.ts';
 import { Project } from './project.ts';
 import { Request, RequestOptions } from './request.ts';
-import { Session } from './session.ts';
+import { Activity, Session } from './session.ts';
 import { Task } from './task.ts';
 import { Usage } from './usage.ts';
 
@@ -65,14 +65,18 @@ export const DaemonStatus = z.object({
 });
 export type DaemonStatus = z.infer<typeof DaemonStatus>;
 
+/** The session's state while there is one, else the agent's; `error` is a backend's that fails. */
+export const AgentRowState = z.enum(['starting', 'running', 'paused', 'stopping', 'lost', 'idle', 'stopped', 'error']);
+export type AgentRowState = z.infer<typeof AgentRowState>;
+
 export const AgentRow = z.object({
   backend: z.string(),
   role: z.string(),
   name: z.string(),
   project: z.string(),
-  state: z.string(),
-  /** What the session does: idle, busy, waiting-approval, …; null without a session. */
-  activity: z.string().nullable(),
+  state: AgentRowState,
+  /** What the session does; null without a session. */
+  activity: Activity.nullable(),
   task: z.string().nullable(),
   request: z.string().nullable(),
   agent: z.string().nullable(),

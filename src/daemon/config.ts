@@ -18,7 +18,7 @@ import type { ConfigValue } from '../contract/shapes.ts';
 import type { WebhookSettings } from '../contract/webhook.ts';
 import type { Settings } from '../engine/settings.ts';
 import { readConfigFile, readSmallFile } from './config-file.ts';
-import { configKeys, pathText } from './config-keys.ts';
+import { configKeys, keysAt, pathText } from './config-keys.ts';
 import { build, type Leaf, leavesOf, merge } from './config-layers.ts';
 import { type Environment, variable } from './environment.ts';
 import { explainRole } from './explain-role.ts';
@@ -131,7 +131,7 @@ export class Configuration {
       ...new Set([...known.map((path) => path.join('.')), ...rows.map((row) => row.key), ...roles, 'credentials']),
     ];
     throw new AppError('usage', `there is no setting "${key}"${didYouMean(key, names)}`, {
-      details: { accepted: names },
+      details: { accepted: siblingsOf(key, [...roles, 'credentials']) },
     });
   }
 
@@ -160,6 +160,13 @@ export class Configuration {
 /** A file's relative paths start at its project or home, wherever the daemon runs. */
 const withBase = (leaf: Leaf, base: string): Leaf =>
   pathText(leaf.path) === 'planner.promptFile' ? { ...leaf, value: resolve(base, String(leaf.value)) } : leaf;
+
+/** What may stand at the last place of a key that does not exist, or as near to it as the key is right. */
+function siblingsOf(key: string, alsoAtTop: readonly string[]): readonly string[] {
+  const above = key.split('.').slice(0, -1);
+  while (above.length > 0 && keysAt(above).length === 0) above.pop();
+  return above.length === 0 ? [...keysAt([]), ...alsoAtTop] : keysAt(above).map((name) => [...above, name].join('.'));
+}
 
 function toSettings(leaves: readonly Leaf[], projectPath: string | null): DaemonSettings {
   // Every layer was checked, and merging takes whole values: what comes out has the form of a Config with the defaults.

@@ -88,7 +88,7 @@ async function checkHome({ home }: DoctorParts): Promise<DoctorCheck[]> {
 
 function checkStore({ store, home }: DoctorParts): DoctorCheck[] {
   const { fileBytes } = store.size();
-  const size = `${(fileBytes / 1e6).toFixed(1)} MB, ${store.journal.head()} facts written`;
+  const size = `${(fileBytes / 1e6).toFixed(1)} MB, up to fact ${store.journal.head()}`;
   if (fileBytes > MAX_CHECKED_BYTES) return [ok('store', `${size}; too large to be checked while the daemon runs`)];
   const [fault] = store.check();
   if (fault === undefined) return [ok('store', `${size}, sound`)];

@@ -1,7 +1,7 @@
 import type { Agent } from '../contract/agent.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
-import type { AgentRow } from '../contract/shapes.ts';
+import type { AgentRow, AgentRowState } from '../contract/shapes.ts';
 import { needAgent } from './addresses.ts';
 import { blockedNow, blockText } from './breaker.ts';
 import type { Parts } from './parts.ts';
@@ -91,7 +91,7 @@ function rowOf({ store, clock }: Parts, agent: Agent): AgentRow {
 }
 
 /** The session's, as long as it has one that is not over. */
-function stateOf(agent: Agent, session: Session | null): string {
+function stateOf(agent: Agent, session: Session | null): AgentRowState {
   if (session && !isSessionOver(session.state)) return session.state;
   return agent.state === 'working' ? 'starting' : agent.state;
 }

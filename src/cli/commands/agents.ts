@@ -1,7 +1,8 @@
 import { AppError } from '../../contract/errors.ts';
-import type { AgentRow } from '../../contract/shapes.ts';
+import { Activity } from '../../contract/session.ts';
+import { type AgentRow, AgentRowState } from '../../contract/shapes.ts';
 import type { Context } from '../command.ts';
-import { defineCommand, flag, type Kind, list, option, time } from '../command.ts';
+import { defineCommand, flag, type Kind, list, oneOf, option, time } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { orDash, stateStyle } from '../lists.ts';
 import { maybe } from '../maybe.ts';
@@ -55,8 +56,8 @@ export const agents = defineCommand({
     backend: option('--backend <id>', 'only on this backend'),
     project: option('--project <dir|name>', 'only of this project'),
     role: option('--role <name>', 'only of this role'),
-    state: option('--state <state>', 'only in this state: running, paused, idle, stopped, …'),
-    activity: option('--activity <activity>', 'only those that are idle, busy, waiting-approval, …'),
+    state: option('--state <state>', 'only in this state', oneOf(AgentRowState.options)),
+    activity: option('--activity <activity>', 'only those whose session does this', oneOf(Activity.options)),
     agent: option('--agent <address>', 'only this one'),
     node: option('--node <host>', 'only on this host'),
     task: option('--task <id>', 'only the one with this task'),

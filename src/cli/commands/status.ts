@@ -3,7 +3,7 @@ import { findDaemon } from '../../daemon/find-daemon.ts';
 import { type Context, defineCommand } from '../command.ts';
 import { clientOf } from '../connect.ts';
 import { fieldLines } from '../fields.ts';
-import { bytes, duration, oneLine } from '../text.ts';
+import { bytes, duration, oneLine, plural } from '../text.ts';
 
 export const status = defineCommand({
   details: ['Exit codes: 0 running, 4 not running.'],
@@ -36,7 +36,7 @@ function statusLines(daemon: DaemonStatus, { output, clock }: Context): string[]
         ['version', `${daemon.version} on Node ${daemon.node}`],
         ['pid', `${daemon.pid}, for ${duration(clock.now() - daemon.startedAt)}`],
         ['home', daemon.home],
-        ['store', `${bytes(daemon.storeBytes)}, ${daemon.seq} facts`],
+        ['store', `${bytes(daemon.storeBytes)}, ${plural(daemon.seq, 'fact')}`],
         ['memory', bytes(daemon.rssBytes)],
         ['requests', counts(daemon.requests)],
         ['tasks', counts(daemon.tasks)],
