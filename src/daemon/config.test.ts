@@ -45,6 +45,17 @@ const thrown = (fn: () => unknown): AppError => {
   throw new Error('nothing was thrown');
 };
 
+test('what a running daemon has read once is named when it changes, and nothing else', async () => {
+  const configuration = open();
+  await user({ backends: { claude: { maxSessions: 1 } }, limits: { maxParallel: 2 } });
+  const started = configuration.settingsFor(null);
+  await user({ backends: { claude: { maxSessions: 5 } }, limits: { maxParallel: 9 } });
+  expect(configuration.changedSince(started)).toEqual([]);
+  const acp = ['gemini', '--acp'];
+  await user({ backends: { claude: { command: ['/opt/claude'] }, gemini: { acp } }, server: { port: 4321 } });
+  expect(configuration.changedSince(started)).toEqual(['backends.claude', 'backends.gemini', 'server.port']);
+});
+
 describe('layers', () => {
   test('without any file the built-in values hold', () => {
     const settings = open().settingsFor(null);

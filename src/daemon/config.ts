@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
 import type { Log } from '../base/log.ts';
 import { redact } from '../base/redact.ts';
@@ -97,6 +98,18 @@ export class Configuration {
     }
   };
 
+  /** The settings that hold only from the next start on, because they have changed since this one. */
+  changedSince({ backendSettings, port }: DaemonSettings): string[] {
+    const now = this.settingsFor(null);
+    const ids = [...new Set([...Object.keys(backendSettings), ...Object.keys(now.backendSettings)])];
+    return [
+      ...ids
+        .filter((id) => !isDeepStrictEqual(atStart(backendSettings[id]), atStart(now.backendSettings[id])))
+        .map((id) => `backends.${id}`),
+      ...(now.port === port ? [] : ['server.port']),
+    ];
+  }
+
   /** Logs what is new to say about a project's configuration. */
   #say(projectPath: string | null, text: string): void {
     if (text !== '' && this.#said.get(projectPath) !== text) this.#options.log.warn({ project: projectPath }, text);
@@ -160,6 +173,10 @@ export class Configuration {
 /** A file's relative paths start at its project or home, wherever the daemon runs. */
 const withBase = (leaf: Leaf, base: string): Leaf =>
   pathText(leaf.path) === 'planner.promptFile' ? { ...leaf, value: resolve(base, String(leaf.value)) } : leaf;
+
+/** What of a backend's settings is read once; the rest holds at once. */
+const atStart = (settings: BackendSettings | undefined): BackendSettings | null =>
+  settings ? { ...settings, maxSessions: undefined, model: undefined } : null;
 
 /** What may stand at the last place of a key that does not exist, or as near to it as the key is right. */
 function siblingsOf(key: string, alsoAtTop: readonly string[]): readonly string[] {

@@ -132,7 +132,10 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     url: urlNow,
     status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
     shutdown: (cause) => setImmediate(() => stopAsked.resolve(cause)),
-    ...inspections({ home, environment, store, engine, configuration, backends, access: tokens, urlNow }),
+    ...inspections({
+      ...{ home, environment, store, engine, configuration, backends, access: tokens, urlNow },
+      settingsAtStart: settings,
+    }),
     projections: bridges,
   };
   const history = historyOf(home, environment, store);

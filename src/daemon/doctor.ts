@@ -11,7 +11,7 @@ import { Git } from '../git/git.ts';
 import { inspect } from '../git/inspect.ts';
 import { buildEnvironment } from '../hosts/environment.ts';
 import type { Store } from '../store/store.ts';
-import type { Configuration } from './config.ts';
+import type { Configuration, DaemonSettings } from './config.ts';
 import { tryBackend } from './doctor-backend.ts';
 import { notice, ok, problem } from './doctor-checks.ts';
 import { checkEvents, type EventDoctorParts } from './doctor-events.ts';
@@ -24,6 +24,7 @@ export type DoctorParts = EventDoctorParts & {
   readonly store: Store;
   readonly engine: Engine;
   readonly configuration: Configuration;
+  readonly settingsAtStart: DaemonSettings;
   readonly backends: ReadonlyMap<BackendId, Backend>;
 };
 
@@ -96,14 +97,18 @@ function checkStore({ store, home }: DoctorParts): DoctorCheck[] {
 }
 
 async function checkConfiguration(
-  { configuration, environment }: DoctorParts,
+  { configuration, environment, settingsAtStart }: DoctorParts,
   projectPath: string | null,
   isQuick: boolean,
 ): Promise<DoctorCheck[]> {
   try {
     const { settings, notices } = configuration.check(projectPath);
+    const waiting = configuration.changedSince(settingsAtStart);
     return [
       ok('configuration', 'valid'),
+      ...waiting.map((key) =>
+        notice('configuration', `${key} has changed and holds from the next start on`, 'gantry down, then gantry up'),
+      ),
       ...notices.map((text) => notice('configuration', text, null)),
       ...(await checkPlanner(settings, environment, projectPath, isQuick)),
     ];

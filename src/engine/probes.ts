@@ -32,7 +32,9 @@ export class Probes {
     const backend = this.#parts.backends.get(id);
     if (!backend) {
       const known = [...this.#parts.backends.keys()].join(', ');
-      return Promise.reject(new AppError('backend_unknown', `no backend ${id}; accepted: ${known}`));
+      const isNew = this.#parts.settingsFor(null).backends[id] !== undefined;
+      const remedy = isNew ? ' (it is new in the configuration: gantry down, then gantry up)' : '';
+      return Promise.reject(new AppError('backend_unknown', `no backend ${id}; accepted: ${known}${remedy}`));
     }
     const now = this.#parts.clock.now();
     const last = this.#known.get(id);
