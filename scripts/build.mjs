@@ -30,11 +30,24 @@ const keepPlace = {
     return code.replaceAll('import.meta.url', `new URL('${place}', import.meta.url).href`);
   },
 };
+/** One character beyond Latin-1 makes V8 keep the whole text of a file at two bytes a character. */
+const onlyAscii = {
+  name: 'only-ascii',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue;
+      chunk.code = chunk.code.replaceAll(
+        /[\u0080-\uffff]/g,
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      );
+    }
+  },
+};
 await build({
   root,
   configFile: false,
   logLevel: 'warn',
-  plugins: [keepPlace],
+  plugins: [keepPlace, onlyAscii],
   // Of the packages only Zod: a hundred files, of which most are languages that nobody reads here.
   ssr: { noExternal: ['zod'] },
   build: {
