@@ -9,4 +9,5 @@ await import('./work.test.ts');
 await import('./permissions.test.ts');
 await import('./resume.test.ts');
 await import('./load.test.ts');
+await import('./merges.test.ts');
 await import('./crash.test.ts');
