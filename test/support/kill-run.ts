@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { toAppError } from '../../src/contract/errors.ts';
 import type { Fact } from '../../src/contract/fact.ts';
+import { isMergeOver } from '../../src/contract/merge.ts';
 import { isRequestOver, type Request } from '../../src/contract/request.ts';
 import { lineOf } from './journal-watch.ts';
 import { commonCheck, settingsOf } from './scenario.ts';
-import type { Act, AgentKind } from './scripted-agent.ts';
+import type { Act, AgentKind, ScriptedAgent } from './scripted-agent.ts';
+import { seeded } from './seeded.ts';
 import { World } from './world.ts';
 
 /** How often the daemon is killed, if it is said: `npm run test:faults` says 100. */
@@ -15,23 +17,25 @@ const SEED = Number(process.env.GANTRY_KILL_SEED ?? Date.now() % 1_000_000);
 const WHOLE_RUN = 0.98;
 const KILLED_TWICE = 0.3;
 
-/** In [0, 1), the same for the same seed (mulberry32, https://github.com/bryc/code/blob/master/jshash/PRNGs.md). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** Where the work is merged: the person's own branch is not touched. */
+const TARGET = 'integration';
 
-const config = {
+const config = (secondBackend: string) => ({
   policy: { default: 'allow' as const, rules: [{ action: 'ask' as const, tool: 'bash', pattern: 'echo asked*' }] },
   limits: { maxWorkspacesPerProject: 1_000 },
-};
+  roles: { second: { backend: secondBackend } },
+  merge: {
+    isAuto: true,
+    target: TARGET,
+    batchWait: 0,
+    gates: [{ name: 'whole', command: 'test -f README.md' }],
+  },
+});
 
-/** The run that is broken off: three tasks, one after the two others; one asks; a message is under way. */
+/**
+ * The run that is broken off: three tasks on two backends, one after the two others; one asks; a message is under way; what
+ * comes out is merged.
+ */
 class Run {
   readonly #world: World;
   readonly name: string;
@@ -46,6 +50,11 @@ class Run {
   readonly #acknowledged = new Set<string>();
   readonly #refusals: string[] = [];
   readonly #answers: Promise<void>[] = [];
+
+  /** Plays the second task. */
+  get #second(): ScriptedAgent {
+    return this.#world.others[0] ?? this.#world.agent;
+  }
 
   constructor(world: World, name: string) {
     this.#world = world;
@@ -73,6 +82,8 @@ class Run {
       {
         id: 'T2',
         words: `Do ${two}`,
+        role: 'second',
+        agent: this.#second,
         acts: [made('T2'), { run: `echo asked >> ${this.asked}` }, { text: 'two' }, ...again(made('T2'))],
         check: `test -f ${file('T2')}`,
       },
@@ -125,8 +136,12 @@ class Run {
     });
   }
 
+  /** What is done is merged too. */
   get isOver(): boolean {
-    return this.#row !== undefined && isRequestOver(this.#row.state);
+    const row = this.#row;
+    if (row === undefined || !isRequestOver(row.state)) return false;
+    const merge = [...this.#world.journal.view.merges.values()].find(({ requestId }) => requestId === row.id);
+    return row.state !== 'done' || (merge !== undefined && isMergeOver(merge.state));
   }
 
   get #row(): Request | undefined {
@@ -142,7 +157,10 @@ class Run {
     expect(forgotten, 'answers that were acknowledged and forgotten').toEqual([]);
     const { id, branch } = this.request ?? { id: '', branch: '' };
     const { git } = world.project;
-    expect(await git(['show', `${branch}:${this.name}-T3.txt`])).toBe('T1\nT2');
+    expect(await git(['show', `${TARGET}:${this.name}-T3.txt`])).toBe('T1\nT2');
+    const merges = await git(['log', '--first-parent', '--format=%H', `--grep=Gantry-Request: ${id}`, TARGET]);
+    expect(merges.split('\n'), 'merge commits of the request').toHaveLength(1);
+    expect(await git(['branch', '--list', branch]), 'the branch, which is merged').toBe('');
     const tasks = [...world.journal.view.tasks.values()].filter((task) => task.requestId === id);
     expect(tasks.map(({ label, state }) => [label, state])).toEqual([
       ['T1', 'done'],
@@ -150,7 +168,7 @@ class Run {
       ['T3', 'done'],
     ]);
     // Allowed once: never run twice, and run if the agent was told so.
-    const ran = await git(['show', `${branch}:${this.asked}`]).catch(() => '');
+    const ran = await git(['show', `${TARGET}:${this.asked}`]).catch(() => '');
     const lines = ran.split('\n').filter((line) => line !== '').length;
     const isCompleted = this.facts.some(
       ({ kind, data }) => kind === 'tool.ended' && data.title.includes(this.asked) && data.status === 'completed',
@@ -161,12 +179,13 @@ class Run {
 
   /** No prompt was taken twice as a new one, and none shows its task, or the message, twice. */
   async #promptsOnce(): Promise<void> {
-    const taken = (await this.#world.agent.promptsTaken()).map((prompt) => prompt.id);
+    const agents = [this.#world.agent, ...this.#world.others];
+    const taken = (await Promise.all(agents.map((agent) => agent.promptsTaken()))).flat().map((prompt) => prompt.id);
     expect(
       taken.filter((prompt, i) => taken.indexOf(prompt) !== i),
       'prompts that were taken twice',
     ).toEqual([]);
-    const requests = await this.#world.agent.requests();
+    const requests = (await Promise.all(agents.map((agent) => agent.requests()))).flat();
     const once = (what: string, mark: string, times: number, isMeant: (text: string) => boolean): void => {
       const shown = requests.filter(({ text }) => text.includes(mark) && isMeant(text));
       const doubled = shown.filter(({ text }) => text.split(mark).length - 1 > times);
@@ -202,18 +221,26 @@ async function expectNothingForgotten(world: World, told: readonly Fact[]): Prom
   expect(again.slice(0, told.length).map(lineOf)).toEqual(told.map(lineOf));
 }
 
-/** Registers the test; `usual` points where nothing else is said, never more than `most`. */
+/**
+ * Registers the test; `usual` points where nothing else is said, never more than `most`. Without a second program the first
+ * is driven by two backends.
+ */
 export function daemonIsKilled(
   kind: AgentKind,
-  { usual, most }: { readonly usual: number; readonly most: number },
+  { other, usual, most }: { readonly other: AgentKind | null; readonly usual: number; readonly most: number },
 ): void {
   const points = Math.min(Number(GANTRY_KILL_POINTS ?? usual), most);
-  describe(`the daemon is killed (B2, ${kind.name})`, () => {
+  const name = other ? `${kind.name} and ${other.name}` : kind.name;
+  describe(`the daemon is killed (B2, ${name})`, () => {
     it(`at ${points} points of a three-task run with seed ${SEED}, and the run ends as if it had not been`, {
       timeout: 60_000 + points * 30_000,
     }, async () => {
-      process.stdout.write(`B2 ${kind.name}: GANTRY_KILL_POINTS=${points} GANTRY_KILL_SEED=${SEED}\n`);
-      await using world = await World.make(kind, config);
+      process.stdout.write(`B2 ${name}: GANTRY_KILL_POINTS=${points} GANTRY_KILL_SEED=${SEED}\n`);
+      const twin = `${kind.name}-two`;
+      const two = ({ settings }: ScriptedAgent) =>
+        other ? config(other.name) : { ...config(twin), backends: { [twin]: settings } };
+      await using world = await World.make(kind, two, other ? [other] : []);
+      await world.project.git(['branch', TARGET]);
       const before = await settingsOf(world);
       await world.up();
       const whole = new Run(world, 'whole');

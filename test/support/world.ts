@@ -38,6 +38,9 @@ export type Work = {
   /** The command of its success criterion. */
   readonly check?: string;
   readonly words?: string;
+  readonly role?: string;
+  /** Whose script its acts are; default: the world's own agent. */
+  readonly agent?: ScriptedAgent;
 };
 
 export type Project = TestRepository & { readonly remote: string };
@@ -51,6 +54,8 @@ export class World implements AsyncDisposable {
   readonly home: string;
   readonly userHome: string;
   readonly agent: ScriptedAgent;
+  /** Further agent programs. */
+  readonly others: readonly ScriptedAgent[];
   readonly projects: Project[] = [];
   /** Variables of the person's shell. */
   readonly env: Record<string, string>;
@@ -61,11 +66,12 @@ export class World implements AsyncDisposable {
   /** All that were ever configured. */
   #backends: NonNullable<Config['backends']> = {};
 
-  private constructor(root: string, agent: ScriptedAgent, stack: AsyncDisposableStack) {
+  private constructor(root: string, { agent, others }: Pick<World, 'agent' | 'others'>, stack: AsyncDisposableStack) {
     this.root = root;
     this.home = join(root, 'home');
     this.userHome = join(root, 'user');
     this.agent = agent;
+    this.others = others;
     this.#stack = stack;
     this.env = {
       PATH: process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
@@ -78,13 +84,15 @@ export class World implements AsyncDisposable {
   }
 
   /** With a project, and without a daemon yet. */
-  static async make(kind: AgentKind, config: WorldConfig = {}): Promise<World> {
+  static async make(kind: AgentKind, config: WorldConfig = {}, otherKinds: readonly AgentKind[] = []): Promise<World> {
     await using stack = new AsyncDisposableStack();
     const { path: root } = stack.use(await tempDir());
     const home = join(root, 'home');
     for (const name of ['home', 'user', 'tmp', 'projects']) await mkdir(join(root, name), { mode: 0o700 });
     const agent = stack.use(await kind.setUp({ root, home }));
-    const world = new World(root, agent, stack.move());
+    const others: ScriptedAgent[] = [];
+    for (const other of otherKinds) others.push(stack.use(await other.setUp({ root, home })));
+    const world = new World(root, { agent, others }, stack.move());
     await seedUser(world.userHome);
     await world.configure(config);
     await world.addProject();
@@ -115,7 +123,8 @@ export class World implements AsyncDisposable {
   async configure(given: WorldConfig): Promise<void> {
     const { agent } = this;
     const config = typeof given === 'function' ? given(agent) : given;
-    this.#backends = { ...this.#backends, [agent.backend]: agent.settings, ...config.backends };
+    const others = Object.fromEntries(this.others.map(({ backend, settings }) => [backend, settings]));
+    this.#backends = { ...this.#backends, [agent.backend]: agent.settings, ...others, ...config.backends };
     const whole = {
       defaultBackend: agent.backend,
       ...config,
@@ -201,7 +210,9 @@ export class World implements AsyncDisposable {
   /** The living processes of this world but for the daemon and the programs that stand by. */
   async strangers(): Promise<readonly Leftover[]> {
     const all = (await leftovers(this.root)) ?? [];
-    return all.filter((one) => one.pid !== this.#pid && !this.agent.isStanding?.(one));
+    const isStanding = (one: Leftover): boolean =>
+      [this.agent, ...this.others].some((agent) => agent.isStanding?.(one));
+    return all.filter((one) => one.pid !== this.#pid && !isStanding(one));
   }
 
   async down(): Promise<CliResult> {
@@ -287,7 +298,8 @@ export function planText(agent: ScriptedAgent, tasks: readonly Work[]): string {
     tasks: tasks.map((task) => ({
       task_id: task.id,
       title: `Task ${task.id}`,
-      description: `${task.words ?? `Do ${task.id}.`} ${agent.play(...task.acts)}`,
+      description: `${task.words ?? `Do ${task.id}.`} ${(task.agent ?? agent).play(...task.acts)}`,
+      ...(task.role !== undefined && { role: task.role }),
       files: task.files ?? [],
       success_criteria: task.check === undefined ? [] : [{ text: `${task.id} is done`, command: task.check }],
       dependencies: task.needs ?? [],
