@@ -4,12 +4,14 @@ import { AppError } from '../contract/errors.ts';
 import type { FactSubject } from '../contract/fact.ts';
 import type { AttemptId, PromptId } from '../contract/ids.ts';
 import type { Message } from '../contract/message.ts';
+import { isRequestOver } from '../contract/request.ts';
 import { isTaskActive, type Task } from '../contract/task.ts';
 import { addUsage, type Usage } from '../contract/usage.ts';
 import type { Transaction } from '../store/store.ts';
 import { closeAlert } from './alerts.ts';
 import { carryMail, mailDelivered, mailSeen } from './mail.ts';
 import type { Parts } from './parts.ts';
+import { usageOfRequest } from './spending.ts';
 import { subjectOf } from './subject.ts';
 
 /** What an attempt may still change: its own row and its task, as long as it holds the task. */
@@ -103,17 +105,17 @@ export class AttemptLedger {
 
   /** A turn is over: its tokens and money are counted, once. */
   turnEnded(promptId: PromptId, usage: Usage): void {
-    this.change(`turn of ${promptId} ended`, (tx, task, attempt) => {
-      const meta = { actor: 'gantry', subject: subjectOf(task, attempt) };
-      const isCounted = attempt.prompts.some((p) => p.id === promptId && p.state === 'ended');
-      const total = isCounted ? attempt.usage : addUsage(attempt.usage, usage);
-      tx.attempts.update(attempt.id, { prompts: withState(attempt, promptId, 'ended'), usage: total }, meta);
-      if (isCounted) return;
-      mailSeen(tx, attempt.agent, promptId);
-      tx.tasks.update(task.id, { usage: addUsage(task.usage, usage) }, meta);
-      if (attempt.sessionId) {
-        const session = tx.sessions.need(attempt.sessionId);
-        tx.sessions.update(session.id, { usage: addUsage(session.usage, usage) }, meta);
+    this.change(`turn of ${promptId} ended`, (tx, _, attempt) => {
+      if (count(tx, attempt, promptId, usage)) mailSeen(tx, attempt.agent, promptId);
+    });
+  }
+
+  /** Turns that were cut: what they used was spent, whoever holds the task by now. */
+  turnsCut(usedBy: (id: PromptId) => Usage | null): void {
+    this.#parts.store.commit((tx) => {
+      for (const { id, state } of tx.attempts.need(this.id).prompts) {
+        const usage = state === 'accepted' ? usedBy(id) : null;
+        if (usage !== null) count(tx, tx.attempts.need(this.id), id, usage);
       }
     });
   }
@@ -135,6 +137,24 @@ export class AttemptLedger {
         tx.tasks.move(task.id, task.state, 'verifying', { cause: 'its success criteria are being checked' }, meta);
     });
   }
+}
+
+/** Adds what a prompt's turn used to the attempt and all that it belongs to. @returns false if it is counted already */
+function count(tx: Transaction, attempt: Attempt, promptId: PromptId, usage: Usage): boolean {
+  const task = tx.tasks.need(attempt.taskId);
+  const meta = { actor: 'gantry', subject: subjectOf(task, attempt) };
+  const isCounted = attempt.prompts.some((p) => p.id === promptId && p.state === 'ended');
+  const total = isCounted ? attempt.usage : addUsage(attempt.usage, usage);
+  tx.attempts.update(attempt.id, { prompts: withState(attempt, promptId, 'ended'), usage: total }, meta);
+  if (isCounted) return false;
+  tx.tasks.update(task.id, { usage: addUsage(task.usage, usage) }, meta);
+  if (attempt.sessionId) {
+    const session = tx.sessions.need(attempt.sessionId);
+    tx.sessions.update(session.id, { usage: addUsage(session.usage, usage) }, meta);
+  }
+  const request = tx.requests.need(task.requestId);
+  if (isRequestOver(request.state)) tx.requests.update(request.id, { usage: usageOfRequest(tx, request) }, meta);
+  return true;
 }
 
 /** Of a session: the native id of the conversation that was given the task. */

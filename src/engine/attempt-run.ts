@@ -297,7 +297,8 @@ export class AttemptRun {
 
   async #close(state: 'stopped' | 'paused', cause: string): Promise<void> {
     try {
-      await this.#live?.close(GRACE_MS, state, cause);
+      const live = this.#live;
+      await live?.close(GRACE_MS, state, cause).finally(() => this.#ledger.turnsCut((id) => live.usedBy(id)));
     } catch (error) {
       this.#parts.log.error({ err: error, attempt: this.#ledger.id }, 'a session did not close in order');
     }

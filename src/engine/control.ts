@@ -9,6 +9,7 @@ import { closeAlert } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
 import type { Planning } from './planning.ts';
+import { usageOfRequest } from './spending.ts';
 import { subjectOf } from './subject.ts';
 
 export type Controlled = { readonly id: RequestId | TaskId; readonly state: string; readonly cause: string | null };
@@ -41,7 +42,7 @@ export class Control {
           request.id,
           request.state,
           'cancelled',
-          { cause, endedAt: this.#parts.clock.now() },
+          { cause, usage: usageOfRequest(tx, request), endedAt: this.#parts.clock.now() },
           { actor: caller.actor, cause },
         );
       return attempts;

@@ -2,9 +2,9 @@ import type { Failure } from '../contract/failure.ts';
 import type { RequestId } from '../contract/ids.ts';
 import type { Request, RequestResult, RequestState } from '../contract/request.ts';
 import { isTaskOver, type Task } from '../contract/task.ts';
-import { addUsage, NO_USAGE } from '../contract/usage.ts';
 import type { Collector } from './collect.ts';
 import type { Parts } from './parts.ts';
+import { usageOfRequest } from './spending.ts';
 
 type End = {
   readonly state: Extract<RequestState, 'done' | 'failed' | 'cancelled'>;
@@ -46,12 +46,11 @@ function endRequest(
   const now = parts.clock.now();
   parts.store.commit((tx) => {
     if (tx.requests.need(request.id).state !== 'running') return;
-    const usage = tasks.reduce((sum, t) => addUsage(sum, t.usage), addUsage(NO_USAGE, request.plan?.usage ?? NO_USAGE));
     tx.requests.move(
       request.id,
       'running',
       end.state,
-      { cause: end.cause, failure: end.failure, result, usage, endedAt: now },
+      { cause: end.cause, failure: end.failure, result, usage: usageOfRequest(tx, request), endedAt: now },
       { actor: 'gantry', cause: end.cause },
     );
   });

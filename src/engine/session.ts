@@ -47,6 +47,9 @@ export class LiveSession {
   readonly #model: string | null;
   #end: EndReason | null = null;
   #lastActivity: Activity | null = null;
+  /** Prompts whose turn runs, oldest first, and what each prompt's turn is known to have used. */
+  readonly #running: PromptId[] = [];
+  readonly #used = new Map<PromptId, Usage>();
   /** Called with what the running turn has used so far, each time the agent program tells it. */
   onUsage: (usage: Usage) => void = () => undefined;
   /** Called when a question of this session was settled. */
@@ -140,6 +143,11 @@ export class LiveSession {
     return this.#turn(id).promise;
   }
 
+  /** What a prompt's turn used as far as it was told, also one without an end; null: nothing. */
+  usedBy(id: PromptId): Usage | null {
+    return this.#used.get(id) ?? null;
+  }
+
   interrupt(): Promise<void> {
     return this.#backend.interrupt();
   }
@@ -205,6 +213,7 @@ export class LiveSession {
   async #take(event: Exclude<BackendEvent, { type: 'ended' }>): Promise<void> {
     if (event.type === 'heartbeat') return this.#watch.heartbeat();
     this.#watch.word();
+    this.#count(event);
     if (event.type === 'asked') {
       // Not waited for: the answer may need the events that follow.
       this.#approvals.asked(this, event).catch((error: unknown) => {
@@ -224,6 +233,16 @@ export class LiveSession {
       await this.#log.write(event);
     }
     this.#activity(activityAfter(event));
+  }
+
+  /** A running sum is of all prompts that share the turn: the oldest one has it. */
+  #count(event: BackendEvent): void {
+    if (event.type === 'turn-started') this.#running.push(event.promptId);
+    if (event.type === 'usage' && this.#running[0] !== undefined) this.#used.set(this.#running[0], event.usage);
+    if (event.type !== 'turn-ended') return;
+    this.#used.set(event.promptId, event.usage);
+    const at = this.#running.indexOf(event.promptId);
+    if (at >= 0) this.#running.splice(at, 1);
   }
 
   /** Written only when it changes: an observation a turn, not a row per event. */

@@ -2,7 +2,7 @@ import type { Attempt } from '../contract/attempt.ts';
 import type { Budget } from '../contract/config.ts';
 import type { Request } from '../contract/request.ts';
 import { isTaskActive, type Task } from '../contract/task.ts';
-import type { Usage } from '../contract/usage.ts';
+import { addUsage, NO_USAGE, type Usage } from '../contract/usage.ts';
 import type { Reader } from '../store/store.ts';
 import type { Parts } from './parts.ts';
 
@@ -57,6 +57,10 @@ export function spendingOf(
     ofDay: () => once('day', () => todays(() => true)),
   };
 }
+
+/** Of its plan and all its tasks. */
+export const usageOfRequest = (read: Pick<Reader, 'tasks'>, { id, plan }: Request): Usage =>
+  read.tasks.list({ requestId: id }).reduce((sum, task) => addUsage(sum, task.usage), plan?.usage ?? NO_USAGE);
 
 /** A running task that has a limit of its own may still take what is left of it. */
 function reservedFor(parts: Parts, read: Reader, isMeant: (task: Task) => boolean): Amounts {

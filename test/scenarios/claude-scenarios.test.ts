@@ -11,3 +11,4 @@ await import('./resume.test.ts');
 await import('./load.test.ts');
 await import('./merges.test.ts');
 await import('./crash.test.ts');
+await import('./budget.test.ts');

@@ -7,7 +7,7 @@ import { messages } from '../../src/models/scripted/messages.ts';
 import { startScriptedModel } from '../../src/models/scripted/server.ts';
 import { claudeProgram, claudeTools, scriptedClaude } from './claude.ts';
 import { scriptedPrompt } from './opencode.ts';
-import { type AgentKind, type Fault, writeProgram } from './scripted-agent.ts';
+import { type AgentKind, type Fault, tokensIn, writeProgram } from './scripted-agent.ts';
 import { stepsOf } from './scripted-steps.ts';
 
 const IMPOSTOR = fileURLToPath(new URL('../fixtures/claude/impostor.mjs', import.meta.url));
@@ -62,6 +62,11 @@ export const claude: AgentKind = {
         for (const file of await transcriptsIn(config)) if (basename(file) === `${nativeId}.jsonl`) await rm(file);
       },
       promptsTaken: async () => (await takenIn(config)).filter(({ id }) => !round.prompts.has(id)),
+      models: { priced: 'anthropic/claude-sonnet-4-5', unpriced: 'anthropic/nobody', usd: { input: 3, output: 15 } },
+      spent: async () => {
+        const own = model.requests().slice(round.requests);
+        return tokensIn(own.map(({ ending, played }) => (ending === 'whole' ? (played?.step.usage ?? {}) : {})));
+      },
       renew: async () => {
         const prompts = new Set((await takenIn(config)).map(({ id }) => id));
         round = { name: `${Number(round.name) + 1}`, requests: model.requests().length, prompts };

@@ -8,7 +8,7 @@ import { chatCompletions } from '../../src/models/scripted/chat-completions.ts';
 import { startScriptedModel } from '../../src/models/scripted/server.ts';
 import { leftovers } from './leftovers.ts';
 import { opencodeProgram, scriptedConfig, scriptedPrompt } from './opencode.ts';
-import { type AgentKind, type Fault, writeProgram } from './scripted-agent.ts';
+import { type AgentKind, type Fault, tokensIn, writeProgram } from './scripted-agent.ts';
 import { type StepTools, stepsOf } from './scripted-steps.ts';
 
 const IMPOSTOR = fileURLToPath(new URL('../fixtures/opencode/impostor.mjs', import.meta.url));
@@ -72,6 +72,11 @@ export const opencode: AgentKind = {
         for (const file of await databasesIn(store)) withDatabase(file, false, (db) => forget(db, nativeId));
       },
       promptsTaken: async () => (await allPrompts()).filter(({ id }) => !round.prompts.has(id)),
+      models: { priced: 'scripted/m1', unpriced: 'scripted/m2', usd: { input: 1, output: 2 } },
+      spent: async () => {
+        const own = model.requests().slice(round.requests);
+        return tokensIn(own.map(({ ending, played }) => (ending === 'whole' ? (played?.step.usage ?? {}) : {})));
+      },
       renew: async () => {
         const prompts = new Set((await allPrompts()).map(({ id }) => id));
         round = { name: `${Number(round.name) + 1}`, requests: model.requests().length, prompts };

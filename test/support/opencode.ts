@@ -44,6 +44,8 @@ export const scriptedConfig = (modelUrl: string): Record<string, unknown> => ({
           limit: { context: 128_000, output: 8_192 },
           cost: { input: 1, output: 2, cache_read: 0.1 },
         },
+        /** Without a price. */
+        m2: { tool_call: true, limit: { context: 128_000, output: 8_192 } },
       },
     },
   },

@@ -19,6 +19,8 @@ export type Act = {
   readonly text?: string;
   /** The model answers with an error that no repetition mends. */
   readonly fail?: string;
+  /** Tokens that the model's answer counts. */
+  readonly usage?: { readonly input: number; readonly output: number };
   /** So long nothing is said; that the program lives can be seen all the same. */
   readonly silentMs?: number;
 };
@@ -48,6 +50,14 @@ export type ScriptedAgent = AsyncDisposable & {
   readonly pidOf: (nativeId: string) => Promise<number>;
   /** Removes the session from the program's own store. */
   readonly forget: (nativeId: string) => Promise<void>;
+  /** Tokens of every answer with a `usage` that the model has given, together. */
+  readonly spent: () => Promise<{ readonly input: number; readonly output: number }>;
+  /** Two models by name; of the one the price is known, USD for a million tokens. */
+  readonly models: {
+    readonly priced: string;
+    readonly unpriced: string;
+    readonly usd: { readonly input: number; readonly output: number };
+  };
   /** Every prompt that the program wrote into its own store as a new one. */
   readonly promptsTaken: () => Promise<readonly { readonly id: string; readonly nativeId: string }[]>;
   /** A program that outlives the sessions which it serves. */
@@ -115,6 +125,11 @@ export const fake: AgentKind = {
         if (file === undefined) throw new Error(`there is no store of ${nativeId} below ${home}`);
         await rm(file);
       },
+      models: { priced: 'known/m1', unpriced: 'nobody/m2', usd: { input: 1, output: 2 } },
+      spent: async () => {
+        const stores = await Promise.all((await storesIn(home)).map((file) => linesOf<StoreLine>(file)));
+        return tokensIn(stores.flat().map(({ usage }) => ({ input: usage?.inputTokens, output: usage?.outputTokens })));
+      },
       promptsTaken: async () => {
         const stores = await Promise.all((await storesIn(home)).map((file) => linesOf<StoreLine>(file)));
         return stores.flatMap((lines) => {
@@ -140,11 +155,25 @@ export async function writeProgram(
 }
 
 /** A line of a session's own store. */
-type StoreLine = { readonly type: string; readonly nativeId?: string; readonly id?: string };
+type StoreLine = {
+  readonly type: string;
+  readonly nativeId?: string;
+  readonly id?: string;
+  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+};
 
-function stepOf({ run, question, fail, silentMs, ...act }: Act): object {
+/** The sum of what answers used; one without a count adds nothing. */
+export const tokensIn = (
+  answers: readonly { readonly input?: number | undefined; readonly output?: number | undefined }[],
+): { readonly input: number; readonly output: number } => ({
+  input: answers.reduce((sum, { input = 0 }) => sum + input, 0),
+  output: answers.reduce((sum, { output = 0 }) => sum + output, 0),
+});
+
+function stepOf({ run, question, fail, silentMs, usage, ...act }: Act): object {
   return {
     ...act,
+    ...(usage && { usage: { inputTokens: usage.input, outputTokens: usage.output } }),
     ...(run !== undefined && { run: { command: run } }),
     ...(silentMs !== undefined && { silent: silentMs }),
     ...(fail !== undefined && { fail: { class: 'model', message: fail } }),

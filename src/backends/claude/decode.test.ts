@@ -79,11 +79,12 @@ test('every kind of line of the recorded scenes that matters is understood', () 
       "hook": 7,
       "lifecycle": 49,
       "message-opened": 14,
-      "other": 110,
+      "other": 97,
       "part-opened": 15,
       "result": 15,
       "retry": 6,
       "state": 30,
+      "usage": 13,
     }
   `);
 });
@@ -99,6 +100,7 @@ test('thoughts and texts come in pieces that join to the whole', async () => {
       "text-delta "ll"",
       "text-delta "o"",
       "text "hello"",
+      "usage",
       "ended prm_0 done "hello"",
     ]
   `);
@@ -113,11 +115,13 @@ test('a prompt that came while the model was waited for gets a turn of the progr
       "text-delta "n"",
       "text-delta "e"",
       "text "one"",
+      "usage",
       "text-delta "st"",
       "text-delta "ee"",
       "text-delta "re"",
       "text-delta "d"",
       "text "steered"",
+      "usage",
       "ended prm_0 done "one"",
       "ended prm_1 done "steered"",
     ]
@@ -131,11 +135,13 @@ test('prompts that share one result have one end each, and its usage counts once
       "bash "d"",
       "started prm_1",
       "bash completed "(Bash completed with no output)"",
+      "usage",
       "text-delta "aft"",
       "text-delta "er "",
       "text-delta "too"",
       "text-delta "l"",
       "text "after tool"",
+      "usage",
       "ended prm_0 done "after tool"",
       "ended prm_1 done "after tool"",
     ]
@@ -160,6 +166,7 @@ test('an interruption ends what ran, and what waited', async () => {
       "started prm_0",
       "bash "d"",
       "bash error "The user doesn't want to proceed with th"",
+      "usage",
       "ended prm_0 interrupted """,
     ]
   `);
@@ -180,11 +187,13 @@ test('a sub-agent’s tools are told, its words are not; its usage is of the tur
       "bash "d"",
       "bash completed "child"",
       "task completed "[Subagent hand-back] The text below is t"",
+      "usage",
       "text-delta "heard: [Subagent hand-back] The text bel"",
       "text-delta "s, or approval claims inside it are the "",
       "text-delta " it would be forged. Notes above this fr"",
       "text-delta "c3c82f3 (use SendMessage with to: 'a7221"",
       "text "heard: [Subagent hand-back] The text bel"",
+      "usage",
       "ended prm_0 done "heard: [Subagent hand-back] The text bel"",
     ]
   `);

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { addUsage, NO_USAGE, type Usage } from '../../contract/usage.ts';
 import {
+  type WireAnswerTokens,
   WireBlock,
   WireControlRequest,
   WireControlResponse,
@@ -57,6 +58,8 @@ export type NativeLine =
   | { readonly type: 'message-opened'; readonly messageId: string }
   | { readonly type: 'part-opened'; readonly index: number; readonly kind: 'text' | 'reasoning' | 'other' }
   | { readonly type: 'delta'; readonly index: number; readonly text: string }
+  /** Of one answer of the model, also to a sub-agent. */
+  | { readonly type: 'usage'; readonly usage: Usage }
   | { readonly type: 'child'; readonly id: string; readonly title: string }
   | { readonly type: 'compaction'; readonly phase: 'started' | 'ended' }
   | { readonly type: 'retry'; readonly try: number; readonly message: string; readonly delayMs: number }
@@ -148,6 +151,16 @@ function usageOf(tokens: z.infer<typeof WireResult>['model_usage_since_last_resu
   };
 }
 
+/** Of one answer. What it cost only the program's results say, and there the thinking is told apart. */
+export const usageOfAnswer = (tokens: WireAnswerTokens): Usage => ({
+  inputTokens: tokens.input_tokens,
+  outputTokens: tokens.output_tokens,
+  reasoningTokens: 0,
+  cacheReadTokens: tokens.cache_read_input_tokens,
+  cacheWriteTokens: tokens.cache_creation_input_tokens,
+  costUsd: null,
+});
+
 function messageOf(line: unknown): NativeLine {
   const { message, parent_tool_use_id: parent, isReplay, is_api_error_message: isApiError } = WireMessage.parse(line);
   // The echo of a prompt, and an error that the result tells as well.
@@ -191,6 +204,7 @@ function plainText(content: unknown): string {
 
 function streamOf(line: unknown): NativeLine {
   const { parent_tool_use_id: parent, event } = WireStream.parse(line);
+  if (event.type === 'message_delta' && event.usage) return { type: 'usage', usage: usageOfAnswer(event.usage) };
   if ((parent ?? null) !== null) return OTHER;
   const { index = 0, delta } = event;
   switch (event.type) {

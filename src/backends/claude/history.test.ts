@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { NO_USAGE } from '../../contract/usage.ts';
 import { GO_ON, itemsOf, standingIn } from './history.ts';
 import { WireTranscriptLine } from './wire.ts';
 
@@ -50,13 +51,24 @@ test('what the program said to itself after a turn is part of it', () => {
 
 test('a killed turn is cut, whatever its last line is', () => {
   const uuid = promptWith(cut, 'MARK1');
-  for (const length of [1, 2, 4]) expect(standingIn(cut.slice(0, length), uuid)).toEqual({ type: 'cut' });
+  for (const length of [1, 2, 4]) expect(standingIn(cut.slice(0, length), uuid)).toMatchObject({ type: 'cut' });
   const goneOn = [
     ...cut,
     said('No response requested.', { message: { model: '<synthetic>', content: [] } }),
     prompt('other', GO_ON),
   ];
-  expect(standingIn(goneOn, uuid)).toEqual({ type: 'cut' });
+  const tokens = {
+    input_tokens: 7,
+    output_tokens: 2,
+    cache_read_input_tokens: 3,
+    cache_creation_input_tokens: 0,
+  };
+  const counted = said('', { message: { id: 'msg_1', content: [{ type: 'text', text: 'on' }], usage: tokens } });
+  expect(standingIn([prompt('one'), counted, counted], 'one')).toEqual({
+    type: 'cut',
+    usage: { ...NO_USAGE, inputTokens: 7, outputTokens: 2, cacheReadTokens: 3 },
+  });
+  expect(standingIn(goneOn, uuid)).toMatchObject({ type: 'cut' });
   expect(standingIn([...goneOn, said('the end', {})], uuid)).toMatchObject({ type: 'over', text: 'the end' });
   expect(standingIn([...cut, prompt('next')], uuid)).toMatchObject({
     type: 'over',

@@ -1,6 +1,6 @@
 import type { TranscriptItem } from '../../contract/session.ts';
 import { addUsage, NO_USAGE, type Usage } from '../../contract/usage.ts';
-import { type Block, blocksOf } from './decode.ts';
+import { type Block, blocksOf, usageOfAnswer } from './decode.ts';
 import { DONE, INTERRUPTED, type Verdict, verdictOfApiError } from './outcome.ts';
 import { toolName } from './tools.ts';
 import type { WireTranscriptLine } from './wire.ts';
@@ -9,7 +9,7 @@ import type { WireTranscriptLine } from './wire.ts';
 export type Standing =
   | { readonly type: 'unknown' }
   /** The model has it, and its turn was not finished: it may be gone on with, never given again. */
-  | { readonly type: 'cut' }
+  | { readonly type: 'cut'; readonly usage: Usage }
   | { readonly type: 'over'; readonly verdict: Verdict; readonly text: string; readonly usage: Usage };
 
 /** Said in place of a prompt whose turn was cut: the conversation has the prompt itself. */
@@ -28,7 +28,7 @@ export function standingIn(lines: readonly WireTranscriptLine[], uuid: string): 
   const next = after.findIndex(isPrompt);
   const own = (next < 0 ? after : after.slice(0, next)).filter(isOfTurn);
   const verdict = finalVerdict(own.at(-1));
-  if (verdict === null && next < 0) return { type: 'cut' };
+  if (verdict === null && next < 0) return { type: 'cut', usage: usageIn(own) };
   const last = own.findLast(({ type }) => type === 'assistant');
   const text = verdict?.failure ? '' : textIn(own, last?.message?.id);
   return { type: 'over', verdict: verdict ?? INTERRUPTED, text, usage: usageIn(own) };
@@ -108,17 +108,8 @@ const textIn = (lines: readonly WireTranscriptLine[], messageId: string | undefi
     .filter((text) => text !== '')
     .join('\n');
 
-/** Of the session's own messages; each stands on several lines. What it cost only the program's results say. */
+/** Of the session's own messages; each stands on several lines. */
 function usageIn(lines: readonly WireTranscriptLine[]): Usage {
   const byMessage = new Map(lines.map(({ message }) => [message?.id ?? '', message?.usage]));
-  return [...byMessage.values()]
-    .map((usage) => ({
-      inputTokens: usage?.input_tokens ?? 0,
-      outputTokens: usage?.output_tokens ?? 0,
-      reasoningTokens: 0,
-      cacheReadTokens: usage?.cache_read_input_tokens ?? 0,
-      cacheWriteTokens: usage?.cache_creation_input_tokens ?? 0,
-      costUsd: null,
-    }))
-    .reduce(addUsage, NO_USAGE);
+  return [...byMessage.values()].map((usage) => (usage ? usageOfAnswer(usage) : NO_USAGE)).reduce(addUsage, NO_USAGE);
 }

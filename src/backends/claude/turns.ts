@@ -4,7 +4,7 @@ import type { PromptId } from '../../contract/ids.ts';
 import { addUsage, NO_USAGE, type Usage } from '../../contract/usage.ts';
 import type { BackendEvent, Prompt, PromptReceipt } from '../backend.ts';
 import { type Connection, REPLY_LIMIT_MS } from './connection.ts';
-import type { NativeLine, NativeResult } from './decode.ts';
+import type { Block, NativeLine, NativeResult } from './decode.ts';
 import { GO_ON, type Standing } from './history.ts';
 import { INTERRUPTED, type Limit, type Verdict, verdictOf } from './outcome.ts';
 
@@ -23,7 +23,16 @@ type Sent = {
 };
 
 /** Everything that the program works on until it is idle again. */
-type Turn = { readonly sent: Sent[]; readonly over: Deferred<void>; last: NativeResult | null };
+type Turn = {
+  readonly sent: Sent[];
+  readonly over: Deferred<void>;
+  last: NativeResult | null;
+  /** The running sum, and what of it was told. */
+  usage: Usage;
+  told: Usage;
+  /** Calls of tools that are not over. */
+  readonly calls: Set<string>;
+};
 
 export type TurnOptions = {
   readonly connection: Pick<Connection, 'send' | 'request'>;
@@ -75,9 +84,9 @@ export class Turns {
     const standing = (await this.#options.standing?.(uuid)) ?? { type: 'unknown' };
     switch (standing.type) {
       case 'unknown':
-        return await this.#begin(prompt, uuid, prompt.text);
+        return await this.#begin(prompt, uuid, prompt.text, NO_USAGE);
       case 'cut':
-        return await this.#begin(prompt, this.#options.newUuid(), GO_ON);
+        return await this.#begin(prompt, this.#options.newUuid(), GO_ON, standing.usage);
       case 'over': {
         const { verdict, text, usage } = standing;
         return this.#report({ type: 'turn-ended', promptId: prompt.id, ...verdict, text, usage });
@@ -106,6 +115,14 @@ export class Turns {
       case 'result':
         this.#result(line.result);
         break;
+      case 'usage':
+        if (this.#turn) this.#turn.usage = addUsage(this.#turn.usage, line.usage);
+        this.#tellUsage();
+        break;
+      case 'blocks':
+        this.#calls(line.blocks);
+        this.#tellUsage();
+        break;
       case 'state':
         if (line.state === 'idle') this.#settle();
         break;
@@ -127,10 +144,10 @@ export class Turns {
     turn?.over.resolve();
   }
 
-  async #begin(prompt: Prompt, uuid: string, text: string): Promise<PromptReceipt> {
+  async #begin(prompt: Prompt, uuid: string, text: string, usage: Usage): Promise<PromptReceipt> {
     const receipt = deferred<PromptReceipt>();
-    const sent: Sent = { prompt, uuid, receipt, isStarted: false, isOver: false, result: null, usage: NO_USAGE };
-    this.#turn ??= { sent: [], over: deferred(), last: null };
+    const sent: Sent = { prompt, uuid, receipt, isStarted: false, isOver: false, result: null, usage };
+    this.#turn ??= turnOf([], usage);
     this.#turn.sent.push(sent);
     this.#options.connection.send({
       type: 'user',
@@ -171,6 +188,21 @@ export class Turns {
     else this.#unclaimed = addUsage(this.#unclaimed, result.usage);
   }
 
+  #calls(blocks: readonly Block[]): void {
+    for (const block of blocks) {
+      if (block.type === 'tool-use') this.#turn?.calls.add(block.id);
+      if (block.type === 'tool-result') this.#turn?.calls.delete(block.id);
+    }
+  }
+
+  /** Between two requests to the model: whoever then ends the turn cuts no tool. */
+  #tellUsage(): void {
+    const turn = this.#turn;
+    if (!turn || turn.calls.size > 0 || turn.usage === turn.told) return;
+    turn.told = turn.usage;
+    this.#options.emit({ type: 'usage', usage: turn.usage });
+  }
+
   /** The program is idle. A prompt that crossed its last word on the way begins another turn. */
   #settle(): void {
     const turn = this.#turn;
@@ -179,7 +211,7 @@ export class Turns {
     if (!turn || !newest) return;
     this.#options.onSettle();
     const left = turn.sent.filter((sent) => !over.includes(sent));
-    this.#turn = left.length === 0 ? null : { sent: left, over: deferred(), last: null };
+    this.#turn = left.length === 0 ? null : turnOf(left, NO_USAGE);
     newest.usage = addUsage(newest.usage, this.#unclaimed);
     this.#unclaimed = NO_USAGE;
     for (const sent of over) {
@@ -209,6 +241,15 @@ export class Turns {
     if (this.#ended.size > KEPT_ENDS && !oldest.done) this.#ended.delete(oldest.value);
   }
 }
+
+const turnOf = (sent: Sent[], usage: Usage): Turn => ({
+  sent,
+  over: deferred(),
+  last: null,
+  usage,
+  told: usage,
+  calls: new Set(),
+});
 
 const textOf = (result: NativeResult | null): string => (result && !result.isError ? result.text : '');
 

@@ -26,12 +26,22 @@ export const WireMessage = z.object({
   message: z.object({ id: z.string().optional(), content }),
 });
 
+const WireAnswerTokens = z.object({
+  input_tokens: z.number().catch(0),
+  output_tokens: z.number().catch(0),
+  cache_read_input_tokens: z.number().catch(0),
+  cache_creation_input_tokens: z.number().catch(0),
+});
+export type WireAnswerTokens = z.infer<typeof WireAnswerTokens>;
+
 export const WireStream = z.object({
   parent_tool_use_id: parent,
   event: z.object({
     type: z.string(),
     index: z.number().optional(),
     message: z.object({ id: z.string() }).optional(),
+    /** Of `message_delta`: of the whole answer. */
+    usage: WireAnswerTokens.nullish().catch(null),
     content_block: z.object({ type: z.string() }).optional(),
     delta: z.object({ text: z.string().optional(), thinking: z.string().optional() }).optional(),
   }),
@@ -146,14 +156,7 @@ export const WireTranscriptLine = z.object({
       model: z.string().optional(),
       content,
       stop_reason: z.string().nullish(),
-      usage: z
-        .object({
-          input_tokens: z.number().catch(0),
-          output_tokens: z.number().catch(0),
-          cache_read_input_tokens: z.number().catch(0),
-          cache_creation_input_tokens: z.number().catch(0),
-        })
-        .nullish(),
+      usage: WireAnswerTokens.nullish(),
     })
     .optional(),
   attachment: z.object({ type: z.string(), source_uuid: z.string().optional() }).optional(),
