@@ -151,7 +151,7 @@ async function untilCommitted<T>(store: Store, what: string, check: () => T | nu
     look();
   });
   try {
-    return await within(found, 30_000, () => new Error(`not seen within 30 s: ${what}\n${lastFacts(store)}`));
+    return await within(found, 60_000, () => new Error(`not seen within 60 s: ${what}\n${lastFacts(store)}`));
   } finally {
     forget();
   }

@@ -233,7 +233,7 @@ export function daemonIsKilled(
   const name = other ? `${kind.name} and ${other.name}` : kind.name;
   describe(`the daemon is killed (B2, ${name})`, () => {
     it(`at ${points} points of a three-task run with seed ${SEED}, and the run ends as if it had not been`, {
-      timeout: 60_000 + points * 30_000,
+      timeout: 120_000 + points * 60_000,
     }, async () => {
       process.stdout.write(`B2 ${name}: GANTRY_KILL_POINTS=${points} GANTRY_KILL_SEED=${SEED}\n`);
       const twin = `${kind.name}-two`;
