@@ -69,6 +69,8 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'sessions.list': (input) => queries.sessions(input),
     'sessions.transcript': ({ id }) => ({ items: queries.transcript(id) }),
     'agents.list': async (input) => ({ items: await queries.agents(input) }),
+    'agents.start': (input, caller) => engine.agents.start(input, caller),
+    'agents.stop': (input, caller) => engine.agents.stop(input, caller),
     'tasks.sling': (input, caller) => engine.sling(input, caller),
     'queue.list': ({ project }) => ({ items: queries.queue(project) }),
     estop: (input, caller) => engine.estop(input, caller),

@@ -105,6 +105,18 @@ export const COMMANDS: readonly Row[] = [
   ),
 
   row('Agents', 'agents', 'list agents', async () => (await import('./commands/agents.ts')).agents),
+  row(
+    'Agents',
+    'agent start',
+    'give an agent a session without a task',
+    async () => (await import('./commands/agent.ts')).start,
+  ),
+  row(
+    'Agents',
+    'agent stop',
+    'end the session of an agent and all that it started',
+    async () => (await import('./commands/agent.ts')).stop,
+  ),
   row('Agents', 'send', 'send a message to an agent', async () => (await import('./commands/send.ts')).send),
   row(
     'Agents',

@@ -1,5 +1,20 @@
 import { z } from 'zod';
+import { StoredPrompt } from './attempt.ts';
 import { AgentAddress, AttemptId, BackendId, ProjectId, SessionId, TaskId } from './ids.ts';
+
+/** The conversation that an agent has also without a task, and where it works. */
+export const Standing = z.object({
+  sessionId: SessionId,
+  workspace: z.string(),
+  /** Of its worktree; null for an agent of the whole plane, which has a plain directory. */
+  branch: z.string().nullable(),
+  baseCommit: z.string().nullable(),
+  /** Stored or given, and not over yet. */
+  prompts: z.array(StoredPrompt),
+  /** What its next prompt begins with: what went before, where the conversation does not know it. */
+  note: z.string().nullable(),
+});
+export type Standing = z.infer<typeof Standing>;
 
 /** A stable worker identity: outlives its sessions. Its state is derived from its session and task. */
 export const Agent = z.object({
@@ -15,6 +30,8 @@ export const Agent = z.object({
   taskId: TaskId.nullable(),
   attemptId: AttemptId.nullable(),
   sessionId: SessionId.nullable(),
+  /** Set from its start until it is stopped: it then has a session also without a task. */
+  standing: Standing.nullable().default(null),
   createdAt: z.number(),
   updatedAt: z.number(),
 });

@@ -5,6 +5,7 @@ import { DAEMON_OPERATIONS } from './daemon-operations.ts';
 import { DELEGATION_OPERATIONS } from './delegation-operations.ts';
 import { HISTORY_OPERATIONS } from './history-operations.ts';
 import { JOURNAL_OPERATIONS } from './journal-operations.ts';
+import { LIFE_OPERATIONS } from './life-operations.ts';
 import { MERGE_OPERATIONS } from './merge-operations.ts';
 import { MESSAGE_OPERATIONS } from './message-operations.ts';
 import type { Operation } from './operation.ts';
@@ -27,6 +28,7 @@ export const OPERATIONS = {
   ...REQUEST_OPERATIONS,
   ...SESSION_OPERATIONS,
   ...AGENT_OPERATIONS,
+  ...LIFE_OPERATIONS,
   ...APPROVAL_OPERATIONS,
   ...MESSAGE_OPERATIONS,
   ...MERGE_OPERATIONS,

@@ -34,8 +34,8 @@ export const Session = z.object({
   backend: BackendId,
   /** The agent program's own id; null until it has one. */
   nativeId: z.string().nullable(),
-  /** What the session is for: a task's attempt, the planner, or a person's single prompt. */
-  purpose: z.enum(['attempt', 'planner', 'exec']),
+  /** What the session is for: a task's attempt, the planner, a person's single prompt, or an agent without a task. */
+  purpose: z.enum(['attempt', 'planner', 'exec', 'standing']),
   attemptId: AttemptId.nullable(),
   agent: AgentAddress.nullable(),
   directory: z.string(),

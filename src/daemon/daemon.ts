@@ -236,9 +236,12 @@ function makeEngine(parts: {
     checkSettings: (path) => void configuration.check(path),
     askPlannerModel: (path) => plannerModel(configuration.settingsFor(path), environment, path),
     environment: buildEnvironment(environment, {}),
-    agentEnvironment: (agent, names, { requestId, id }) => ({
+    agentEnvironment: (agent, names, attempt) => ({
       ...passed(environment, names),
-      ...(configuration.settingsFor(null).tracesEndpoint !== null && { TRACEPARENT: traceparent(requestId, id) }),
+      ...(attempt !== null &&
+        configuration.settingsFor(null).tracesEndpoint !== null && {
+          TRACEPARENT: traceparent(attempt.requestId, attempt.id),
+        }),
       GANTRY_URL: urlNow(),
       GANTRY_TOKEN: tokens.forAgent(agent),
     }),

@@ -90,8 +90,8 @@ function rowOf({ store, clock }: Parts, agent: Agent): AgentRow {
   };
 }
 
-/** The session's, as long as it has one that is not over. */
+/** That it is stopped, or its session's, as long as it has one that is not over. */
 function stateOf(agent: Agent, session: Session | null): AgentRowState {
-  if (session && !isSessionOver(session.state)) return session.state;
+  if (agent.state !== 'stopped' && session && !isSessionOver(session.state)) return session.state;
   return agent.state === 'working' ? 'starting' : agent.state;
 }

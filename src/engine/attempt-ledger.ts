@@ -11,6 +11,7 @@ import type { Transaction } from '../store/store.ts';
 import { closeAlert } from './alerts.ts';
 import { carryMail, mailDelivered, mailSeen } from './mail.ts';
 import type { Parts } from './parts.ts';
+import { isTold, markTold } from './session-row.ts';
 import { usageOfRequest } from './spending.ts';
 import { subjectOf } from './subject.ts';
 
@@ -28,6 +29,10 @@ export class AttemptLedger {
 
   get attempt(): Attempt {
     return this.#parts.store.read.attempts.need(this.id);
+  }
+
+  get talk(): Attempt {
+    return this.attempt;
   }
 
   get task(): Task {
@@ -61,10 +66,10 @@ export class AttemptLedger {
     return held.value;
   }
 
-  /** Whether this conversation was given the task: a kill may come between its making and its first prompt. */
+  /** Whether this conversation was given the task. */
   isTold(nativeId: string): boolean {
     const { sessionId } = this.attempt;
-    return sessionId !== null && this.#parts.store.read.meta.get(toldKey(sessionId)) === nativeId;
+    return sessionId !== null && isTold(this.#parts.store.read, sessionId, nativeId);
   }
 
   /** Stores a prompt before it is sent, and that it carries `mail`. The task told anew takes the place of whatever was on its way. */
@@ -95,7 +100,7 @@ export class AttemptLedger {
       if (task.state !== 'working') tx.tasks.move(task.id, task.state, 'working', { cause: null }, meta);
       mailDelivered(tx, attempt.agent, prompt.id);
       if (prompt.kind === 'task' && attempt.sessionId !== null) {
-        tx.meta.set(toldKey(attempt.sessionId), tx.sessions.need(attempt.sessionId).nativeId ?? '');
+        markTold(tx, attempt.sessionId, tx.sessions.need(attempt.sessionId).nativeId);
       }
       closeAlert(tx, `crash:${task.id}`, 'the work goes on', subject);
       if (prompt.state === 'accepted') return;
@@ -156,9 +161,6 @@ function count(tx: Transaction, attempt: Attempt, promptId: PromptId, usage: Usa
   if (isRequestOver(request.state)) tx.requests.update(request.id, { usage: usageOfRequest(tx, request) }, meta);
   return true;
 }
-
-/** Of a session: the native id of the conversation that was given the task. */
-const toldKey = (sessionId: string): string => `told:${sessionId}`;
 
 const ended = (prompt: StoredPrompt): StoredPrompt => ({ ...prompt, state: 'ended' });
 

@@ -1,3 +1,5 @@
+import type { CloseReport } from '../backends/backend.ts';
+import { deferred } from '../base/wait.ts';
 import type { Attempt, StoredPrompt } from '../contract/attempt.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { Failure } from '../contract/failure.ts';
@@ -8,7 +10,6 @@ import type { Approvals } from './approvals.ts';
 import { AttemptFailure, failureOf, isBackendDown, isHopeless } from './attempt-failure.ts';
 import { AttemptLedger } from './attempt-ledger.ts';
 import { openAttemptSession } from './attempt-session.ts';
-import { AttemptTurns, type Given } from './attempt-turns.ts';
 import { unblock } from './breaker.ts';
 import { type Overrun, overBudget } from './budget.ts';
 import type { Collector } from './collect.ts';
@@ -18,6 +19,8 @@ import { evidencePrompt, goOnPrompt, handOverNote, mailText, taskPrompt } from '
 import type { LiveSession } from './session.ts';
 import type { Settings } from './settings.ts';
 import { settleFailure } from './settle.ts';
+import type { StandingAgents } from './standing.ts';
+import { type Given, Turns } from './turns.ts';
 import { type Verification, verify } from './verify.ts';
 import type { Saved, Workspaces } from './workspace.ts';
 
@@ -35,8 +38,9 @@ export class AttemptRun {
   readonly #approvals: Approvals;
   readonly #workspaces: Workspaces;
   readonly #collector: Collector;
+  readonly #standing: StandingAgents;
   readonly #ledger: AttemptLedger;
-  readonly #turns: AttemptTurns;
+  readonly #turns: Turns;
   readonly #project: Project;
   readonly #settings: Settings;
   readonly #stop = new AbortController();
@@ -47,26 +51,35 @@ export class AttemptRun {
   #interruptions = 0;
   #isBackendDown = false;
   #overrun: Overrun | null = null;
+  readonly #opened = deferred<LiveSession>();
+  /** Resolves with its first session; rejects if the run ends without one. */
+  readonly opened = this.#opened.promise;
+  /** How the agent program ended; null while it runs, or if there was none. */
+  closed: CloseReport | null = null;
   /** Resolves when nothing of the run is left; never rejects. */
   readonly finished: Promise<void>;
 
   constructor(
     parts: Parts,
-    tools: { approvals: Approvals; workspaces: Workspaces; collector: Collector },
+    tools: { approvals: Approvals; workspaces: Workspaces; collector: Collector; standing: StandingAgents },
     attempt: Attempt,
   ) {
     this.#parts = parts;
     this.#approvals = tools.approvals;
     this.#workspaces = tools.workspaces;
     this.#collector = tools.collector;
+    this.#standing = tools.standing;
     this.#ledger = new AttemptLedger(parts, attempt);
-    this.#turns = new AttemptTurns(parts, this.#ledger);
+    this.#turns = new Turns(parts, this.#ledger);
     this.#project = parts.store.read.projects.need(parts.store.read.tasks.need(attempt.taskId).projectId);
     this.#settings = parts.settingsFor(this.#project.path);
     const cancelDeadline = parts.clock.after(attempt.deadlineAt - parts.clock.now(), () =>
       this.stop({ type: 'timeout', cause: 'the attempt took longer than its time limit' }),
     );
-    this.finished = this.#run().finally(cancelDeadline);
+    this.finished = this.#run().finally(() => {
+      cancelDeadline();
+      this.#opened.reject(new AppError('cancelled', this.#reason?.cause ?? 'it ended before it had a session'));
+    });
   }
 
   get live(): LiveSession | null {
@@ -94,8 +107,11 @@ export class AttemptRun {
   }
 
   async #work(): Promise<void> {
-    await this.#workspaces.prepare(this.#project, this.#ledger.attempt, this.#settings.setup, this.#stop.signal);
-    let prompt = this.#ledger.attempt.state === 'verifying' ? null : await this.#firstPrompt();
+    const { attempt } = this.#ledger;
+    await this.#standing.end([attempt.agent], { type: 'park', cause: `it works on ${attempt.taskId}` });
+    const setup = attempt.number === 1 ? this.#settings.setup : null;
+    await this.#workspaces.prepare(this.#project, attempt, setup, this.#stop.signal);
+    let prompt = attempt.state === 'verifying' ? null : await this.#firstPrompt();
     for (;;) {
       if (prompt) await this.#talk(prompt);
       const { verification, saved } = await this.#verify();
@@ -124,9 +140,11 @@ export class AttemptRun {
         this.#stop.signal,
       );
       this.#parts.store.commit((tx) => unblock(tx, backend));
+      this.#opened.resolve(live);
       live.onUsage = (usage) => this.#watchSpending(live, usage);
       return live;
     } catch (error) {
+      this.#opened.reject(toAppError(error));
       this.#isBackendDown = this.#reason === null && isBackendDown(error);
       throw error;
     }
@@ -298,7 +316,10 @@ export class AttemptRun {
   async #close(state: 'stopped' | 'paused', cause: string): Promise<void> {
     try {
       const live = this.#live;
-      await live?.close(GRACE_MS, state, cause).finally(() => this.#ledger.turnsCut((id) => live.usedBy(id)));
+      const report = await live
+        ?.close(GRACE_MS, state, cause)
+        .finally(() => this.#ledger.turnsCut((id) => live.usedBy(id)));
+      this.closed = report ?? null;
     } catch (error) {
       this.#parts.log.error({ err: error, attempt: this.#ledger.id }, 'a session did not close in order');
     }

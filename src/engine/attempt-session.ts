@@ -10,7 +10,7 @@ import { freshSession, reopened } from './session-row.ts';
 import type { Settings } from './settings.ts';
 
 /** Longest wait for a session that would accept a prompt. */
-const OPEN_LIMIT_MS = 90_000;
+export const OPEN_LIMIT_MS = 90_000;
 
 /** The attempt's conversation: brought back if it has one, else made, and written down before it is opened. */
 export async function openAttemptSession(

@@ -22,11 +22,14 @@ export function candidate(task: Task, request: Request | undefined): Candidate[]
 export function capacityFor(parts: Parts, requests: readonly Request[], ready: readonly Task[]): Capacity {
   const { read } = parts.store;
   const settings = parts.settingsFor(null);
+  // Those at work are counted with their tasks.
+  const standing = read.agents.list({ state: 'idle' }).filter((agent) => agent.standing !== null);
   const projects = [...new Set(requests.map(({ projectId }) => projectId))];
   return {
     maxParallel: settings.limits.maxParallel,
     perRequest: new Map(requests.map((r) => [r.id, r.options.maxParallel])),
     perBackend: new Map(Object.entries(settings.backends).map(([id, b]): [BackendId, number] => [id, b.maxSessions])),
+    standing: new Map([...Map.groupBy(standing, ({ backend }) => backend)].map(([id, agents]) => [id, agents.length])),
     ...perProject(parts, projects),
     unusable: new Map([...blockedNow(read, parts.clock.now())].map(([id, b]) => [id, blockText(b)])),
     stopped: new Map(

@@ -93,6 +93,7 @@ async function claim(
           role: task.role,
           name: nameOf(attempt.agent),
           state: 'working',
+          standing: null,
           ...agent,
           createdAt: attempt.createdAt,
           updatedAt: attempt.createdAt,

@@ -12,13 +12,19 @@ import { expireMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { promote } from './promote.ts';
 import { type Candidate, type Choice, choose } from './scheduler.ts';
+import type { StandingAgents } from './standing.ts';
 import { stopFor } from './stops.ts';
 import type { Workspaces } from './workspace.ts';
 
 /** Free memory is not told by anybody: it is looked at again. */
 const MEMORY_LOOK_MS = 5_000;
 
-type Tools = { readonly approvals: Approvals; readonly workspaces: Workspaces; readonly collector: Collector };
+type Tools = {
+  readonly approvals: Approvals;
+  readonly workspaces: Workspaces;
+  readonly collector: Collector;
+  readonly standing: StandingAgents;
+};
 
 /** Gives ready tasks out, as many as the limits allow, and looks after the runs. Woken by facts; idle it does nothing. */
 export class Dispatcher {
@@ -73,7 +79,7 @@ export class Dispatcher {
   #mayRun(requestId: RequestId, agent: AgentAddress): boolean {
     const { read } = this.#parts.store;
     const { state, projectId } = read.requests.need(requestId);
-    return state === 'running' && !stopFor(read, projectId, agent);
+    return state === 'running' && !stopFor(read, projectId, agent) && read.agents.get(agent)?.state !== 'stopped';
   }
 
   /** Resolves when what is known now has been given out as far as it can be. */
@@ -157,6 +163,7 @@ export class Dispatcher {
       .finally(() => {
         this.#runs.delete(id);
         if (!this.#isStopped) this.#free(id);
+        this.#tools.standing.bringBack();
         this.wake();
       });
   }
@@ -172,7 +179,7 @@ export class Dispatcher {
         'working',
         // One of a delegated task is nobody else's.
         tx.requests.need(attempt.requestId).delegation ? 'stopped' : 'idle',
-        { taskId: null, attemptId: null, sessionId: null },
+        { taskId: null, attemptId: null, sessionId: agent.standing?.sessionId ?? null },
         { actor: 'gantry' },
       );
     });

@@ -7,6 +7,7 @@ import type { Message } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
 import { Git } from '../git/git.ts';
+import { Agents } from './agents.ts';
 import { Approvals } from './approvals.ts';
 import { broadcast } from './broadcast.ts';
 import { Collector } from './collect.ts';
@@ -29,6 +30,7 @@ import { addProject, needProject, removeProject } from './projects.ts';
 import { Queries } from './queries.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { sling } from './sling.ts';
+import { StandingAgents } from './standing.ts';
 import { refuseStopped } from './stops.ts';
 import { submitRequest } from './submit.ts';
 import { Themes } from './themes.ts';
@@ -48,6 +50,8 @@ export class Engine {
   readonly #control: Control;
   readonly #stops: EmergencyStops;
   readonly #execs: Execs;
+  readonly #standing: StandingAgents;
+  readonly agents: Agents;
   readonly #probes: Probes;
   readonly queries: Queries;
   readonly merges: MergeQueue;
@@ -65,7 +69,13 @@ export class Engine {
     this.#approvals = new Approvals(parts, foreign);
     const workspaces = new Workspaces(parts, this.#git);
     this.#collector = new Collector(parts, this.#git, workspaces);
-    this.#dispatcher = new Dispatcher(parts, { approvals: this.#approvals, workspaces, collector: this.#collector });
+    this.#standing = new StandingAgents(parts, { approvals: this.#approvals, workspaces });
+    this.#dispatcher = new Dispatcher(parts, {
+      approvals: this.#approvals,
+      workspaces,
+      collector: this.#collector,
+      standing: this.#standing,
+    });
     this.#approvals.onCarriedOut = () => this.#dispatcher.wake();
     this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());
     this.#control = new Control(parts, this.#dispatcher, this.#planning);
@@ -74,11 +84,18 @@ export class Engine {
       end: (id, cause) => this.#control.cancel(id, cause, GANTRY),
     });
     this.#overlaps = new Overlaps(parts, this.#git);
-    this.#stops = new EmergencyStops(parts, this.#dispatcher, this.#planning);
+    this.#stops = new EmergencyStops(parts, this.#dispatcher, this.#planning, this.#standing);
     this.#execs = new Execs(parts, this.#approvals);
     this.#probes = new Probes(parts);
     this.events = new Events(parts, this.#approvals, foreign);
     this.themes = new Themes(parts);
+    this.agents = new Agents(parts, {
+      git: this.#git,
+      probes: this.#probes,
+      dispatcher: this.#dispatcher,
+      standing: this.#standing,
+      workspaces,
+    });
     this.queries = new Queries(parts, this.#probes, this.#dispatcher);
     this.delegations = new Delegations(parts, {
       git: this.#git,
@@ -93,7 +110,11 @@ export class Engine {
   async start(): Promise<Recovered> {
     this.#approvals.start();
     await this.#git.settle();
-    const recovered = await recover(this.#parts, this.#planning, this.#dispatcher);
+    const recovered = await recover(this.#parts, {
+      planning: this.#planning,
+      dispatcher: this.#dispatcher,
+      standing: this.#standing,
+    });
     this.#dispatcher.wake();
     this.#overlaps.start();
     await this.merges.start();
@@ -115,6 +136,7 @@ export class Engine {
       this.merges.close(),
       this.#overlaps.close(),
       this.#dispatcher.close(),
+      this.#standing.close(),
     ]);
     await Promise.all([...this.#parts.backends.values()].map((b) => b.release?.() ?? b.close(CLOSE_GRACE_MS)));
     await this.#approvals.drained();
@@ -216,6 +238,7 @@ export class Engine {
   /** Running turns look whether it is for them; its time limit is kept. */
   #mailCame(): void {
     this.#dispatcher.mailCame();
+    this.#standing.mailCame();
     this.#dispatcher.wake();
   }
 

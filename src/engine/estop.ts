@@ -9,6 +9,7 @@ import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
 import type { Planning } from './planning.ts';
 import { needProject } from './projects.ts';
+import type { StandingAgents } from './standing.ts';
 import { emergencyStops, stopText, writeStops } from './stops.ts';
 
 type Stopped = OutputOf<'estop'>;
@@ -18,11 +19,13 @@ export class EmergencyStops {
   readonly #parts: Parts;
   readonly #dispatcher: Dispatcher;
   readonly #planning: Planning;
+  readonly #standing: StandingAgents;
 
-  constructor(parts: Parts, dispatcher: Dispatcher, planning: Planning) {
+  constructor(parts: Parts, dispatcher: Dispatcher, planning: Planning, standing: StandingAgents) {
     this.#parts = parts;
     this.#dispatcher = dispatcher;
     this.#planning = planning;
+    this.#standing = standing;
   }
 
   async stop(input: ParsedInputOf<'estop'>, caller: Caller): Promise<Stopped> {
@@ -42,15 +45,20 @@ export class EmergencyStops {
 
   async #end(stop: EmergencyStop): Promise<void> {
     const { read } = this.#parts.store;
-    const inScope = ({ projectId }: { readonly projectId: ProjectId }): boolean =>
+    const inScope = ({ projectId }: { readonly projectId: ProjectId | null }): boolean =>
       stop.project === null || stop.project === projectId;
     const attempts = read.attempts
       .list({ state: ['starting', 'working', 'verifying'] })
       .filter((a) => inScope(read.requests.need(a.requestId)) && !stop.keep.includes(a.agent));
+    const standing = read.agents.list({}).filter((a) => inScope(a) && !stop.keep.includes(a.id));
     const planning = read.requests.list({ state: 'planning' }).filter(inScope);
     await Promise.all([
       this.#dispatcher.stopRuns(
         attempts.map(({ id }) => id),
+        { type: 'park', cause: stopText(stop) },
+      ),
+      this.#standing.end(
+        standing.map(({ id }) => id),
         { type: 'park', cause: stopText(stop) },
       ),
       ...planning.map(({ id }) => this.#planning.stop(id, 'cancelled')),
@@ -75,6 +83,7 @@ export class EmergencyStops {
     });
     for (const { id } of store.read.requests.list({ state: 'planning' })) this.#planning.start(id);
     this.#dispatcher.bringBack(null);
+    this.#standing.bringBack();
     this.#dispatcher.wake();
     return { isChanged: true, stops: [...emergencyStops(store.read)] };
   }

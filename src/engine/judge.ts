@@ -29,7 +29,9 @@ export class Judge {
   context(session: Session): { readonly project: Project | undefined; readonly settings: Settings } {
     const { store, settingsFor } = this.#parts;
     const attempt = session.attemptId ? store.read.attempts.need(session.attemptId) : null;
-    const projectId = attempt ? store.read.requests.need(attempt.requestId).projectId : null;
+    const projectId = attempt
+      ? store.read.requests.need(attempt.requestId).projectId
+      : ((session.agent && store.read.agents.get(session.agent)?.projectId) ?? null);
     const active = store.read.projects.list({ state: 'active' });
     const project = active.find((p) => p.id === projectId || (projectId === null && p.path === session.directory));
     return { project, settings: settingsFor(project?.path ?? session.directory) };

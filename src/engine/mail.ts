@@ -72,7 +72,8 @@ export function expireMail(parts: Parts): number | null {
   const { read } = parts.store;
   const now = parts.clock.now();
   const live = read.attempts.list({ state: ['starting', 'working', 'verifying'] });
-  const carrying = storedIds(live.flatMap(({ prompts }) => prompts));
+  const standing = read.agents.list({}).flatMap((agent) => agent.standing ?? []);
+  const carrying = storedIds([...live, ...standing].flatMap(({ prompts }) => prompts));
   let next: number | null = null;
   for (const message of read.messages.list({ state: 'queued' })) {
     if (message.expiresAt === null || (message.promptId !== null && carrying.has(message.promptId))) continue;

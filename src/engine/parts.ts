@@ -25,11 +25,11 @@ export type Parts = {
   readonly askPlannerModel: ((projectPath: string) => PlanAsk | null) | null;
   /** Allow-listed variables for git, setup and verification commands. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Made by the daemon for one agent: its address and a token scoped to it. */
+  /** Made by the daemon for one agent: its address and a token scoped to it; `attempt` null: without a task. */
   readonly agentEnvironment: (
     agent: string,
     roleEnv: readonly string[],
-    attempt: Pick<Attempt, 'id' | 'requestId'>,
+    attempt: Pick<Attempt, 'id' | 'requestId'> | null,
   ) => Readonly<Record<string, string>>;
   /** `$GANTRY_HOME/workspaces`. */
   readonly workspaces: string;

@@ -1,3 +1,4 @@
+import type { Agent } from '../contract/agent.ts';
 import type { Message } from '../contract/message.ts';
 import type { Request } from '../contract/request.ts';
 import type { Check, Task } from '../contract/task.ts';
@@ -27,6 +28,15 @@ export function taskPrompt(
     .filter((part) => part !== null && part !== '')
     .join('\n\n');
 }
+
+/** The first words to an agent that stands by. */
+export const introduction = ({ id }: Pick<Agent, 'id'>, rolePrompt: string | null): string =>
+  [
+    rolePrompt,
+    `You are ${id}. You have no task now: you stand by for messages. Answer each one; what you change stays in the current directory.`,
+  ]
+    .filter((part) => part !== null)
+    .join('\n\n');
 
 /** Evidence against a claim of "done". */
 export function evidencePrompt(checks: readonly Check[], problem: string | null): string {

@@ -3,6 +3,7 @@ import { closeAlert } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
 import type { Planning } from './planning.ts';
+import type { StandingAgents } from './standing.ts';
 import { stopFor } from './stops.ts';
 
 const COMMAND_GRACE_MS = 2_000;
@@ -14,7 +15,14 @@ export type Recovered = { readonly lines: string[] };
  * After any end of the daemon: programs that no live session owns are ended; live attempts and plans go on with the same
  * stored prompts; what cannot go on is said to be lost.
  */
-export async function recover(parts: Parts, planning: Planning, dispatcher: Dispatcher): Promise<Recovered> {
+export async function recover(
+  parts: Parts,
+  {
+    planning,
+    dispatcher,
+    standing,
+  }: { readonly planning: Planning; readonly dispatcher: Dispatcher; readonly standing: StandingAgents },
+): Promise<Recovered> {
   const { read } = parts.store;
   const lines: string[] = [];
   const planningNow = read.requests.list({ state: 'planning' });
@@ -42,11 +50,12 @@ export async function recover(parts: Parts, planning: Planning, dispatcher: Disp
   }
   for (const id of dispatcher.bringBack(null)) lines.push(`attempt ${id} goes on`);
   freeAgents(parts);
+  for (const id of standing.bringBack()) lines.push(`${id} stands by again`);
   parts.store.commit((tx) => closeAlert(tx, 'daemon', 'started', {}));
   return { lines };
 }
 
-/** Sessions that something will open again: of live attempts, of waiting retries, of plans under way. */
+/** Sessions that something will open again: of live attempts, of waiting retries, of standing agents, of plans under way. */
 function liveSessions(parts: Parts, ofPlans: ReadonlySet<string>): Session[] {
   const { read } = parts.store;
   const attempts = read.attempts.list({ state: ['starting', 'working', 'verifying'] });
@@ -56,6 +65,7 @@ function liveSessions(parts: Parts, ofPlans: ReadonlySet<string>): Session[] {
     const sessionId = task.attemptId ? read.attempts.need(task.attemptId).sessionId : null;
     if (sessionId) kept.add(sessionId);
   }
+  for (const { standing } of read.agents.list({})) if (standing) kept.add(standing.sessionId);
   const open = read.sessions.list({ state: ['starting', 'running', 'paused', 'lost', 'stopping'] });
   return open.filter((s) => kept.has(s.id) || ofPlans.has(s.id));
 }
@@ -96,7 +106,7 @@ function freeAgents(parts: Parts): void {
         agent.id,
         'working',
         'idle',
-        { taskId: null, attemptId: null, sessionId: null },
+        { taskId: null, attemptId: null, sessionId: agent.standing?.sessionId ?? null },
         { actor: 'gantry', cause: 'its attempt is over' },
       );
     }

@@ -22,6 +22,8 @@ export type Capacity = {
   readonly maxParallel: number;
   readonly perRequest: ReadonlyMap<RequestId, number>;
   readonly perBackend: ReadonlyMap<BackendId, number>;
+  /** Sessions of agents that have no task, by backend. */
+  readonly standing?: ReadonlyMap<BackendId, number>;
   readonly perProject: ReadonlyMap<ProjectId, number>;
   /** By `roleKey`: a role's limit is its project's. */
   readonly perRole: ReadonlyMap<string, number>;
@@ -102,6 +104,7 @@ class Tally {
   constructor(active: readonly Candidate[], capacity: Capacity) {
     this.#capacity = capacity;
     for (const task of active) this.add(task);
+    for (const [backend, sessions] of capacity.standing ?? []) count(this.#backends, backend, sessions);
     this.#active = active.length;
     this.#fullText = `limit of ${capacity.maxParallel} attempts at once is reached`;
   }
@@ -158,7 +161,8 @@ class Tally {
   }
 }
 
-const count = (counts: Map<string, number>, key: string): unknown => counts.set(key, (counts.get(key) ?? 0) + 1);
+const count = (counts: Map<string, number>, key: string, by = 1): unknown =>
+  counts.set(key, (counts.get(key) ?? 0) + by);
 
 /** The limit, if it is reached. */
 function limitOf(limits: ReadonlyMap<string, number>, counts: ReadonlyMap<string, number>, key: string): number | null {

@@ -3,6 +3,7 @@ import { AppError } from '../contract/errors.ts';
 import type { FactSubject } from '../contract/fact.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
 import { NO_USAGE } from '../contract/usage.ts';
+import type { Reader, Transaction } from '../store/store.ts';
 import type { Parts } from './parts.ts';
 
 /** The row of a session that is not opened yet: it is written down before anything is started. */
@@ -36,3 +37,13 @@ export function reopened(parts: Parts, id: Session['id'], subject: Partial<FactS
     tx.sessions.move(id, row.state, 'starting', { failure: null }, { actor: 'gantry', cause: 'brought back', subject }),
   );
 }
+
+/** Of a session: the native id of the conversation that was told what it is for. */
+const toldKey = (sessionId: Session['id']): string => `told:${sessionId}`;
+
+export const markTold = (tx: Transaction, sessionId: Session['id'], nativeId: string | null): void =>
+  tx.meta.set(toldKey(sessionId), nativeId ?? '');
+
+/** Whether this conversation was told: a kill may come between its making and its first prompt. */
+export const isTold = (read: Pick<Reader, 'meta'>, sessionId: Session['id'], nativeId: string): boolean =>
+  read.meta.get(toldKey(sessionId)) === nativeId;

@@ -1,15 +1,18 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Agent } from '../contract/agent.ts';
 import type { Attempt } from '../contract/attempt.ts';
 import { AppError } from '../contract/errors.ts';
+import type { SessionId } from '../contract/ids.ts';
 import type { Project } from '../contract/project.ts';
 import type { FileChange } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
 import { changedFiles } from '../git/changes.ts';
 import type { Git } from '../git/git.ts';
 import { copyIncluded } from '../git/included.ts';
-import { branchExists, commitOf, deleteBranchIfMerged } from '../git/refs.ts';
+import { status } from '../git/inspect.ts';
+import { branchExists, branchOf, commitOf, deleteBranchIfMerged, isAncestor } from '../git/refs.ts';
 import { commitAll } from '../git/snapshot.ts';
 import { addWorktree, removeWorktree, restoreWorktree } from '../git/worktree.ts';
 import type { Parts } from './parts.ts';
@@ -18,7 +21,13 @@ import type { Settings } from './settings.ts';
 /** What an attempt made: its commit, and how that differs from where it started. */
 export type Saved = { readonly commit: string; readonly changes: FileChange[] };
 
-/** The worktrees that attempts work in, below `$GANTRY_HOME/workspaces/<project>/`. */
+/** A worktree as it is prepared, and whose it is: an attempt's id or a session's. */
+type Place = Pick<Attempt, 'workspace' | 'branch' | 'baseCommit'> & { readonly id: Attempt['id'] | SessionId };
+
+/** What is left of a worktree that nobody works in any more: `unsaved` names what only it holds. */
+export type Left = { readonly isKept: boolean; readonly unsaved: readonly string[] };
+
+/** The worktrees that agents work in, below `$GANTRY_HOME/workspaces/<project>/`. */
 export class Workspaces {
   readonly #parts: Parts;
   readonly #git: Git;
@@ -28,17 +37,22 @@ export class Workspaces {
     this.#git = git;
   }
 
+  /** Where an agent works without a task; that of the whole plane has a directory that is no repository. */
+  standingPath(project: Project | null, { role, name }: Pick<Agent, 'role' | 'name'>): string {
+    return join(this.#parts.workspaces, project?.name ?? '-', 'agents', role, name);
+  }
+
   pathFor(project: Project, task: Task, attempt: number): string {
     return join(this.#parts.workspaces, project.name, `${task.id}-${attempt}`);
   }
 
   /**
-   * The attempt's worktree, made and set up if it is not there. Safe to repeat after a kill at any moment.
+   * The worktree, made and, with `setup`, set up if it is not there. Safe to repeat after a kill at any moment.
    * @throws AppError `git_failed` with the cause by name; `backend_failed` if the setup command failed
    */
-  async prepare(project: Project, attempt: Attempt, setup: Settings['setup'], signal: AbortSignal): Promise<void> {
-    const { workspace, branch, baseCommit } = attempt;
-    const marker = `workspace:${attempt.id}`;
+  async prepare(project: Project, place: Place, setup: Settings['setup'], signal: AbortSignal): Promise<void> {
+    const { workspace, branch, baseCommit } = place;
+    const marker = `workspace:${place.id}`;
     if (this.#parts.store.read.meta.get(marker) === 'ready' && existsSync(workspace)) return;
     const isHalfMade = await branchExists(this.#git, project.path, branch);
     if (isHalfMade) {
@@ -49,7 +63,7 @@ export class Workspaces {
       await addWorktree(this.#git, { repoRoot: project.path, path: workspace, branch, base: baseCommit });
     }
     await copyIncluded(this.#git, project.path, workspace);
-    if (setup && attempt.number === 1) await this.#setUp(workspace, attempt.id, setup, signal);
+    if (setup) await this.#setUp(workspace, place.id, setup, signal);
     this.#parts.store.commit((tx) => tx.meta.set(marker, 'ready'));
   }
 
@@ -79,12 +93,11 @@ export class Workspaces {
 
   async #checkRoom(project: Project): Promise<void> {
     const limit = this.#parts.settingsFor(project.path).limits.maxWorkspacesPerProject;
-    const kept = this.#parts.store.read.attempts
-      .list({})
-      .filter(
-        (a) => a.workspace.startsWith(join(this.#parts.workspaces, project.name, '/')) && existsSync(a.workspace),
-      );
-    const count = new Set(kept.map((a) => a.workspace)).size;
+    const { attempts, agents } = this.#parts.store.read;
+    const known = [...attempts.list({}), ...agents.list({ projectId: project.id }).flatMap((a) => a.standing ?? [])];
+    const below = join(this.#parts.workspaces, project.name, '/');
+    const kept = known.filter(({ workspace }) => workspace.startsWith(below) && existsSync(workspace));
+    const count = new Set(kept.map(({ workspace }) => workspace)).size;
     if (count < limit) return;
     throw new AppError(
       'overloaded',
@@ -115,5 +128,25 @@ export class Workspaces {
   async release(project: Project, attempt: Attempt, keptBranch: string): Promise<void> {
     await removeWorktree(this.#git, { repoRoot: project.path, path: attempt.workspace, snapshotName: attempt.id });
     await deleteBranchIfMerged(this.#git, project.path, attempt.branch, `refs/heads/${keptBranch}`);
+  }
+
+  /** Files of a worktree that are in no commit. */
+  async unsaved(path: string): Promise<string[]> {
+    return existsSync(path) ? (await status(this.#git, path)).map((entry) => entry.path) : [];
+  }
+
+  /** A worktree without work of its own goes, with its branch; one that has some is kept, and named. */
+  async leave(project: Project, { workspace: path, branch }: Omit<Place, 'id'>): Promise<Left> {
+    if (!existsSync(path)) return { isKept: false, unsaved: [] };
+    const head = await commitOf(this.#git, project.path, 'HEAD');
+    const tip = await commitOf(this.#git, path, 'HEAD');
+    const files = await this.unsaved(path);
+    const isMerged = head !== null && tip !== null && (await isAncestor(this.#git, project.path, tip, head));
+    if (files.length > 0 || !isMerged)
+      return { isKept: true, unsaved: isMerged ? files : [...files, `commits of ${branch}`] };
+    await removeWorktree(this.#git, { repoRoot: project.path, path, snapshotName: branch.replaceAll('/', '-') });
+    const kept = await branchOf(this.#git, project.path);
+    if (kept !== null) await deleteBranchIfMerged(this.#git, project.path, branch, `refs/heads/${kept}`);
+    return { isKept: false, unsaved: [] };
   }
 }

@@ -45,6 +45,8 @@ export type EngineOptions = {
   readonly prices?: Settings['prices'];
   /** A second backend of the same kind, by the name `fake-two`. */
   readonly second?: BackendSettings;
+  /** Of the backend `fake`; default 50. */
+  readonly maxSessions?: number;
 };
 
 /** A real engine on a real store with the fake backend, in this process. */
@@ -89,10 +91,11 @@ export const testSettings = ({
   roles,
   budgets,
   prices,
+  maxSessions = 50,
 }: Omit<EngineOptions, 'home'> = {}): Settings => ({
   defaultBackend: 'fake',
   defaultRole: 'worker',
-  backends: { fake: { maxSessions: 50, model: null }, 'fake-two': { maxSessions: 50, model: null } },
+  backends: { fake: { maxSessions, model: null }, 'fake-two': { maxSessions: 50, model: null } },
   roles: { ...DEFAULTS.roles, ...roles },
   budgets: budgets ?? {},
   prices: prices ?? null,

@@ -78,6 +78,7 @@ export const sampleAgent = (n: number, over: Partial<Agent> = {}): Agent => ({
   taskId: null,
   attemptId: null,
   sessionId: null,
+  standing: null,
   createdAt: START,
   updatedAt: START,
   ...over,

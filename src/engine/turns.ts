@@ -1,8 +1,8 @@
 import type { PromptReceipt } from '../backends/backend.ts';
 import { deferred } from '../base/wait.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
-import type { MessageMode } from '../contract/message.ts';
-import type { AttemptLedger } from './attempt-ledger.ts';
+import type { AgentAddress, BackendId } from '../contract/ids.ts';
+import type { Message, MessageMode } from '../contract/message.ts';
 import { urgentMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { urgentText } from './prompts.ts';
@@ -11,15 +11,26 @@ import type { LiveSession, TurnResult } from './session.ts';
 /** A prompt that was handed to the agent program; the receipt comes when it has taken it. */
 export type Given = { readonly prompt: StoredPrompt; readonly receipt: Promise<PromptReceipt> };
 
-/** Gives an attempt's prompts and hears how their turns end. Messages that may not wait join or break the running turn. */
-export class AttemptTurns {
+/** Where the prompts of a conversation are kept: an attempt's, or a standing agent's. */
+export type PromptLedger = {
+  readonly talk: {
+    readonly agent: AgentAddress;
+    readonly backend: BackendId;
+    readonly prompts: readonly StoredPrompt[];
+  };
+  readonly storePrompt: (kind: 'message', text: string, mail: readonly Message[]) => StoredPrompt;
+  readonly promptAccepted: (prompt: StoredPrompt) => void;
+};
+
+/** Gives the prompts of a conversation and hears how their turns end. Messages that may not wait join or break the running turn. */
+export class Turns {
   readonly #parts: Parts;
-  readonly #ledger: AttemptLedger;
+  readonly #ledger: PromptLedger;
   /** Given while another prompt's turn ran, oldest first: how they end is still to be heard. */
   readonly #unheard: Given[] = [];
   #mail = deferred<'mail'>();
 
-  constructor(parts: Parts, ledger: AttemptLedger) {
+  constructor(parts: Parts, ledger: PromptLedger) {
     this.#parts = parts;
     this.#ledger = ledger;
   }
@@ -33,7 +44,7 @@ export class AttemptTurns {
       if (answer.type === 'accepted') this.#ledger.promptAccepted(prompt);
       return answer;
     });
-    // Waited for when its turn is heard; an attempt that ends before that has its own reason.
+    // Waited for when its turn is heard; a conversation that ends before that has its own reason.
     receipt.catch(() => undefined);
     return { prompt, receipt };
   }
@@ -55,7 +66,7 @@ export class AttemptTurns {
   }
 
   #giveUrgent(live: LiveSession): void {
-    const { agent, backend, prompts } = this.#ledger.attempt;
+    const { agent, backend, prompts } = this.#ledger.talk;
     const capabilities = this.#parts.backends.get(backend)?.capabilities;
     const urgent = capabilities && urgentMail(this.#parts, { agent, sessionId: live.id, prompts }, capabilities);
     if (!urgent) return;

@@ -1,0 +1,228 @@
+import type { CloseReport } from '../backends/backend.ts';
+import { deferred } from '../base/wait.ts';
+import type { Agent, Standing } from '../contract/agent.ts';
+import type { StoredPrompt } from '../contract/attempt.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
+import type { Project } from '../contract/project.ts';
+import { isSessionOver } from '../contract/session.ts';
+import { closeAlert, openAlert } from './alerts.ts';
+import type { Approvals } from './approvals.ts';
+import { OPEN_LIMIT_MS } from './attempt-session.ts';
+import { untoldMail, waitingMail } from './mail.ts';
+import type { Parts } from './parts.ts';
+import { profileFor } from './policy.ts';
+import { tellSender } from './post.ts';
+import { introduction, mailText } from './prompts.ts';
+import { LiveSession } from './session.ts';
+import { isTold, reopened } from './session-row.ts';
+import type { Settings } from './settings.ts';
+import { StandingLedger } from './standing-ledger.ts';
+import { type Given, Turns } from './turns.ts';
+import type { Workspaces } from './workspace.ts';
+
+/** How a run is told to end: `stop` for good; `park` keeps the conversation for a later run; `shutdown` leaves it as it is. */
+export type StandingStop = { readonly type: 'stop' | 'park' | 'shutdown'; readonly cause: string };
+
+const GRACE_MS = 5_000;
+/** Times that a program which died without having ended a turn is brought back by itself; then a message or a person does it. */
+const MAX_DEATHS = 2;
+
+/** A session without a task: it stands by, asks no model, and takes messages as turns. Also one that an earlier daemon began. */
+export class StandingRun {
+  readonly #parts: Parts;
+  readonly #tools: { readonly approvals: Approvals; readonly workspaces: Workspaces };
+  readonly #ledger: StandingLedger;
+  readonly #turns: Turns;
+  readonly #agent: Agent;
+  readonly #project: Project | null;
+  readonly #settings: Settings;
+  /** Just started by a person, who is told if it cannot be. */
+  readonly #isFirst: boolean;
+  readonly #stop = new AbortController();
+  readonly #stopped = deferred<'stopped'>();
+  readonly #ready = deferred<LiveSession>();
+  #mail = deferred<'mail'>();
+  #reason: StandingStop | null = null;
+  #live: LiveSession | null = null;
+  #deaths = 0;
+  /** How the program ended; null if there was none. */
+  closed: CloseReport | null = null;
+  /** Resolves with the open session; rejects if the first opening failed. */
+  readonly ready = this.#ready.promise;
+  /** Resolves when nothing of the run is left; never rejects. */
+  readonly finished: Promise<void>;
+
+  constructor(
+    parts: Parts,
+    tools: { readonly approvals: Approvals; readonly workspaces: Workspaces },
+    agent: Agent & { readonly standing: Standing },
+    isFirst: boolean,
+  ) {
+    this.#parts = parts;
+    this.#tools = tools;
+    this.#agent = agent;
+    this.#isFirst = isFirst;
+    this.#ledger = new StandingLedger(parts, agent.id, agent.standing.sessionId);
+    this.#turns = new Turns(parts, this.#ledger);
+    this.#project = agent.projectId === null ? null : parts.store.read.projects.need(agent.projectId);
+    this.#settings = parts.settingsFor(this.#project?.path ?? null);
+    this.finished = this.#run();
+  }
+
+  get live(): LiveSession | null {
+    return this.#live?.isEnded === false ? this.#live : null;
+  }
+
+  mailCame(): void {
+    this.#mail.resolve('mail');
+    this.#turns.mailCame();
+  }
+
+  /** The first reason holds. */
+  stop(reason: StandingStop): void {
+    this.#reason ??= reason;
+    this.#stop.abort();
+    this.#stopped.resolve('stopped');
+  }
+
+  async #run(): Promise<void> {
+    while (this.#reason === null) {
+      try {
+        await this.#stand();
+      } catch (error) {
+        this.#ready.reject(toAppError(error));
+        if (this.#isFirst && this.#live === null) this.stop({ type: 'stop', cause: toAppError(error).message });
+        await this.#down(error);
+      }
+    }
+    this.#ready.reject(new AppError('cancelled', this.#reason.cause));
+    await this.#close(this.#reason);
+  }
+
+  /** One life of the agent program: turn after turn as messages come. Returns when the run is to end. */
+  async #stand(): Promise<void> {
+    const live = await this.#open();
+    this.#ready.resolve(live);
+    for (;;) {
+      this.#mail = deferred();
+      const next = this.#next(live);
+      if (next) await this.#talk(live, next);
+      else {
+        const woken = await Promise.race([this.#mail.promise, this.#stopped.promise, live.ended]);
+        if (live.isEnded && this.#reason === null) throw new AppError('backend_failed', this.#causeOfEnd(live));
+        if (woken === 'stopped') return;
+      }
+    }
+  }
+
+  #causeOfEnd(live: LiveSession): string {
+    return this.#parts.store.read.sessions.need(live.id).cause ?? 'its program ended';
+  }
+
+  async #open(): Promise<LiveSession> {
+    if (isSessionOver(this.#parts.store.read.sessions.need(this.#ledger.sessionId).state)) this.#ledger.renew();
+    const { workspace, branch, baseCommit, sessionId } = this.#ledger.standing;
+    if (this.#project && branch !== null && baseCommit !== null) {
+      const place = { id: sessionId, workspace, branch, baseCommit };
+      await this.#tools.workspaces.prepare(this.#project, place, this.#settings.setup, this.#stop.signal);
+    }
+    const { id, role: roleName } = this.#agent;
+    const role = this.#settings.roles[roleName] ?? {};
+    const subject = { projectId: this.#agent.projectId, agent: id };
+    const row = reopened(this.#parts, sessionId, subject);
+    const canResume = this.#parts.backends.get(row.backend)?.capabilities.resume ?? false;
+    const live = await LiveSession.open(
+      this.#parts,
+      this.#tools.approvals,
+      row,
+      {
+        attemptId: null,
+        title: id,
+        directory: workspace,
+        project: this.#project ?? { id: 'plane', path: workspace, isTrusted: false },
+        profile: profileFor(role),
+        model: row.model,
+        env: { ...this.#parts.agentEnvironment(id, role.env ?? [], null), GANTRY_AGENT: id },
+        mcp: {},
+        instructions: null,
+        from: row.nativeId === null || !canResume ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
+        limitMs: OPEN_LIMIT_MS,
+        signal: this.#stop.signal,
+      },
+      subject,
+    );
+    this.#live = live;
+    if (live.origin.type === 'new-instead') this.#ledger.forgetPrompts(`new session, ${live.origin.reason}`);
+    this.#parts.store.commit((tx) => closeAlert(tx, this.#alert, 'it stands by again', subject));
+    return live;
+  }
+
+  /** What is on its way goes out again with the same ids; else what came meanwhile. A notice wakes nobody. */
+  #next(live: LiveSession): StoredPrompt | null {
+    const { standing } = this.#ledger;
+    const [pending] = standing.prompts;
+    if (pending) return pending;
+    const isKnown = isTold(this.#parts.store.read, live.id, live.nativeId);
+    const { id } = this.#agent;
+    const mail = isKnown ? waitingMail(this.#parts, id, []) : untoldMail(this.#parts, id);
+    if (!mail.some(({ kind }) => kind !== 'notice')) return null;
+    const role = this.#settings.roles[this.#agent.role]?.prompt ?? null;
+    const text = [isKnown ? null : introduction(this.#agent, role), standing.note, mailText(mail)];
+    return this.#ledger.storePrompt('message', text.filter((part) => part !== null).join('\n\n'), mail);
+  }
+
+  async #talk(live: LiveSession, first: StoredPrompt): Promise<void> {
+    const stopped = async (): Promise<never> => {
+      await this.#stopped.promise;
+      throw new AppError('cancelled', 'the run is to end');
+    };
+    for (let given: Given | null = this.#turns.give(live, first, 'next-turn'); given; given = this.#turns.unheard()) {
+      const { prompt, receipt } = given;
+      const answer = await receipt;
+      if (answer.type === 'refused') throw new AppError('backend_refused', answer.failure.message);
+      const result = await this.#turns.hear(live, prompt, stopped);
+      if (result.type === 'ended') throw new AppError('backend_failed', this.#causeOfEnd(live));
+      const { turn } = result;
+      const isHeard = turn.outcome === 'done' || turn.outcome === 'interrupted';
+      this.#ledger.turnEnded(prompt.id, turn.usage, isHeard);
+      this.#deaths = 0;
+      if (!isHeard) this.#tellSenders(prompt, turn.failure?.message ?? `the turn ended: ${turn.outcome}`);
+    }
+  }
+
+  #tellSenders({ id }: StoredPrompt, cause: string): void {
+    this.#parts.store.commit((tx) => {
+      for (const message of this.#ledger.carried(id))
+        tellSender(this.#parts, tx, message, `was given, but the turn failed: ${cause}`);
+    });
+  }
+
+  /** Its program died, or would not start: it is brought back so often, then when there is something to do for it. */
+  async #down(error: unknown): Promise<void> {
+    const { code, message } = toAppError(error);
+    // Stopped at the same moment: what holds is in the ledger already.
+    if (code === 'stale') this.stop({ type: 'park', cause: message });
+    if (this.#reason !== null) return;
+    await this.#live?.close(GRACE_MS, 'paused', message);
+    this.#deaths += 1;
+    this.#parts.log.warn({ err: error, agent: this.#agent.id }, 'the session of a standing agent ended');
+    if (this.#deaths <= MAX_DEATHS) return;
+    const text = `${this.#agent.id} does not stand by: ${message}. A message, or gantry agent start ${this.#agent.id}, tries again`;
+    this.#parts.store.commit((tx) => openAlert(tx, this.#alert, text, { agent: this.#agent.id }));
+    this.#mail = deferred();
+    await Promise.race([this.#mail.promise, this.#stopped.promise]);
+  }
+
+  get #alert(): string {
+    return `standing:${this.#agent.id}`;
+  }
+
+  async #close({ type, cause }: StandingStop): Promise<void> {
+    if (type === 'shutdown') return;
+    try {
+      this.closed = (await this.#live?.close(GRACE_MS, type === 'stop' ? 'stopped' : 'paused', cause)) ?? null;
+    } catch (error) {
+      this.#parts.log.error({ err: error, agent: this.#agent.id }, 'a session did not close in order');
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import type { Agent } from '../contract/agent.ts';
+import { AppError } from '../contract/errors.ts';
+import type { AgentAddress } from '../contract/ids.ts';
+import type { Approvals } from './approvals.ts';
+import type { Parts } from './parts.ts';
+import { StandingRun, type StandingStop } from './standing-run.ts';
+import { stopFor } from './stops.ts';
+import type { Workspaces } from './workspace.ts';
+
+type Tools = { readonly approvals: Approvals; readonly workspaces: Workspaces };
+
+/** The sessions of agents that have no task. An agent has one conversation at a time: for a task, this one makes way. */
+export class StandingAgents {
+  readonly #parts: Parts;
+  readonly #tools: Tools;
+  readonly #runs = new Map<AgentAddress, StandingRun>();
+  #isClosed = false;
+
+  constructor(parts: Parts, tools: Tools) {
+    this.#parts = parts;
+    this.#tools = tools;
+  }
+
+  run(id: AgentAddress): StandingRun | undefined {
+    return this.#runs.get(id);
+  }
+
+  /** All that are to stand by and do not: after a restart, a task, an emergency stop. */
+  bringBack(): readonly AgentAddress[] {
+    const idle = this.#parts.store.read.agents.list({ state: 'idle' });
+    return idle.filter((agent) => this.#mayRun(agent) && this.#run(agent, false) !== null).map(({ id }) => id);
+  }
+
+  /** The run of an agent that was just told to stand by; the one that it has, if there is one. */
+  start(id: AgentAddress): StandingRun {
+    const run = this.#runs.get(id) ?? this.#run(this.#parts.store.read.agents.need(id), true);
+    if (!run) throw new AppError('cancelled', `${id} is not to stand by any more`);
+    return run;
+  }
+
+  #mayRun({ id, projectId }: Agent): boolean {
+    return !this.#runs.has(id) && stopFor(this.#parts.store.read, projectId, id) === null;
+  }
+
+  #run(agent: Agent, isFirst: boolean): StandingRun | null {
+    const { standing } = agent;
+    if (this.#isClosed || standing === null) return null;
+    const run = new StandingRun(this.#parts, this.#tools, { ...agent, standing }, isFirst);
+    this.#runs.set(agent.id, run);
+    void run.finished.then(() => {
+      this.#runs.delete(agent.id);
+    });
+    return run;
+  }
+
+  /** Messages were queued: whoever stands by looks whether they are for it. */
+  mailCame(): void {
+    for (const run of this.#runs.values()) run.mailCame();
+  }
+
+  /** Resolves when nothing of their runs is left. */
+  async end(ids: readonly AgentAddress[], reason: StandingStop): Promise<void> {
+    const runs = ids.flatMap((id) => this.#runs.get(id) ?? []);
+    for (const run of runs) run.stop(reason);
+    await Promise.all(runs.map((run) => run.finished));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.end([...this.#runs.keys()], { type: 'shutdown', cause: 'the daemon stops' });
+  }
+}
