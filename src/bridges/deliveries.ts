@@ -71,6 +71,7 @@ export class Deliveries {
   #isWaking = false;
   #isResting = false;
   #isAlerted: boolean;
+  readonly #listening: Promise<void>;
 
   /** A projection that never ran before begins with what happens from now on. */
   constructor(projection: Projection, parts: DeliveryParts) {
@@ -83,6 +84,25 @@ export class Deliveries {
     const isFailing = projection.problem === null && this.#progress.failingSince !== null;
     this.#isAlerted = projection.problem !== null || isFailing;
     if (!isFailing) parts.alert(projection.name, projection.problem);
+    this.#listening = this.#listen();
+  }
+
+  async #listen(): Promise<void> {
+    if (this.#isStopped) return;
+    const { store } = this.#parts;
+    const { name, listen } = this.projection;
+    const key = `bridge.${name}.heard`;
+    await listen?.({
+      signal: this.#abort.signal,
+      memory: () => store.read.meta.get(key),
+      keep: (memory, entries) => {
+        store.commit((tx) => {
+          tx.meta.set(key, memory);
+          for (const entry of entries) tx.outbox.add({ ...entry, channel: name });
+        });
+        if (entries.length > 0) this.wake();
+      },
+    });
   }
 
   /** There may be something to do: new facts, or the start. */
@@ -124,7 +144,7 @@ export class Deliveries {
   async stop(): Promise<void> {
     this.#abort.abort();
     this.#cancelTimer?.();
-    await Promise.all([...this.#underWay.values()].map(({ done }) => done));
+    await Promise.all([this.#listening, ...[...this.#underWay.values()].map(({ done }) => done)]);
   }
 
   get #isStopped(): boolean {

@@ -45,6 +45,19 @@ export type Projection = {
   readonly deliver: (item: Item, signal: AbortSignal) => Promise<Delivery>;
   /** Tells that this is a test, where the other side can be told so. */
   readonly test?: (signal: AbortSignal) => Promise<Delivery>;
+  /** Whether the other side is there and takes us, with no effect on it: who we are to it. Throws if not. */
+  readonly probe?: (signal: AbortSignal) => Promise<string>;
+  /** Hears what the other side says, until the signal aborts. It never throws. */
+  readonly listen?: (hearing: Hearing) => Promise<void>;
+};
+
+/** How a projection that listens keeps its place. */
+export type Hearing = {
+  readonly signal: AbortSignal;
+  /** What was kept last. */
+  readonly memory: () => string | null;
+  /** Keeps its place and what is to be told, in one transaction. @throws AppError disk_full, store_locked */
+  readonly keep: (memory: string, entries: readonly Entry[]) => void;
 };
 
 type Filter = { readonly kinds?: readonly FactKind[] } & {

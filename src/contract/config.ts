@@ -3,6 +3,7 @@ import { PolicyRule } from './approval.ts';
 import { Duration } from './duration.ts';
 import { BackendId } from './ids.ts';
 import { LettaSettings } from './letta.ts';
+import { MatrixSettings } from './matrix.ts';
 import { PluginMode } from './plugin.ts';
 import { WebhookSettings } from './webhook.ts';
 
@@ -262,6 +263,8 @@ export const Config = z.strictObject({
   traces: z.strictObject({ endpoint: z.url({ protocol: /^https?$/ }).optional() }).optional(),
   /** A Letta agent that is shown every task and told of its end. */
   letta: LettaSettings.optional(),
+  /** A Matrix account that shows every task in a room and takes commands there. */
+  matrix: MatrixSettings.optional(),
   /** Receivers outside that are told what happens, by a name of yours. */
   webhooks: z
     .record(z.string().regex(/^[\w-]{1,40}$/, '1 to 40 letters, digits and dashes'), WebhookSettings)

@@ -3,16 +3,22 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { Bridges, notFound } from '../bridges/bridges.ts';
 import { letta } from '../bridges/letta/letta.ts';
+import { matrix } from '../bridges/matrix/matrix.ts';
 import type { Projection } from '../bridges/projection.ts';
 import { traces } from '../bridges/traces/traces.ts';
 import { webhook } from '../bridges/webhook/webhook.ts';
 import type { OutputOf } from '../contract/api.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { LettaSettings } from '../contract/letta.ts';
+import type { MatrixSettings } from '../contract/matrix.ts';
+import type { DoctorCheck } from '../contract/shapes.ts';
 import { closeAlert, openAlert } from '../engine/alerts.ts';
+import type { Engine } from '../engine/engine.ts';
 import type { Store } from '../store/store.ts';
 import type { DaemonSettings } from './config.ts';
+import { notice, ok } from './doctor-checks.ts';
 import { type Environment, variable } from './environment.ts';
+import { matrixToken, matrixWorld } from './matrix.ts';
 import { traceSettings } from './trace-settings.ts';
 import { VERSION } from './version.ts';
 
@@ -21,12 +27,16 @@ type BridgeParts = {
   readonly clock: Clock;
   readonly log: Log;
   readonly environment: Environment;
+  readonly engine: Engine;
+  /** Resolves when commands can be carried out. */
+  readonly ready: Promise<void>;
   /** As it is configured now. */
-  readonly settings: () => Pick<DaemonSettings, 'webhooks' | 'tracesEndpoint' | 'letta'>;
+  readonly settings: () => Pick<DaemonSettings, 'webhooks' | 'tracesEndpoint' | 'letta' | 'matrix'>;
   readonly url: () => string;
 };
 
 const TEST_LIMIT_MS = 15_000;
+const PROBE_LIMIT_MS = 5_000;
 /** Key in `meta`. */
 const HOME_ID = 'bridge.home';
 
@@ -35,6 +45,8 @@ export type DaemonBridges = {
   readonly list: () => OutputOf<'projections.list'>;
   readonly rebuild: (name: string, since: number) => OutputOf<'projections.rebuild'>;
   readonly test: (name: string) => Promise<OutputOf<'projections.test'>>;
+  /** What the doctor sees of those that can be looked at without an effect. */
+  readonly check: () => Promise<DoctorCheck[]>;
   readonly close: () => Promise<void>;
 };
 
@@ -72,8 +84,20 @@ export function startBridges(parts: BridgeParts): DaemonBridges {
         throw new AppError('unsupported', `${name} cannot be told that something is a test`);
       return { name, ...(await tried(found, found.test)) };
     },
+    check: async () => (await Promise.all(configured().map(probed))).flat(),
     close: () => bridges.close(),
   };
+}
+
+async function probed({ name, problem, probe }: Projection): Promise<DoctorCheck[]> {
+  if (problem !== null) return [notice(name, problem, null)];
+  if (probe === undefined) return [];
+  try {
+    return [ok(name, await probe(AbortSignal.timeout(PROBE_LIMIT_MS)))];
+  } catch (error) {
+    const repair = 'tasks go on without it; what is to be told waits in the outbox for a day';
+    return [notice(name, toAppError(error).message, repair)];
+  }
 }
 
 async function tried(
@@ -95,13 +119,14 @@ function configuredProjections(parts: BridgeParts): () => readonly Projection[] 
   let known = new Map<string, Projection>();
   let list: readonly Projection[] = [];
   return () => {
-    const { webhooks, tracesEndpoint, letta: lettaSettings } = parts.settings();
+    const { webhooks, tracesEndpoint, letta: lettaSettings, matrix: matrixSettings } = parts.settings();
     const wanted: [key: string, make: () => Projection][] = Object.entries(webhooks).map(([name, settings]) => [
       JSON.stringify([name, settings]),
       () => make.webhook(name, settings),
     ]);
     if (tracesEndpoint !== null) wanted.push([tracesEndpoint, () => make.traces(tracesEndpoint)]);
     if (lettaSettings !== null) wanted.push([JSON.stringify(lettaSettings), () => make.letta(lettaSettings)]);
+    if (matrixSettings !== null) wanted.push([JSON.stringify(matrixSettings), () => make.matrix(matrixSettings)]);
     const isSame = wanted.length === known.size && wanted.every(([key]) => known.has(key));
     if (!isSame) {
       known = new Map(wanted.map(([key, made]) => [key, known.get(key) ?? made()]));
@@ -112,7 +137,7 @@ function configuredProjections(parts: BridgeParts): () => readonly Projection[] 
 }
 
 /** How each kind of projection is made from its settings. */
-function makers({ store, clock, environment, url }: BridgeParts) {
+function makers({ store, clock, log, environment, engine, ready, url }: BridgeParts) {
   const world = {
     names: { project: (id: string | null) => (id === null ? null : (store.read.projects.get(id)?.name ?? null)) },
     url,
@@ -131,6 +156,11 @@ function makers({ store, clock, environment, url }: BridgeParts) {
         now: clock.now,
       });
     },
+    matrix: (settings: MatrixSettings): Projection =>
+      matrix(settings, matrixToken(settings, environment), {
+        ...matrixWorld(store, engine),
+        ...{ now: clock.now, log, ready, homeId: world.homeId },
+      }),
     traces: (endpoint: string): Projection =>
       traces(traceSettings(endpoint, environment), {
         journal: store.journal,

@@ -15,6 +15,7 @@ import {
 } from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
 import type { LettaSettings } from '../contract/letta.ts';
+import type { MatrixSettings } from '../contract/matrix.ts';
 import type { ConfigValue } from '../contract/shapes.ts';
 import type { WebhookSettings } from '../contract/webhook.ts';
 import type { Settings } from '../engine/settings.ts';
@@ -50,6 +51,7 @@ export type DaemonSettings = Settings & {
   /** Where spans go; null: nowhere. */
   readonly tracesEndpoint: string | null;
   readonly letta: LettaSettings | null;
+  readonly matrix: MatrixSettings | null;
 };
 
 /** Sessions at once of a backend that says nothing about it. */
@@ -212,9 +214,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     retention: built.retention,
     observe: built.observe as DaemonSettings['observe'],
     port: built.server.port,
-    webhooks: (built as Config).webhooks ?? {},
-    tracesEndpoint: (built as Config).traces?.endpoint ?? null,
-    letta: (built as Config).letta ?? null,
+    ...bridgeSettings(built),
   };
 }
 
@@ -225,6 +225,13 @@ const mergeSettings = (given: MergeSettings & typeof DEFAULTS.merge): Settings['
   gates: given.gates ?? [],
   reviewRole: given.reviewRole ?? null,
   reviewers: given.reviewers ?? null,
+});
+
+const bridgeSettings = ({ webhooks = {}, traces, letta, matrix }: Config) => ({
+  webhooks,
+  tracesEndpoint: traces?.endpoint ?? null,
+  letta: letta ?? null,
+  matrix: matrix ?? null,
 });
 
 /** The words that the prompt file adds to the planner's instructions. @throws AppError bad_config */
@@ -261,8 +268,8 @@ function explainLeaf({ path, value, layer, source }: Leaf): ConfigValue {
   const isSecret = path[0] === 'backends' && path[2] === 'env';
   // The paths of chat hooks are passwords.
   const isHook = path[0] === 'webhooks' && path[2] === 'url';
-  // A webhook's `secret` is the name of a variable.
-  const isName = path[0] === 'webhooks' && path[2] === 'secret';
+  // These are names of variables.
+  const isName = (path[0] === 'webhooks' && path[2] === 'secret') || pathText(path) === 'matrix.token';
   const masked = isName ? value : redact({ [String(path.at(-1))]: value })[String(path.at(-1))];
   const shown = isHook ? new URL(String(value)).origin : masked;
   return { key: pathText(path), value: isSecret ? '[set]' : shown, layer, source };

@@ -19,11 +19,8 @@ export function daemonEnvironment(parent: Environment, home: string): Record<str
   const roles = Object.values(config?.roles ?? {}).flatMap(({ env }) => env ?? []);
   const own = Object.keys(parent).filter((name) => OWN.test(name));
   const planner = config?.planner?.credential === undefined ? [] : [config.planner.credential];
-  const lettaKey = config?.letta?.key;
-  const secrets = [
-    ...Object.values(config?.webhooks ?? {}).map(({ secret }) => secret),
-    ...(lettaKey === undefined ? [] : [lettaKey]),
-  ];
+  const bridges = [config?.letta?.key, config?.matrix?.token].filter((name) => name !== undefined);
+  const secrets = [...Object.values(config?.webhooks ?? {}).map(({ secret }) => secret), ...bridges];
   return buildEnvironment(parent, {
     pass: [...own, ...keys, ...roles, ...planner, ...secrets],
     extra: { GANTRY_HOME: home },

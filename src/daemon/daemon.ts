@@ -120,8 +120,9 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   let api: Api | null = null;
   const urlNow = (): string => api?.url ?? '';
   const engine = makeEngine({ home, environment, store, log, configuration, backends, tokens, urlNow });
+  const ready = deferred<void>();
   const bridges = startBridges({
-    ...{ store, clock, log, environment, url: urlNow },
+    ...{ store, clock, log, environment, engine, ready: ready.promise, url: urlNow },
     settings: () => configuration.settingsFor(null),
   });
   scope.defer(() => bridges.close());
@@ -133,7 +134,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
     shutdown: (cause) => setImmediate(() => stopAsked.resolve(cause)),
     ...inspections({
-      ...{ home, environment, store, engine, configuration, backends, access: tokens, urlNow },
+      ...{ home, environment, store, engine, configuration, backends, access: tokens, urlNow, bridges },
       settingsAtStart: settings,
     }),
     projections: bridges,
@@ -178,6 +179,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   );
   log.info({ url: api.url, pid: process.pid, recovered: lines }, 'started');
   notReady = null;
+  ready.resolve();
   return {
     url: api.url,
     stopAsked: stopAsked.promise,

@@ -11,6 +11,7 @@ import { Git } from '../git/git.ts';
 import { inspect } from '../git/inspect.ts';
 import { buildEnvironment } from '../hosts/environment.ts';
 import type { Store } from '../store/store.ts';
+import type { DaemonBridges } from './bridges.ts';
 import type { Configuration, DaemonSettings } from './config.ts';
 import { tryBackend } from './doctor-backend.ts';
 import { notice, ok, problem } from './doctor-checks.ts';
@@ -26,6 +27,7 @@ export type DoctorParts = EventDoctorParts & {
   readonly configuration: Configuration;
   readonly settingsAtStart: DaemonSettings;
   readonly backends: ReadonlyMap<BackendId, Backend>;
+  readonly bridges: Pick<DaemonBridges, 'check'>;
 };
 
 /** Below this the disk will soon be full of agents' build output. */
@@ -46,6 +48,7 @@ export async function runDoctor(
     checkConfiguration(parts, projectPath, isQuick),
     checkRozet(parts),
     checkEvents(parts),
+    parts.bridges.check(),
     checkBackends(parts, isQuick),
   ]);
   const checks = groups.flat();
