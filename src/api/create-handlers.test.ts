@@ -12,6 +12,7 @@ import { AppError } from '../contract/errors.ts';
 import type { Fact } from '../contract/fact.ts';
 import type { View } from '../contract/fold.ts';
 import { History } from '../history/history.ts';
+import { createMask } from '../ingest/mask.ts';
 import { Search } from '../store/search/search.ts';
 import { createHandlers } from './create-handlers.ts';
 
@@ -43,6 +44,10 @@ beforeAll(async () => {
     clock: systemClock,
     journal: store.journal,
     history: new History({ environment: { HOME: home.path }, home: home.path, projects: () => [] }),
+    events: {
+      events: engine.engine.events,
+      rules: { mask: createMask(new Uint8Array(32), []), checkAddress: () => null },
+    },
     search: scope.use(new Search({ journal: store.file, file: join(home.path, 'search.db') }, systemClock, silentLog)),
     daemon: {
       url: () => status.url,

@@ -8,8 +8,10 @@ import type { Engine } from '../engine/engine.ts';
 import type { History } from '../history/history.ts';
 import type { Access } from './access.ts';
 import { delegationHandlers } from './delegation-handlers.ts';
+import type { EventParts } from './events/door.ts';
 import type { JournalReader } from './fact-pages.ts';
 import type { Handlers } from './handlers.ts';
+import { questionHandlers } from './question-handlers.ts';
 import { type FactSearch, searchFacts } from './search.ts';
 import { present } from './stream-query.ts';
 
@@ -36,6 +38,7 @@ export type HandlerParts = {
   readonly journal: JournalReader;
   readonly history: History;
   readonly search: FactSearch;
+  readonly events: Pick<EventParts, 'events' | 'rules'>;
   readonly clock: Clock;
 };
 
@@ -112,6 +115,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'tokens.list': () => ({ items: access.list() }),
     'tokens.revoke': ({ id }) => access.revoke(id),
     ...delegationHandlers(engine.delegations),
+    ...questionHandlers(parts),
     'login.create': () => {
       const { code, expiresAt } = access.createLogin();
       return { url: `${daemon.url()}/login?code=${code}`, expiresAt };

@@ -27,7 +27,10 @@ function subjectLines({ subject }: Approval, columns: number, { paint }: Page): 
       ...question.options.map(
         ({ label, description }) => `- ${oneLine(label)}${description === '' ? '' : `: ${oneLine(description)}`}`,
       ),
-      ...(question.isFreeText
+      ...(question.directory === undefined
+        ? []
+        : [paint('dim', `- the path of a file in ${oneLine(question.directory)}`)]),
+      ...(question.isFreeText && question.directory === undefined
         ? [paint('dim', question.options.length > 0 ? '- or your own words' : '- your own words')]
         : []),
     ]);

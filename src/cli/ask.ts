@@ -1,6 +1,8 @@
 import { createInterface } from 'node:readline/promises';
+import type { Client } from '../client/client.ts';
 import type { Approval, Question } from '../contract/approval.ts';
 import { AppError } from '../contract/errors.ts';
+import type { ApprovalId } from '../contract/ids.ts';
 import type { Context } from './command.ts';
 import { oneLine, safeText } from './text.ts';
 
@@ -51,15 +53,26 @@ export async function askYesNo({ stdin }: Context, question: string): Promise<bo
 }
 
 /** Puts an agent's questions to the person; null if they turned away. */
-export async function askQuestions({ subject }: Approval): Promise<string[][] | null> {
+export async function askQuestions(client: Client, { id, subject }: Approval): Promise<string[][] | null> {
   if (subject.type !== 'question') return null;
   const answers: string[][] = [];
   for (const question of subject.questions) {
-    const answer = await askQuestion(question);
+    const answer =
+      question.directory === undefined ? await askQuestion(question) : await pickFile(client, id, question);
     if (answer === null) return null;
     answers.push(answer);
   }
   return answers;
+}
+
+/** Typing narrows the list down. */
+async function pickFile(client: Client, id: ApprovalId, question: Question): Promise<string[] | null> {
+  const { autocomplete, isCancel } = await import('@clack/prompts');
+  const { items } = await client.call('questions.files', { id, limit: 1000 });
+  if (items.length === 0) throw new AppError('not_found', `there is no file in ${question.directory}`);
+  const options = items.map((path) => ({ value: path, label: oneLine(path) }));
+  const picked = await autocomplete({ message: safeText(question.question), options });
+  return isCancel(picked) ? null : [picked];
 }
 
 const OTHER = '\u0000other';

@@ -32,6 +32,6 @@ async function decideByKey(client: Client, approval: Approval, key: string): Pro
     if (key !== 'o' && key !== 's') return null;
     return client.call('approvals.allow', { id, scope: key === 'o' ? 'once' : 'session' });
   }
-  const answers = key === 'a' ? await askQuestions(approval) : null;
+  const answers = key === 'a' ? await askQuestions(client, approval) : null;
   return answers === null ? null : client.call('approvals.answer', { id, answers });
 }

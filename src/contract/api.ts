@@ -11,6 +11,7 @@ import { MESSAGE_OPERATIONS } from './message-operations.ts';
 import type { Operation } from './operation.ts';
 import { PROJECT_OPERATIONS } from './project-operations.ts';
 import { PROJECTION_OPERATIONS } from './projection-operations.ts';
+import { QUESTION_OPERATIONS } from './question-operations.ts';
 import { REQUEST_OPERATIONS } from './request-operations.ts';
 import { SEARCH_OPERATIONS } from './search-operations.ts';
 import { SESSION_OPERATIONS } from './session-operations.ts';
@@ -30,6 +31,7 @@ export const OPERATIONS = {
   ...AGENT_OPERATIONS,
   ...LIFE_OPERATIONS,
   ...APPROVAL_OPERATIONS,
+  ...QUESTION_OPERATIONS,
   ...MESSAGE_OPERATIONS,
   ...MERGE_OPERATIONS,
   ...HISTORY_OPERATIONS,

@@ -20,6 +20,8 @@ export const Question = z.object({
   options: z.array(z.object({ label: z.string(), description: z.string() })),
   isMultiple: z.boolean(),
   isFreeText: z.boolean(),
+  /** The answer is the path of a file below this directory. */
+  directory: z.string().optional(),
 });
 export type Question = z.infer<typeof Question>;
 

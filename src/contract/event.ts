@@ -10,6 +10,8 @@ export const HumanInTheLoop = z.object({
   choices: z.array(z.string()).nullish(),
   timeout: z.number().nullish(),
   requiresResponse: z.boolean().nullish(),
+  /** With `question`: the answer is the path of a file below this directory, which is in a project or a workspace. */
+  directory: z.string().optional(),
 });
 export type HumanInTheLoop = z.infer<typeof HumanInTheLoop>;
 

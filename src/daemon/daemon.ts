@@ -141,9 +141,9 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   };
   const history = historyOf(home, environment, store);
   const search = searchOf(home, { store, clock, log, scope });
-  const parts = { engine, access: tokens, daemon: control, journal: store.journal, history, search, clock };
   const observed = () => configuration.settingsFor(null).observe;
   const events = observing({ store, engine, search, settings: observed, ownPort: () => api?.port ?? settings.port });
+  const parts = { engine, access: tokens, daemon: control, journal: store.journal, history, search, events, clock };
   const mcp = mcpHttp({ store, engine, log, urlNow, startedAt });
   api = await portInUse(
     startApi({

@@ -1,5 +1,6 @@
 import type { Approval, ApprovalState, ApprovalSubject, Decision } from '../contract/approval.ts';
 import { AppError } from '../contract/errors.ts';
+import { checkPicked } from './picked-files.ts';
 import { commandPatterns } from './policy.ts';
 
 /** What a decision makes of a pending approval. */
@@ -23,7 +24,7 @@ export function reasonOf(decision: Decision): string {
   return decision.type === 'allow' ? `allowed: ${decision.scope}` : 'answered';
 }
 
-/** @throws AppError `bad_request` for an answer that does not fit what was asked */
+/** @throws AppError `bad_request`, `path_refused` for an answer that does not fit what was asked */
 export function checkKind(approval: Approval, decision: Decision): void {
   const { subject } = approval;
   if (decision.type === 'allow' && subject.type !== 'permission') {
@@ -43,6 +44,7 @@ export function checkKind(approval: Approval, decision: Decision): void {
       const foreign = (decision.answers[i] ?? []).find((answer) => !question.isFreeText && !labels.includes(answer));
       if (foreign !== undefined)
         throw new AppError('bad_request', `"${foreign}" is not offered; accepted: ${labels.join(', ')}`);
+      if (question.directory !== undefined) checkPicked(question.directory, decision.answers[i] ?? []);
     });
   }
 }

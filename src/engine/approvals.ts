@@ -257,6 +257,11 @@ export class Approvals {
     this.#settleForeign(approval, STATE_OF[decision.type], decision, { by: `policy:${verdict.rule}`, cause: reason });
   }
 
+  /** The program that asked wants no answer any more. */
+  withdrawForeign(approval: Approval, cause: string): void {
+    if (approval.state === 'pending') this.#withdraw(approval, cause);
+  }
+
   #settleForeign(
     approval: Approval,
     to: ApprovalState,

@@ -22,6 +22,7 @@ import { ForeignQuestions } from './foreign-questions.ts';
 import { MergeQueue } from './merge-queue.ts';
 import { Overlaps } from './overlap.ts';
 import type { Parts } from './parts.ts';
+import { pickableFiles } from './picked-files.ts';
 import { insertTasks, Planning } from './planning.ts';
 import { policyTest } from './policy.ts';
 import { archiveMessage, readMessage, sendMessage } from './post.ts';
@@ -240,6 +241,11 @@ export class Engine {
     this.#dispatcher.mailCame();
     this.#standing.mailCame();
     this.#dispatcher.wake();
+  }
+
+  /** @throws AppError `not_found`, `conflict` for a question that asks for no file */
+  pickableFiles({ id, search, limit }: ParsedInputOf<'questions.files'>): Promise<OutputOf<'questions.files'>> {
+    return pickableFiles(this.#git, this.#parts.store.read.approvals.need(id), search, limit);
   }
 
   async exec(input: ParsedInputOf<'exec.start'>): Promise<OutputOf<'exec.start'>> {

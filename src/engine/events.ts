@@ -10,9 +10,10 @@ import type { Approvals } from './approvals.ts';
 import { chatOf, type EventParts, eventJson, partsOf } from './event-text.ts';
 import { decisionOf, type ForeignQuestions, foreignApproval, statusOf } from './foreign-questions.ts';
 import type { Parts } from './parts.ts';
+import { checkPlace } from './picked-files.ts';
 
 /** What it works with. */
-type Recording = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor'>;
+type Recording = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor' | 'workspaces'>;
 
 /** An event to be recorded: checked and masked, `text` and `chat` as the store takes them. */
 export type IncomingEvent = Pick<NewEvent, 'source' | 'session' | 'type' | 'text' | 'chat'> & {
@@ -43,7 +44,7 @@ const INITIAL = 300;
 const SUBJECT_MS = 2_000;
 const REFUSED_EVERY_MS = 10_000;
 
-type Inbox = Pick<Approvals, 'decide' | 'openedForeign'>;
+type Inbox = Pick<Approvals, 'decide' | 'openedForeign' | 'withdrawForeign'>;
 
 /** Events of outside programs: recorded, read back, followed. They never change the state of a task. */
 export class Events {
@@ -60,7 +61,7 @@ export class Events {
     this.#questions = questions;
   }
 
-  /** Resolves when all are durable. @throws AppError overloaded, disk_full, store_locked */
+  /** Resolves when all are durable. @throws AppError overloaded, disk_full, store_locked, path_refused */
   async observe(events: readonly IncomingEvent[], { caller, tokenId }: Sender): Promise<readonly RecordedEvent[]> {
     const { store, clock } = this.#parts;
     const at = clock.now();
@@ -90,6 +91,7 @@ export class Events {
   #ask(events: readonly IncomingEvent[], items: readonly NewEvent[], tokenId: TokenId | null): number[] {
     const { store, clock, settingsFor } = this.#parts;
     const times = { now: clock.now(), limitMs: settingsFor(null).limits.approvalTimeout };
+    for (const { hitl } of events) if (hitl?.directory !== undefined) checkPlace(this.#parts, hitl.directory);
     const opened: Approval[] = [];
     const ids = store.commit((tx) =>
       items.map((item, i) => {
@@ -156,6 +158,23 @@ export class Events {
     const json = status.status === 'timeout' ? null : this.#questions.pull(approval);
     if (json === null) throw new AppError('gone', status.reason ?? `the question is ${approval.state}`);
     return json;
+  }
+
+  /** The program that asked takes its question back. @throws AppError not_found for an event of another token */
+  withdraw(seq: number, reason: string, tokenId: TokenId | null): void {
+    this.#approvals.withdrawForeign(
+      this.#questionOf(seq, (notes) => notes.token === tokenId),
+      reason,
+    );
+  }
+
+  /** As what an agent of Gantry's own reports: its events are found with its session's. Null for all others. */
+  ownName({ agent }: Caller): { readonly source: string; readonly session: string } | null {
+    if (agent === null) return null;
+    const { read } = this.#parts.store;
+    const sessionId = read.agents.get(agent)?.sessionId ?? null;
+    const session = sessionId === null ? null : read.sessions.get(sessionId);
+    return { source: agent, session: session?.nativeId ?? agent };
   }
 
   #questionOf(seq: number, isAllowed: (notes: EventNotes) => boolean): Approval {

@@ -21,7 +21,13 @@ const PULL_MS = 86_400_000;
 
 type Waiting = { readonly approvalId: ApprovalId; readonly answer: Answer };
 /** What the person said, in the words of the wire. */
-export type Answer = { readonly response?: string; readonly permission?: boolean; readonly choice?: string };
+export type Answer = {
+  readonly response?: string;
+  readonly permission?: boolean;
+  /** Why not. */
+  readonly reason?: string;
+  readonly choice?: string;
+};
 
 /** What an event asks, as a question of the one inbox. */
 export function foreignApproval(
@@ -79,7 +85,8 @@ function subjectOf(hitl: HumanInTheLoop, source: string, payload: Readonly<Recor
     return inParts({ type: 'permission', call });
   }
   const options = hitl.type === 'choice' ? (hitl.choices ?? []).map((label) => ({ label, description: '' })) : [];
-  const question = { question: hitl.question, header: source, options, isMultiple: false };
+  const directory = hitl.directory === undefined ? {} : { directory: hitl.directory };
+  const question = { question: hitl.question, header: source, options, isMultiple: false, ...directory };
   return { type: 'question', questions: [{ ...question, isFreeText: hitl.type === 'question' }] };
 }
 
@@ -119,7 +126,9 @@ export function statusOf(
 
 /** What a decision says to the program that asked; null if it is no answer to what was asked. */
 export function answerOf({ kind }: ForeignQuestion, decision: Decision): Answer | null {
-  if (kind === 'permission') return { permission: decision.type === 'allow' };
+  if (kind === 'permission') {
+    return decision.type === 'deny' ? { permission: false, reason: decision.reason } : { permission: true };
+  }
   if (decision.type !== 'answer') return null;
   const text = decision.answers[0]?.[0] ?? '';
   return kind === 'choice' ? { choice: text } : { response: text };

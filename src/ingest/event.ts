@@ -133,7 +133,10 @@ function checkHitl(value: unknown, rules: EventRules, issues: Issue[]): void {
     }
     return;
   }
-  const { type, choices, timeout, responseWebSocketUrl: address } = parsed.data;
+  const { type, choices, timeout, directory, responseWebSocketUrl: address } = parsed.data;
+  if (directory !== undefined && type !== 'question') {
+    issues.push({ path: 'humanInTheLoop.directory', message: 'expected with the type question only' });
+  }
   if (type === 'choice' && (choices ?? []).length === 0) {
     issues.push({ path: 'humanInTheLoop.choices', message: 'expected at least one choice' });
   }

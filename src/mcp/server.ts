@@ -1,5 +1,6 @@
 import { Server, type ServerContext } from '@modelcontextprotocol/server';
 import type { Client } from '../client/client.ts';
+import { bridgeTools } from './bridge-tools.ts';
 import { callTool } from './call-tool.ts';
 import { isAllowed, OPERATION_TOOLS } from './operation-tools.ts';
 import { progressTeller } from './progress.ts';
@@ -11,23 +12,30 @@ import { SESSION_VERSIONS, STATELESS_VERSION } from './versions.ts';
 export type ServerParts = {
   readonly client: Client;
   readonly version: string;
+  /** The server is a bridge: an agent program asks the person by it, and can do nothing else. */
+  readonly bridge?: { readonly session: string; readonly directory: string } | undefined;
 };
 
 const INSTRUCTIONS =
   'Gantry carries tasks out with coding agents. Hand one over with opencode_execute_task, follow it with get_task_status or wait_task, steer it with send_task_message and send_task_control, and look at its work with get_task_files, read_task_file and get_task_diff.';
 
+const BRIDGE_INSTRUCTIONS =
+  'Reaches the person: ask_user for a question, request_permission before something risky, pick_file for a file, report_progress to tell how far the work is.';
+
 /** A server for one client. It keeps nothing: every answer comes from the daemon, by the client's own token. */
-export function makeServer({ client, version }: ServerParts): Server {
+export function makeServer({ client, version, bridge }: ServerParts): Server {
   const server = new Server(
     { name: 'gantry', title: 'Gantry', version },
     {
       capabilities: { tools: {} },
-      instructions: INSTRUCTIONS,
+      instructions: bridge ? BRIDGE_INSTRUCTIONS : INSTRUCTIONS,
       supportedProtocolVersions: [...SESSION_VERSIONS, STATELESS_VERSION],
     },
   );
-  const tools: readonly Tool[] = [...TASK_TOOLS, ...OPERATION_TOOLS];
+  const source = (): string => server.getClientVersion()?.name || 'agent';
+  const tools: readonly Tool[] = bridge ? bridgeTools({ ...bridge, source }) : [...TASK_TOOLS, ...OPERATION_TOOLS];
   server.setRequestHandler('tools/list', async () => {
+    if (bridge) return { tools: tools.map(listedTool) };
     const me = await client.call('whoami', {});
     const allowed = OPERATION_TOOLS.filter(({ operation }) => isAllowed(operation, me));
     return { tools: [...TASK_TOOLS, ...allowed].map(listedTool) };

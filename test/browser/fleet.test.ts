@@ -133,4 +133,23 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     );
     expect(faults).toEqual([]);
   });
+
+  test('a file is picked for a program that asks for one', async () => {
+    const { page, faults } = dashboard;
+    const directory = world.project.root;
+    const form = { source: 'editor', session: 'one', type: 'file', question: 'Which file?', directory } as const;
+    const { id } = await world.call('questions.ask', form);
+    const card = page.locator('[data-approval]');
+    const field = card.getByRole('combobox', { name: 'A file: Which file?' });
+    await field.fill('readme');
+    await card.getByText('1 files fit').waitFor();
+    const path = String(await card.locator('datalist option').getAttribute('value'));
+    await field.fill(path);
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('fleet-file');
+    await card.getByRole('button', { name: 'Answer', exact: true }).click();
+    await card.waitFor({ state: 'detached' });
+    expect(await world.call('questions.wait', { id })).toMatchObject({ state: 'answered', answer: path });
+    expect(faults).toEqual([]);
+  });
 });

@@ -75,7 +75,13 @@ export async function openTestApi(
 
 /** The events API as it is without any configuration. */
 function testEvents(store: Store, scope: Scope): EventParts {
-  const parts = { store, clock: systemClock, log: silentLog, settingsFor: () => testSettings() };
+  const parts = {
+    store,
+    clock: systemClock,
+    log: silentLog,
+    settingsFor: () => testSettings(),
+    workspaces: dirname(store.file),
+  };
   const questions = new ForeignQuestions(parts, (seq) => events.json(seq));
   const approvals = new Approvals(parts, questions);
   scope.defer(() => {

@@ -67,6 +67,14 @@ export async function httpClient(world: World, { token, headers, isStateless }: 
   return wrap(client);
 }
 
+/** `gantry mcp --bridge`, started by an agent program that works in `cwd`. */
+export async function bridgeClient(world: World, cwd: string = world.project.root): Promise<McpClient> {
+  const client = new Client({ name: 'test', version: '1.0.0' });
+  const args = [MAIN, 'mcp', '--bridge'];
+  await client.connect(new StdioClientTransport({ command: process.execPath, args, env: world.env, cwd }));
+  return wrap(client);
+}
+
 /** `gantry mcp`, as a program that knows no more than this would start it. */
 export async function stdioClient(world: World, token: string, args: readonly string[] = []): Promise<McpClient> {
   const client = new Client({ name: 'test', version: '1.0.0' });

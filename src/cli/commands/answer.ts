@@ -36,7 +36,7 @@ async function answersOf(context: Context, approval: Approval, texts: readonly s
   }
   const { questions } = subject;
   if (texts.length === 0 && context.isInteractive) {
-    const answers = await askQuestions(approval);
+    const answers = await askQuestions(await context.client(), approval);
     if (answers === null) throw new AppError('cancelled', 'the question stays open');
     return answers;
   }
