@@ -76,7 +76,7 @@ export type ForeignQuestion = z.infer<typeof ForeignQuestion>;
 export const Approval = z.object({
   id: ApprovalId,
   subject: ApprovalSubject,
-  /** Null for the question of an outside program. */
+  /** Null for the question of an outside program, and of Gantry itself about a task that has not begun. */
   sessionId: SessionId.nullable(),
   attemptId: AttemptId.nullable(),
   taskId: TaskId.nullable(),

@@ -309,6 +309,7 @@ export class Approvals {
   }
 
   #settle(approval: Approval, to: ApprovalState, decision: Decision, by: string, cause: string): Approval {
+    if (isProposal(approval)) return this.#settleProposal(approval, to, decision, { by, cause });
     const { sessionId } = approval;
     if (sessionId === null) return this.#settleForeign(approval, to, decision, { by, cause });
     this.#disarm(approval.id);
@@ -320,19 +321,11 @@ export class Approvals {
         { decision, decidedBy: by, cause },
         { actor: by, cause },
       );
-      if (isProposal(row)) {
-        carryOut(this.#parts, tx, row);
-        return tx.approvals.update(row.id, { isDelivered: true }, { actor: 'gantry' });
-      }
       const session = tx.sessions.need(sessionId);
       this.#grant(tx, { approval: row, session }, decision, by);
       if (!isSessionOver(session.state)) tx.sessions.update(session.id, { activity: 'busy' }, { actor: 'gantry' });
       return row;
     });
-    if (isProposal(settled)) {
-      this.onCarriedOut();
-      return settled;
-    }
     const own = this.#own.get(approval.id);
     const live = this.#live.get(sessionId);
     if (own) own.resolve(decision);
@@ -342,6 +335,24 @@ export class Approvals {
         this.#parts.log.error({ err: error, approval: approval.id }, 'an answer did not reach the agent');
       });
     }
+    return settled;
+  }
+
+  /** Of Gantry's own: it is carried out in the transaction that writes the decision down. */
+  #settleProposal(
+    approval: Approval,
+    to: ApprovalState,
+    decision: Decision,
+    { by, cause }: { readonly by: string; readonly cause: string },
+  ): Approval {
+    this.#disarm(approval.id);
+    const settled = this.#parts.store.commit((tx) => {
+      const patch = { decision, decidedBy: by, cause };
+      const row = tx.approvals.move(approval.id, 'pending', to, patch, { actor: by, cause });
+      carryOut(this.#parts, tx, row);
+      return tx.approvals.update(row.id, { isDelivered: true }, { actor: 'gantry' });
+    });
+    this.onCarriedOut();
     return settled;
   }
 

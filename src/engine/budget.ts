@@ -94,10 +94,8 @@ function inUnits(kind: keyof Budget, amount: number): string {
 }
 
 /** A person may raise the limit by as much as it was; until then the task waits, with its work. */
-export function askToRaise(parts: Parts, tx: Transaction, task: Task, { line, failure }: Overrun): Rerouted | null {
-  const sessionId = task.attemptId === null ? null : tx.attempts.need(task.attemptId).sessionId;
-  if (sessionId === null) return null;
-  const approval = propose(parts, tx, task, tx.sessions.need(sessionId), {
+export function askToRaise(parts: Parts, tx: Transaction, task: Task, { line, failure }: Overrun): Rerouted {
+  const approval = propose(parts, tx, task, {
     type: 'budget',
     key: line.key,
     pattern: `raise the ${line.what}'s limit of ${inUnits(line.kind, line.limit)}`,

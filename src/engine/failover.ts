@@ -41,9 +41,7 @@ export function reroute(parts: Parts, tx: Transaction, task: Task, why: string):
     giveTo(parts, tx, task, way.next, why);
     return { notBefore: now, cause: `${cause}; ${way.next} takes it` };
   }
-  const sessionId = task.attemptId === null ? null : tx.attempts.need(task.attemptId).sessionId;
-  if (sessionId === null) return { notBefore: blockedNow(tx, now).get(task.backend)?.until ?? now, cause };
-  const approval = propose(parts, tx, task, tx.sessions.need(sessionId), {
+  const approval = propose(parts, tx, task, {
     type: 'fallback',
     key: way.next,
     pattern: `${task.backend} → ${way.next}`,

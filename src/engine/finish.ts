@@ -25,24 +25,18 @@ export async function finishRequests(
     if (!end) continue;
     const project = parts.store.read.projects.need(request.projectId);
     try {
-      endRequest(parts, request, tasks, end, await collector.result(project, request, tasks));
+      endRequest(parts, request, end, await collector.result(project, request, tasks));
     } catch (error) {
       // The repository cannot be read: that is the request's end, said with its cause; its branch, if any, is untouched.
       const message = `the result could not be read: ${error instanceof Error ? error.message : String(error)}`;
       parts.log.error({ err: error, request: request.id }, 'a result could not be read');
       const failure = { class: 'internal', message, resetAt: null } as const;
-      endRequest(parts, request, tasks, { state: 'failed', cause: message, failure }, null);
+      endRequest(parts, request, { state: 'failed', cause: message, failure }, null);
     }
   }
 }
 
-function endRequest(
-  parts: Parts,
-  request: Request,
-  tasks: readonly Task[],
-  end: End,
-  result: RequestResult | null,
-): void {
+function endRequest(parts: Parts, request: Request, end: End, result: RequestResult | null): void {
   const now = parts.clock.now();
   parts.store.commit((tx) => {
     if (tx.requests.need(request.id).state !== 'running') return;

@@ -1,7 +1,6 @@
 import { newId } from '../base/ids.ts';
 import type { Approval } from '../contract/approval.ts';
 import type { BackendId, TaskId } from '../contract/ids.ts';
-import type { Session } from '../contract/session.ts';
 import type { Task } from '../contract/task.ts';
 import type { Transaction } from '../store/store.ts';
 import { raise } from './budget-raises.ts';
@@ -22,7 +21,6 @@ export function propose(
   parts: Parts,
   tx: Transaction,
   task: Task,
-  session: Session,
   what: {
     readonly type: 'fallback' | 'budget';
     readonly key: string;
@@ -38,7 +36,7 @@ export function propose(
   const row: Approval = {
     id: newId('apr', now),
     subject: { type: 'permission', call },
-    sessionId: session.id,
+    sessionId: task.attemptId === null ? null : tx.attempts.need(task.attemptId).sessionId,
     attemptId: task.attemptId,
     taskId: task.id,
     requestId: task.requestId,

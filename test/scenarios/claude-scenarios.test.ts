@@ -4,6 +4,7 @@ import { playOn } from '../support/scenario.ts';
 // One daemon carries out all of them, one after the other. The first has the most backends, so that it need not be started
 // anew for any other.
 playOn(claude);
+await import('./failover.test.ts');
 await import('./start.test.ts');
 await import('./work.test.ts');
 await import('./permissions.test.ts');

@@ -4,6 +4,7 @@ import { playOn } from '../support/scenario.ts';
 // One daemon and one OpenCode server carry out all of them, one after the other: a start of both costs seven seconds of a
 // processor. The first has the most backends, so that the daemon need not be started anew for any other.
 playOn(opencode);
+await import('./failover.test.ts');
 await import('./start.test.ts');
 await import('./work.test.ts');
 await import('./permissions.test.ts');

@@ -2,24 +2,14 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
+import { faultyBackends, faultyId } from '../support/faulty-backends.ts';
 import { leftovers } from '../support/leftovers.ts';
 import { scenario } from '../support/scenario.ts';
 import type { Fault, ScriptedAgent } from '../support/scripted-agent.ts';
 import type { CliResult, World } from '../support/world.ts';
 
-const FAULTS: readonly Fault[] = ['missing', 'wrongVersion', 'diesAtOnce', 'neverReady'];
-const idOf = (world: Pick<World, 'agent'>, fault: Fault): string => `${world.agent.backend}-${fault.toLowerCase()}`;
-
 const broken = {
-  config: (agent: ScriptedAgent) => ({
-    roles: { worker: { maxAttempts: 1 } },
-    backends: Object.fromEntries(
-      FAULTS.map((fault) => {
-        const startLimit = fault === 'neverReady' ? 1_000 : 20_000;
-        return [idOf({ agent }, fault), { ...agent.broken(fault), startLimit }];
-      }),
-    ),
-  }),
+  config: (agent: ScriptedAgent) => ({ roles: { worker: { maxAttempts: 1 } }, backends: faultyBackends(agent) }),
 };
 
 /** What fails before the program is started. */
@@ -32,7 +22,7 @@ const run = (world: World, fault: Fault, words = 'answer'): Promise<CliResult> =
     '--yes',
     '--json',
     '--backend',
-    idOf(world, fault),
+    faultyId(world.agent, fault),
     `Do it.\n${world.agent.play({ text: words })}`,
   ]);
 
