@@ -11,7 +11,7 @@ import { findNode } from './find-node.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const src = join(root, 'src');
-const programs = ['cli/main', 'daemon/main', 'backends/fake/agent/main', 'store/search/worker'];
+const programs = ['cli/main', 'daemon/main', 'backends/fake/agent/main', 'process/relay', 'store/search/worker'];
 
 rmSync(dist, { recursive: true, force: true });
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');

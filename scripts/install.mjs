@@ -12,6 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const DEBIAN = [
   { command: 'git', package: 'git', needs: ['start', 'test'], what: 'worktrees' },
   { command: 'chromium', package: 'chromium', needs: ['test'], what: 'the tests of the dashboard' },
+  { command: 'bwrap', package: 'bubblewrap', needs: ['test'], what: 'the tests of the sandbox' },
   { command: 'strace', package: 'strace', needs: ['test'], what: 'the proof that nothing but loopback is reached' },
 ];
 

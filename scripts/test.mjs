@@ -23,6 +23,10 @@ const KNOWN_SKIPS = [
     'with the adapter of Claude Code kill -9 in a tool: it is noted as interrupted and not run again',
     'with the adapter of Claude Code a fork knows what was said and leaves the original alone',
   ].map((name) => ({ name, reason: 'an exception of a law, with its reason in the name' })),
+  {
+    name: 'bubblewrap',
+    reason: 'it is not installed (Debian: bubblewrap), or this system lets nobody make namespaces',
+  },
   { name: 'strace cannot be used', reason: 'it is not installed (Debian: strace), or may not trace in this container' },
 ];
 

@@ -95,6 +95,8 @@ export type OpenSpec = {
   /** Until the session would accept a prompt. */
   readonly limitMs: number;
   readonly signal: AbortSignal;
+  /** Not as a plain process: there, with `home` (absolute, exists, of this workspace alone) for all that the program keeps. */
+  readonly isolated?: { readonly host: Host; readonly home: string };
 };
 
 export type Prompt = {

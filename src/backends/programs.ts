@@ -1,13 +1,17 @@
 import { newId } from '../base/ids.ts';
 import { deferred, pause, within } from '../base/wait.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
-import type { HostProcess, StartSpec } from '../hosts/host.ts';
+import type { HostProcess, HostStart } from '../hosts/host.ts';
 import type { BackendContext, BackendSession, Capabilities, OpenSpec, ProcessEntry } from './backend.ts';
+import { contextFor } from './isolated.ts';
 
 const FAILED_OPEN_GRACE_MS = 1_000;
 const STRAY_GRACE_MS = 2_000;
 
-export type ProgramStart = Pick<StartSpec, 'command' | 'cwd' | 'env' | 'maxLineBytes'>;
+export type ProgramStart = Pick<HostStart, 'command' | 'cwd' | 'env' | 'maxLineBytes'> & {
+  /** What of the program is neither beside its file nor among its packages. */
+  readonly readable?: readonly string[];
+};
 type Limits = Pick<OpenSpec, 'limitMs' | 'signal'>;
 
 /** What differs between agent programs that are started once per session and speak on their stdio. */
@@ -95,7 +99,7 @@ export class Programs<S extends BackendSession, P extends ProgramStart = Program
     const entry = this.#write({ nativeId: null, sessionId: 'a probe' });
     let process: HostProcess | null = null;
     try {
-      const started = await this.#start(plan, entry);
+      const started = await this.#start(plan, entry, this.#context);
       process = started;
       const ready: Program['ready'] = (hello, outputEnded) => this.#ready(limits, started, hello, outputEnded);
       return await speak({ process, ready, over: () => undefined });
@@ -115,7 +119,7 @@ export class Programs<S extends BackendSession, P extends ProgramStart = Program
     let plan: P | null = null;
     try {
       plan = await this.#kind.start(spec);
-      process = await this.#start(plan, entry);
+      process = await this.#start(plan, entry, contextFor(spec, this.#context));
       return await this.#greet(spec, process, entry, plan);
     } catch (error) {
       await this.#giveUp(process, entry);
@@ -133,10 +137,11 @@ export class Programs<S extends BackendSession, P extends ProgramStart = Program
     return entry;
   }
 
-  async #start({ command, cwd, env, maxLineBytes }: ProgramStart, entry: ProcessEntry): Promise<HostProcess> {
-    const { host, book } = this.#context;
+  async #start(plan: ProgramStart, entry: ProcessEntry, { host, home, book }: BackendContext): Promise<HostProcess> {
+    const { command, cwd, env, maxLineBytes, readable = [] } = plan;
     const pipes = { stdin: 'pipe', output: 'pipe', ...(maxLineBytes === undefined ? {} : { maxLineBytes }) } as const;
-    const process = await host.start({ command, cwd, env, marker: entry.marker, ...pipes });
+    const access = { writable: [home], readable };
+    const process = await host.start({ command, cwd, env, marker: entry.marker, access, ...pipes });
     book.put({ ...entry, record: process.record });
     return process;
   }

@@ -1,5 +1,6 @@
 import { type Client, followView } from '../client/client.ts';
 import { toAppError } from '../contract/errors.ts';
+import { Isolation } from '../contract/isolation.ts';
 import { isRequestOver, type Request } from '../contract/request.ts';
 import type { Context } from './command.ts';
 import { amount, flag, integer, oneOf, option, time } from './command.ts';
@@ -24,6 +25,11 @@ export const SUBMIT_OPTIONS = {
   maxParallel: option('--max-parallel <n>', 'at most so many agents at once', integer(1, 64)),
   timeoutMs: option('--timeout <time>', 'for each attempt: 30s, 15m, 2h', time),
   merge: option('--merge <queue|local>', 'when done: into the merge queue, or stay on its branch', oneOf(MERGE_MODES)),
+  isolation: option(
+    '--isolation <process|sandbox|container>',
+    'agents run behind at least that',
+    oneOf(Isolation.options),
+  ),
   budgetUsd: option('--budget-usd <amount>', 'stop before it costs more', amount),
 } as const;
 export type SubmitArgs = {
@@ -51,6 +57,7 @@ export async function submit(
       isPlanOnly: args.isPlanOnly,
       isSingleTask: args.isSingle,
       merge: args.merge,
+      isolation: args.isolation,
     },
   });
 }

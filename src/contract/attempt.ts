@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Failure } from './failure.ts';
 import { AgentAddress, AttemptId, BackendId, PromptId, RequestId, SessionId, TaskId } from './ids.ts';
+import { Isolation } from './isolation.ts';
 import { Usage } from './usage.ts';
 
 export const AttemptState = z.enum([
@@ -54,6 +55,8 @@ export const Attempt = z.object({
   backend: BackendId,
   model: z.string().nullable(),
   sessionId: SessionId.nullable(),
+  /** What its program, its setup and its checks run behind. */
+  isolation: Isolation.default('process'),
   /** Absolute path of the worktree. */
   workspace: z.string(),
   branch: z.string(),

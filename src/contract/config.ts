@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { PolicyRule } from './approval.ts';
 import { Duration } from './duration.ts';
 import { BackendId } from './ids.ts';
+import { Isolation, parseEndpoint } from './isolation.ts';
 import { LettaSettings } from './letta.ts';
 import { MatrixSettings } from './matrix.ts';
 import { PluginMode } from './plugin.ts';
@@ -64,6 +65,8 @@ export const RoleSettings = z.strictObject({
   /** Names of the daemon's variables that agents of this role may see. */
   env: z.array(z.string()).optional(),
   may: z.array(RoleRight).optional(),
+  /** At least that, for agents of this role. */
+  isolation: Isolation.optional(),
   /** How many agents: as many as there is work (`many`), one in each project, or one for the whole plane. */
   /** How many sessions of this role at once. */
   maxSessions: positive.optional(),
@@ -206,6 +209,17 @@ function isRegExp(text: string): boolean {
   }
 }
 
+/** What isolated agents get beside their workspace and their own program. */
+export const WallSettings = z.strictObject({
+  /** Places on the network: `host:port`, `host` (port 443) or `*.host`; a port of this machine as `127.0.0.1:port`. */
+  reach: z
+    .array(z.string().refine((text) => parseEndpoint(text) !== null, 'expected host, host:port or *.host'))
+    .max(200)
+    .optional(),
+  /** Files and directories that they may read, absolute. */
+  readable: z.array(z.string().startsWith('/', 'expected an absolute path')).max(200).optional(),
+});
+
 /** The configuration file. Every object is strict: an unknown key is refused with the nearest name. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -251,6 +265,9 @@ export const Config = z.strictObject({
     .optional(),
   setup: z.strictObject({ command: z.string(), timeout: Duration.optional() }).optional(),
   merge: MergeSettings.optional(),
+  /** What stands between agents, with their setup, checks and gates, and the machine: at least that. */
+  isolation: Isolation.optional(),
+  walls: WallSettings.optional(),
   /** Models that may not, or may only, be used: `provider/model` or bare ids. */
   models: z
     .strictObject({ deny: z.array(z.string()).optional(), allowOnly: z.array(z.string()).optional() })
@@ -335,6 +352,8 @@ export const DEFAULTS = {
     maxFileBytes: 1_000_000,
     deniedFiles: ['**/.env*', '**/*.pem', '**/*.key', '**/id_*'],
   },
+  isolation: 'process',
+  walls: { reach: [], readable: [] },
   server: { port: 4000 },
   plugin: { mode: 'observe' },
 } as const satisfies Config;

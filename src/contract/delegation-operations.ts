@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Approval } from './approval.ts';
 import { CallerId, DelegationStatus, NoteType, NotifyChoice, TaskEvent } from './delegation.ts';
 import { ApprovalId, BackendId, RequestId, TaskId } from './ids.ts';
+import { Isolation } from './isolation.ts';
 import { MessageMode } from './message.ts';
 import { Scope } from './shapes.ts';
 import { Usage } from './usage.ts';
@@ -112,6 +113,7 @@ export const DELEGATION_OPERATIONS = {
       backend: BackendId.optional(),
       model: z.string().min(1).optional(),
       role: z.string().min(1).optional(),
+      isolation: Isolation.optional(),
       timeoutMs: z.number().int().min(1).max(DAY_MS).optional(),
       queueTimeoutMs: z.number().int().min(1).max(DAY_MS).default(3_600_000),
       priority: z.number().int().min(0).max(9).default(2),

@@ -35,6 +35,7 @@ export const ERRORS = {
   backend_failed: { status: 502, exit: 1, title: 'The agent program failed' },
   backend_refused: { status: 502, exit: 1, title: 'The agent program refused the prompt' },
   unsupported: { status: 422, exit: 2, title: 'The backend cannot do this' },
+  isolation_missing: { status: 422, exit: 2, title: 'The isolation cannot be had on this machine' },
   spawn_failed: { status: 500, exit: 1, title: 'The program could not be started' },
   model_failed: { status: 502, exit: 1, title: 'The model did not answer as needed' },
   policy_denied: { status: 403, exit: 3, title: 'The policy denies this' },

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Delegation } from './delegation.ts';
 import { Failure } from './failure.ts';
 import { BackendId, ProjectId, RequestId } from './ids.ts';
+import { Isolation } from './isolation.ts';
 import { Usage } from './usage.ts';
 
 export const BudgetSize = z.enum(['small', 'medium', 'large']);
@@ -92,6 +93,8 @@ export const RequestOptions = z.object({
   isSingleTask: z.boolean(),
   /** `queue`: joins the merge queue when it is done; `local`: stays on its branch; null: as configured. */
   merge: z.enum(['queue', 'local']).nullable().default(null),
+  /** At least that; null: as configured. */
+  isolation: Isolation.nullable().default(null),
 });
 export type RequestOptions = z.infer<typeof RequestOptions>;
 

@@ -46,6 +46,8 @@ export type DaemonSettings = Settings & {
   /** Ages in ms. */
   readonly retention: { readonly [K in keyof (typeof DEFAULTS)['retention']]: number };
   readonly observe: { readonly [K in keyof Observe]-?: Exclude<Observe[K], undefined> };
+  /** Of isolated agents. */
+  readonly walls: { readonly reach: readonly string[]; readonly readable: readonly string[] };
   readonly port: number;
   readonly webhooks: Readonly<Record<string, WebhookSettings>>;
   /** Where spans go; null: nowhere. */
@@ -206,6 +208,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     limits: { ...limits, requestUsd: limits.requestUsd ?? null, taskUsd: limits.taskUsd ?? null },
     merge: mergeSettings(built.merge),
     delegation: built.delegation,
+    isolation: built.isolation,
     setup: setup ? { command: setup.command, timeout: setup.timeout ?? SETUP_TIMEOUT_MS } : null,
     backendSettings,
     models: { deny: models?.deny ?? [], allowOnly: models?.allowOnly ?? null },
@@ -213,6 +216,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     prices: (built as Config).prices ?? null,
     retention: built.retention,
     observe: built.observe as DaemonSettings['observe'],
+    walls: built.walls,
     port: built.server.port,
     ...bridgeSettings(built),
   };

@@ -24,6 +24,7 @@ import { removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
 import { type Environment, homeFrom, processEnvironment } from './environment.ts';
 import { idempotencyKeys } from './idempotency-keys.ts';
 import { inspections } from './inspections.ts';
+import { type Isolations, openIsolations } from './isolation.ts';
 import { lockHome } from './lock.ts';
 import { mcpHttp } from './mcp.ts';
 import { daemonMetrics } from './metrics.ts';
@@ -119,7 +120,8 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   // The address is known only when the port is open; agents start after that.
   let api: Api | null = null;
   const urlNow = (): string => api?.url ?? '';
-  const engine = makeEngine({ home, environment, store, log, configuration, backends, tokens, urlNow });
+  const isolations = openIsolations({ home, environment, settings: () => configuration.settingsFor(null), urlNow });
+  const engine = makeEngine({ home, environment, store, log, configuration, backends, isolations, tokens, urlNow });
   const ready = deferred<void>();
   const bridges = startBridges({
     ...{ store, clock, log, environment, engine, ready: ready.promise, url: urlNow },
@@ -134,7 +136,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
     status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
     shutdown: (cause) => setImmediate(() => stopAsked.resolve(cause)),
     ...inspections({
-      ...{ home, environment, store, engine, configuration, backends, access: tokens, urlNow, bridges },
+      ...{ home, environment, store, engine, configuration, backends, isolations, access: tokens, urlNow, bridges },
       settingsAtStart: settings,
     }),
     projections: bridges,
@@ -224,15 +226,17 @@ function makeEngine(parts: {
   readonly log: Log;
   readonly configuration: Configuration;
   readonly backends: ReadonlyMap<BackendId, Backend>;
+  readonly isolations: Isolations;
   readonly tokens: Tokens;
   readonly urlNow: () => string;
 }): Engine {
-  const { home, environment, store, log, configuration, backends, tokens, urlNow } = parts;
+  const { home, environment, store, log, configuration, backends, isolations, tokens, urlNow } = parts;
   return new Engine({
     store,
     clock: systemClock,
     log,
     host: localHost,
+    hostFor: isolations.hostFor,
     backends,
     settingsFor: configuration.settingsFor,
     checkSettings: (path) => void configuration.check(path),

@@ -5,6 +5,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { OutputOf } from '../contract/api.ts';
 import { toAppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
+import { Isolation } from '../contract/isolation.ts';
 import type { BackendStatus, DoctorCheck } from '../contract/shapes.ts';
 import type { Engine } from '../engine/engine.ts';
 import { Git } from '../git/git.ts';
@@ -18,6 +19,7 @@ import { notice, ok, problem } from './doctor-checks.ts';
 import { checkEvents, type EventDoctorParts } from './doctor-events.ts';
 import { checkPlanner } from './doctor-planner.ts';
 import type { Environment } from './environment.ts';
+import type { Isolations } from './isolation.ts';
 import { ROZET_VARIABLES } from './rozet-variables.ts';
 
 export type DoctorParts = EventDoctorParts & {
@@ -28,6 +30,7 @@ export type DoctorParts = EventDoctorParts & {
   readonly settingsAtStart: DaemonSettings;
   readonly backends: ReadonlyMap<BackendId, Backend>;
   readonly bridges: Pick<DaemonBridges, 'check'>;
+  readonly isolations: Isolations;
 };
 
 /** Below this the disk will soon be full of agents' build output. */
@@ -49,6 +52,7 @@ export async function runDoctor(
     checkRozet(parts),
     checkEvents(parts),
     parts.bridges.check(),
+    checkIsolation(parts, projectPath),
     checkBackends(parts, isQuick),
   ]);
   const checks = groups.flat();
@@ -127,6 +131,24 @@ const checkRozet = ({ environment }: DoctorParts): DoctorCheck[] =>
     .map((name) => {
       return notice('rozet', `${name} is set and not read`, `use ${ROZET_VARIABLES[name] ?? '`gantry import rozet`'}`);
     });
+
+/** One row for each kind of walls; what the configuration asks for must be there. */
+async function checkIsolation(
+  { isolations, configuration }: DoctorParts,
+  projectPath: string | null,
+): Promise<DoctorCheck[]> {
+  const { isolation, roles } = configuration.settingsFor(projectPath);
+  const wanted = new Set([isolation, ...Object.values(roles).map((role) => role.isolation)]);
+  const kinds = Isolation.options.filter((kind) => kind !== 'process');
+  return await Promise.all(
+    kinds.map(async (kind) => {
+      const name = `isolation ${kind}`;
+      const cause = await isolations.problem(kind);
+      if (cause === null) return ok(name, 'can be had');
+      return (wanted.has(kind) ? problem : notice)(name, cause, `tasks that ask for it are refused; docs/isolation.md`);
+    }),
+  );
+}
 
 async function checkBackends(parts: DoctorParts, isQuick: boolean): Promise<DoctorCheck[]> {
   const { defaultBackend } = parts.configuration.settingsFor(null);

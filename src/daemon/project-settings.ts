@@ -1,4 +1,5 @@
 import type { PolicyRule } from '../contract/approval.ts';
+import { Isolation } from '../contract/isolation.ts';
 import { PLUGIN_MODES } from '../contract/plugin.ts';
 import { type KeyPath, pathText } from './config-keys.ts';
 import type { Leaf } from './config-layers.ts';
@@ -54,6 +55,8 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'planner.endpoint': trusted,
   'planner.credential': trusted,
   'planner.promptFile': trusted,
+  isolation: { type: 'strict' },
+  'roles.*.isolation': { type: 'strict' },
   'policy.default': { type: 'strict' },
   'policy.rules.*': { type: 'rule' },
   'limits.*': lower,
@@ -77,7 +80,8 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'plugin.mode': { type: 'less' },
 };
 
-const STRICTNESS = ['allow', 'ask', 'deny'];
+/** Values that are stricter than others come later; a key that nobody has set is the least strict. */
+const STRICTNESS: readonly string[] = ['allow', 'ask', 'deny', ...Isolation.options];
 const MODES: readonly string[] = PLUGIN_MODES;
 
 const CAUSE: Readonly<Record<Right['type'] | 'user', string>> = {

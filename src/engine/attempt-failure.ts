@@ -15,6 +15,7 @@ const CLASS_OF: Partial<Readonly<Record<ErrorCode, FailureClass>>> = {
   backend_unknown: 'start',
   backend_missing: 'start',
   backend_version: 'start',
+  isolation_missing: 'start',
   spawn_failed: 'start',
   timeout: 'start',
   unsupported: 'start',
@@ -41,6 +42,7 @@ export function isHopeless(error: unknown): boolean {
     code === 'backend_unknown' ||
     code === 'backend_missing' ||
     code === 'backend_version' ||
+    code === 'isolation_missing' ||
     code === 'policy_denied' ||
     code.startsWith('project_') ||
     code === 'git_missing'

@@ -237,6 +237,7 @@ export class AttemptRun {
       task,
       session: this.#parts.store.read.sessions.need(live.id),
       workspace: attempt.workspace,
+      isolation: attempt.isolation,
       changes: saved.changes,
       limitMs: this.#settings.limits.commandTimeout,
       signal: this.#stop.signal,

@@ -2,6 +2,7 @@ import type { Project } from '../contract/project.ts';
 import type { Session } from '../contract/session.ts';
 import type { Approvals } from './approvals.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
+import { isolatedPlace } from './isolation.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
@@ -27,12 +28,14 @@ export async function openAttemptSession(
     : writeDown(parts, ledger);
   const { attempt, task } = ledger;
   const role = settings.roles[task.role] ?? {};
+  const place = await isolatedPlace(parts, attempt);
   const canResume = parts.backends.get(row.backend)?.capabilities.resume ?? false;
   return LiveSession.open(
     parts,
     approvals,
     row,
     {
+      ...place,
       attemptId: attempt.id,
       title: `${task.label} ${task.title}`,
       directory: attempt.workspace,

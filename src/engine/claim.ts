@@ -1,6 +1,7 @@
 import { newId } from '../base/ids.ts';
 import type { Attempt, StoredPrompt } from '../contract/attempt.ts';
 import type { AgentAddress, AttemptId, TaskId } from '../contract/ids.ts';
+import type { Isolation } from '../contract/isolation.ts';
 import type { Project } from '../contract/project.ts';
 import { isSessionOver } from '../contract/session.ts';
 import type { Task } from '../contract/task.ts';
@@ -8,6 +9,7 @@ import { NO_USAGE } from '../contract/usage.ts';
 import type { Reader, Transaction } from '../store/store.ts';
 import { openAlert } from './alerts.ts';
 import type { Collector } from './collect.ts';
+import { isolationOf } from './isolation.ts';
 import type { Parts } from './parts.ts';
 import { stopFor } from './stops.ts';
 import type { Workspaces } from './workspace.ts';
@@ -113,8 +115,10 @@ function attemptFor(
   const { task, address } = input;
   const now = parts.clock.now();
   const number = task.attempts + 1;
-  const before = heir(tx, task);
   const request = tx.requests.need(task.requestId);
+  const settings = parts.settingsFor(tx.projects.need(task.projectId).path);
+  const isolation = isolationOf(settings, task.role, request.options.isolation);
+  const before = heir(tx, task, isolation);
   return {
     id: newId('att', now),
     taskId: task.id,
@@ -127,6 +131,7 @@ function attemptFor(
     backend: task.backend,
     model: task.model,
     sessionId: before?.sessionId ?? null,
+    isolation,
     workspace: before?.workspace ?? input.directory,
     branch: before?.branch ?? `${request.branch}-${task.label.toLowerCase()}-${number}`,
     baseCommit: before?.baseCommit ?? input.base,
@@ -148,6 +153,7 @@ function attemptFor(
 function heir(
   read: Reader,
   task: Task,
+  isolation: Isolation,
 ): {
   workspace: string;
   branch: string;
@@ -159,7 +165,8 @@ function heir(
   if (!before || before.failure?.class === 'conflict') return null;
   const { workspace, branch, baseCommit } = before;
   const session = before.sessionId ? read.sessions.need(before.sessionId) : null;
-  const canResume = session !== null && !isSessionOver(session.state) && before.backend === task.backend;
+  const isSamePlace = before.backend === task.backend && before.isolation === isolation;
+  const canResume = session !== null && !isSessionOver(session.state) && isSamePlace;
   return {
     workspace,
     branch,

@@ -21,11 +21,11 @@ export async function prepareDelegation(
   input: ParsedInputOf<'delegations.submit'>,
   caller: Caller,
 ): Promise<Request> {
-  const { description, backend, model, role } = input;
+  const { description, backend, model, role, isolation } = input;
   if (caller.callers && input.project !== undefined && isAbsolute(input.project)) {
     throw new AppError('forbidden', 'the token may name a registered project only, not a path');
   }
-  const given = { backend, model, role };
+  const given = { backend, model, role, isolation };
   const options = {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     timeoutMs: input.timeoutMs ?? parts.settingsFor(null).delegation.timeout,

@@ -6,6 +6,7 @@ import type { Project } from '../contract/project.ts';
 import { withCheckout } from '../git/checkout.ts';
 import type { Git } from '../git/git.ts';
 import { copyIncluded } from '../git/included.ts';
+import type { Host } from '../hosts/host.ts';
 import type { Parts } from './parts.ts';
 import type { Settings } from './settings.ts';
 
@@ -47,7 +48,8 @@ export async function failingGate(
     const first = setup ? [{ name: SETUP, command: setup.command, timeout: setup.timeout }] : [];
     for (const { name, command, timeout } of [...first, ...gates]) {
       const limitMs = timeout ?? settings.limits.commandTimeout;
-      const failed = await runGate(parts, candidate, directory, { name, command, limitMs });
+      const host = await parts.hostFor(settings.isolation);
+      const failed = await runGate(parts, host, candidate, directory, { name, command, limitMs });
       if (failed) return failed;
     }
     return null;
@@ -56,11 +58,12 @@ export async function failingGate(
 
 async function runGate(
   parts: Parts,
+  host: Host,
   { mergeId, signal }: Candidate,
   directory: string,
   gate: { readonly name: string; readonly command: string; readonly limitMs: number },
 ): Promise<GateResult | null> {
-  const result = await parts.host.run({
+  const result = await host.run({
     command: ['/bin/sh', '-c', gate.command],
     cwd: directory,
     env: parts.environment,

@@ -102,10 +102,10 @@ export class Panels {
     if (names.length === 0) return false;
     const before = store.read.requests.need(merge.requestId);
     const text = reviewText(merge, before);
-    const { maxParallel, timeoutMs, budgetUsd, maxTasks } = before.options;
+    const { maxParallel, timeoutMs, budgetUsd, maxTasks, isolation } = before.options;
     const limits = { maxParallel: Math.max(maxParallel, names.length), timeoutMs, budgetUsd, maxTasks };
     const place = { backend: null, model: null, role };
-    const how = { isPlanOnly: false, isSingleTask: true, merge: 'local' as const };
+    const how = { isPlanOnly: false, isSingleTask: true, merge: 'local' as const, isolation };
     const now = clock.now();
     const row = requestRow({
       id: newId('req', now),

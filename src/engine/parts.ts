@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Attempt } from '../contract/attempt.ts';
 import type { BackendId } from '../contract/ids.ts';
+import type { Isolation } from '../contract/isolation.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Store } from '../store/store.ts';
 import type { PlanAsk } from './planner.ts';
@@ -14,6 +15,8 @@ export type Parts = {
   readonly clock: Clock;
   readonly log: Log;
   readonly host: Host;
+  /** Where programs run behind such walls. @throws AppError `isolation_missing` with the cause: there is no weaker one instead */
+  readonly hostFor: (isolation: Isolation) => Promise<Host>;
   readonly backends: ReadonlyMap<BackendId, Backend>;
   readonly settingsFor: SettingsFor;
   /**

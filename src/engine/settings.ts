@@ -1,6 +1,7 @@
 import type { PolicyRule } from '../contract/approval.ts';
 import type { Config, Gate, PlannerSettings, RoleSettings } from '../contract/config.ts';
 import type { BackendId } from '../contract/ids.ts';
+import type { Isolation } from '../contract/isolation.ts';
 
 /** A rule with where it came from: `built-in`, `user`, `project`. */
 export type PlacedRule = { readonly rule: PolicyRule; readonly layer: string };
@@ -58,6 +59,8 @@ export type Settings = {
   };
   /** Entries are `provider/model` or bare ids; `allowOnly` null allows all. */
   readonly models?: { readonly deny: readonly string[]; readonly allowOnly: readonly string[] | null };
+  /** At least that for every agent. */
+  readonly isolation: Isolation;
   readonly setup: { readonly command: string; readonly timeout: number } | null;
 };
 

@@ -11,6 +11,7 @@ import { OPEN_LIMIT_MS } from './attempt-session.ts';
 import { untoldMail, waitingMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
+import { isolatedPlace, isolationOf } from './isolation.ts';
 import { tellSender } from './post.ts';
 import { introduction, mailText } from './prompts.ts';
 import { LiveSession } from './session.ts';
@@ -122,8 +123,9 @@ export class StandingRun {
   async #open(): Promise<LiveSession> {
     if (isSessionOver(this.#parts.store.read.sessions.need(this.#ledger.sessionId).state)) this.#ledger.renew();
     const { workspace, branch, baseCommit, sessionId } = this.#ledger.standing;
+    const isolation = isolationOf(this.#settings, this.#agent.role, null);
     if (this.#project && branch !== null && baseCommit !== null) {
-      const place = { id: sessionId, workspace, branch, baseCommit };
+      const place = { id: sessionId, workspace, branch, baseCommit, isolation };
       await this.#tools.workspaces.prepare(this.#project, place, this.#settings.setup, this.#stop.signal);
     }
     const { id, role: roleName } = this.#agent;
@@ -136,6 +138,7 @@ export class StandingRun {
       this.#tools.approvals,
       row,
       {
+        ...(await isolatedPlace(this.#parts, { isolation, workspace })),
         attemptId: null,
         title: id,
         directory: workspace,

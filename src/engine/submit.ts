@@ -6,6 +6,7 @@ import type { Request } from '../contract/request.ts';
 import { NO_USAGE } from '../contract/usage.ts';
 import type { Git } from '../git/git.ts';
 import { inspect, type RepositoryState } from '../git/inspect.ts';
+import { isolationOf } from './isolation.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import type { Probes } from './probes.ts';
@@ -32,6 +33,7 @@ export async function prepareRequest(
   const role = options.role ?? settings.defaultRole;
   const { backend, model } = placementOf(settings, role, options);
   requireModel(model, settings);
+  await parts.hostFor(isolationOf(settings, role, options.isolation));
   // With others in line the role's fallback decides what follows.
   if (!needRole(settings, role).fallback) await probes.needUsable(backend);
   return newRequest(parts, { text: input.text, project, options, settings, state }, caller);
@@ -73,6 +75,7 @@ export function newRequest(
       isPlanOnly: options.isPlanOnly ?? false,
       isSingleTask: options.isSingleTask ?? false,
       merge: options.merge ?? null,
+      isolation: options.isolation ?? null,
     },
     baseCommit: state.headCommit,
     createdBy: caller.actor,

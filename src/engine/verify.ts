@@ -1,4 +1,5 @@
 import { AppError } from '../contract/errors.ts';
+import type { Isolation } from '../contract/isolation.ts';
 import type { FileChange } from '../contract/request.ts';
 import type { Session } from '../contract/session.ts';
 import type { Check, Task } from '../contract/task.ts';
@@ -26,6 +27,7 @@ export async function verify(
     readonly task: Task;
     readonly session: Session;
     readonly workspace: string;
+    readonly isolation: Isolation;
     readonly changes: readonly FileChange[];
     readonly limitMs: number;
     readonly signal: AbortSignal;
@@ -61,7 +63,10 @@ const unchecked = (text: string): Check => ({
 async function runCheck(
   parts: Parts,
   approvals: Approvals,
-  input: { text: string; command: string; workspace: string; session: Session; limitMs: number; signal: AbortSignal },
+  input: Pick<Parameters<typeof verify>[2], 'workspace' | 'isolation' | 'session' | 'limitMs' | 'signal'> & {
+    readonly text: string;
+    readonly command: string;
+  },
 ): Promise<Check> {
   const { text, command } = input;
   const call = { tool: 'bash', patterns: [...commandPatterns(command)], command, diff: null };
@@ -69,7 +74,8 @@ async function runCheck(
   if (decision.type === 'deny') {
     return { text, command, isMet: false, exitCode: null, output: `not run: ${decision.reason}`, durationMs: 0 };
   }
-  const result = await parts.host.run({
+  const host = await parts.hostFor(input.isolation);
+  const result = await host.run({
     command: ['/bin/sh', '-c', command],
     cwd: input.workspace,
     env: parts.environment,

@@ -15,6 +15,7 @@ import { status } from '../git/inspect.ts';
 import { branchExists, branchOf, commitOf, deleteBranchIfMerged, isAncestor } from '../git/refs.ts';
 import { commitAll } from '../git/snapshot.ts';
 import { addWorktree, removeWorktree, restoreWorktree } from '../git/worktree.ts';
+import { removeIsolatedHome } from './isolation.ts';
 import type { Parts } from './parts.ts';
 import type { Settings } from './settings.ts';
 
@@ -22,7 +23,7 @@ import type { Settings } from './settings.ts';
 export type Saved = { readonly commit: string; readonly changes: FileChange[] };
 
 /** A worktree as it is prepared, and whose it is: an attempt's id or a session's. */
-type Place = Pick<Attempt, 'workspace' | 'branch' | 'baseCommit'> & { readonly id: Attempt['id'] | SessionId };
+type Place = Pick<Attempt, 'workspace' | 'branch' | 'baseCommit' | 'isolation'> & { readonly id: Attempt['id'] | SessionId };
 
 /** What is left of a worktree that nobody works in any more: `unsaved` names what only it holds. */
 export type Left = { readonly isKept: boolean; readonly unsaved: readonly string[] };
@@ -63,17 +64,17 @@ export class Workspaces {
       await addWorktree(this.#git, { repoRoot: project.path, path: workspace, branch, base: baseCommit });
     }
     await copyIncluded(this.#git, project.path, workspace);
-    if (setup) await this.#setUp(workspace, place.id, setup, signal);
+    if (setup) await this.#setUp(place, setup, signal);
     this.#parts.store.commit((tx) => tx.meta.set(marker, 'ready'));
   }
 
   async #setUp(
-    workspace: string,
-    id: string,
+    { workspace, id, isolation }: Place,
     setup: NonNullable<Settings['setup']>,
     signal: AbortSignal,
   ): Promise<void> {
-    const result = await this.#parts.host.run({
+    const host = await this.#parts.hostFor(isolation);
+    const result = await host.run({
       command: ['/bin/sh', '-c', setup.command],
       cwd: workspace,
       env: this.#parts.environment,
@@ -127,6 +128,7 @@ export class Workspaces {
   /** The work is on the request's branch: its worktree goes, and its branch if all of it is there. What was not committed is snapshotted first. */
   async release(project: Project, attempt: Attempt, keptBranch: string): Promise<void> {
     await removeWorktree(this.#git, { repoRoot: project.path, path: attempt.workspace, snapshotName: attempt.id });
+    await removeIsolatedHome(this.#parts, attempt);
     await deleteBranchIfMerged(this.#git, project.path, attempt.branch, `refs/heads/${keptBranch}`);
   }
 
@@ -136,7 +138,7 @@ export class Workspaces {
   }
 
   /** A worktree without work of its own goes, with its branch; one that has some is kept, and named. */
-  async leave(project: Project, { workspace: path, branch }: Omit<Place, 'id'>): Promise<Left> {
+  async leave(project: Project, { workspace: path, branch }: Omit<Place, 'id' | 'isolation'>): Promise<Left> {
     if (!existsSync(path)) return { isKept: false, unsaved: [] };
     const head = await commitOf(this.#git, project.path, 'HEAD');
     const tip = await commitOf(this.#git, path, 'HEAD');

@@ -10,6 +10,15 @@ export type { StartSpec } from '../process/spawn.ts';
 export type { StopOptions, StopReport } from '../process/stop.ts';
 export type { TreeUsage } from '../process/usage.ts';
 
+/**
+ * What a program gets to see on a host that walls it off, beside its working directory (which it may change) and its own
+ * installation. Absolute paths; a host without walls takes no notice.
+ */
+export type Access = { readonly writable: readonly string[]; readonly readable: readonly string[] };
+
+export type HostStart = StartSpec & { readonly access?: Access };
+export type HostRun = RunSpec & { readonly access?: Access };
+
 /** What is stored about a program, enough to find and stop it after Gantry's own restart. JSON-safe. */
 export type ProcessRecord = {
   readonly hostId: string;
@@ -20,7 +29,11 @@ export type ProcessRecord = {
 };
 
 /** A running program: its input, its output by lines, its end. */
-export type HostProcess = Omit<RunningProcess, 'identity'> & { readonly record: ProcessRecord };
+export type HostProcess = Omit<RunningProcess, 'identity'> & {
+  readonly record: ProcessRecord;
+  /** The port of this machine's loopback that leads to that port of the program's own loopback, while it lives. */
+  readonly reach: (port: number) => Promise<number>;
+};
 
 /**
  * A place where an agent program runs. Laws, checked by the host suite:
@@ -30,9 +43,9 @@ export type HostProcess = Omit<RunningProcess, 'identity'> & { readonly record: 
 export type Host = {
   readonly id: string;
   /** @throws AppError `spawn_failed`, naming the program and the cause. */
-  readonly start: (spec: StartSpec) => Promise<HostProcess>;
+  readonly start: (spec: HostStart) => Promise<HostProcess>;
   /** Runs to the end within bounds; whatever it leaves running is stopped. @throws AppError `spawn_failed`. */
-  readonly run: (spec: RunSpec) => Promise<RunResult>;
+  readonly run: (spec: HostRun) => Promise<RunResult>;
   /** For a program whose HostProcess is gone, as after a restart. One that has ended already: only its descendants are swept. */
   readonly stop: (record: ProcessRecord, options: Pick<StopOptions, 'graceMs'>) => Promise<StopReport>;
   readonly isAlive: (record: ProcessRecord) => Promise<boolean>;

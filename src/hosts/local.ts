@@ -13,7 +13,7 @@ export const localHost: Host = {
   id: hostId,
   start: async (spec) => {
     const { identity, ...rest } = await startProcess(spec);
-    return { ...rest, record: { hostId, ...identity, marker: spec.marker } };
+    return { ...rest, record: { hostId, ...identity, marker: spec.marker }, reach: async (port) => port };
   },
   run: runCommand,
   stop: ({ pid, startTime, marker }, options) => stopStranger({ pid, startTime }, marker, options),

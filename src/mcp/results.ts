@@ -23,6 +23,7 @@ const CODES: Readonly<Partial<Record<ErrorCode, Told>>> = {
   policy_denied: told('FORBIDDEN', 403),
   unsupported: told('UNAVAILABLE', 503),
   backend_missing: told('UNAVAILABLE', 503),
+  isolation_missing: told('UNAVAILABLE', 503),
   backend_version: told('UNAVAILABLE', 503),
   overloaded: UNAVAILABLE,
   daemon_unreachable: UNAVAILABLE,

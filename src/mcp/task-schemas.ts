@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CallerId, DelegationStatus, NoteType, NotifyChoice } from '../contract/delegation.ts';
+import { Isolation } from '../contract/isolation.ts';
 import { Usage } from '../contract/usage.ts';
 
 const DAY_MS = 86_400_000;
@@ -40,6 +41,7 @@ export const INPUTS = {
     project: text.optional().describe('A registered project or an absolute path; without it the workspace is empty'),
     backend: text.optional().describe('opencode, or another that Gantry has'),
     role: text.optional(),
+    isolation: listed(Isolation.options).optional().describe('What the agent runs behind; default: as configured'),
     model: text.optional().describe('provider/model'),
     priority: whole(0, 9).optional().describe('0 is done first, 9 last; default 2'),
     queue_timeout_ms: ms(1, DAY_MS).optional().describe('Given up if it was not begun by then; default 3600000'),

@@ -1,5 +1,6 @@
 import { handleOf, isDelegationOver, type NoteType, type NotifyChoice } from '../contract/delegation.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
+import type { Isolation } from '../contract/isolation.ts';
 import { endedAnswer, goingOnAnswer, historyEvent, statusAnswer, summaryOf } from './task-answers.ts';
 import { INPUTS, OUTPUTS } from './task-schemas.ts';
 import { defineTool, type Tool } from './tool.ts';
@@ -52,6 +53,7 @@ const execute = defineTool({
       project: input.project,
       backend: input.backend,
       role: input.role,
+      isolation: input.isolation as Isolation | undefined,
       model: input.model,
       timeoutMs: input.timeout_ms,
       queueTimeoutMs: input.queue_timeout_ms,

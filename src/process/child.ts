@@ -75,8 +75,11 @@ export async function openOutput(name: string, file: string): Promise<FileHandle
   }
 }
 
-/** As the shell looks it up, except that only absolute entries of PATH count: the working directory is not trusted. */
-async function findProgram(name: string, { cwd, env }: ChildSpec): Promise<string> {
+/**
+ * As the shell looks it up, except that only absolute entries of PATH count: the working directory is not trusted.
+ * @throws AppError `spawn_failed`, naming the program and the cause
+ */
+export async function findProgram(name: string, { cwd, env }: Pick<ChildSpec, 'cwd' | 'env'>): Promise<string> {
   const refuse = (reason: string, cause: string): AppError =>
     new AppError('spawn_failed', `"${name}" could not be started: ${reason}`, { details: { program: name, cause } });
   const directory = await stat(cwd).catch(() => null);

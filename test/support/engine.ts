@@ -104,6 +104,7 @@ export const testSettings = ({
   merge: { ...DEFAULTS.merge, target: null, remote: null, gates: [], reviewRole: null, reviewers: null, ...merge },
   limits: { ...DEFAULTS.limits, retryBackoff: 10, requestUsd: null, taskUsd: null, ...limits },
   delegation: DEFAULTS.delegation,
+  isolation: 'process',
   setup: null,
 });
 
@@ -130,6 +131,7 @@ async function openEngine(
     clock: systemClock,
     log: silentLog,
     host: localHost,
+    hostFor: async () => localHost,
     backends,
     settingsFor: () => settings,
     askPlannerModel: null,

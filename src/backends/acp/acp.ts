@@ -4,6 +4,7 @@ import type { InitializeResponse } from '@agentclientprotocol/sdk/unstable';
 import { z } from 'zod';
 import { AppError } from '../../contract/errors.ts';
 import type { Backend, BackendContext, Capabilities, OpenSpec, Probe } from '../backend.ts';
+import { contextFor } from '../isolated.ts';
 import { privateHome } from '../private-home.ts';
 import { type ProgramStart, Programs } from '../programs.ts';
 import { capabilitiesOf, UNSEEN } from './capabilities.ts';
@@ -34,7 +35,7 @@ export function createAcpBackend(context: BackendContext): Backend {
   const programs: Programs<AcpSession> = new Programs(context, {
     name: 'ACP agent',
     capabilities,
-    start: (spec) => startOf(context, spec),
+    start: (spec) => startOf(contextFor(spec, context), spec),
     greet: async (spec, program) => {
       const { openSession } = await driver();
       return await openSession(spec, program, context, onInitialized, () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pause } from '../../base/wait.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { Backend, BackendContext, Capabilities, OpenSpec } from '../backend.ts';
+import { contextFor } from '../isolated.ts';
 import { type Program, Programs } from '../programs.ts';
 import { projectInstructions } from '../project-instructions.ts';
 import { Connection, REPLY_LIMIT_MS } from './connection.ts';
@@ -47,7 +48,7 @@ export function createClaudeBackend(context: BackendContext): Backend {
     name: 'Claude Code',
     capabilities: () => CAPABILITIES,
     start: async (spec) => {
-      const launch = await launchOf(spec, context);
+      const launch = await launchOf(spec, contextFor(spec, context));
       live.add(launch.own);
       return launch;
     },

@@ -2,6 +2,11 @@ import { fileURLToPath } from 'node:url';
 import type { BackendContext } from '../backend.ts';
 import { AGENT_VERSION } from './wire.ts';
 
+/** What the agent of this package is made of: its code, and what says how that is to be read. */
+export const PACKAGE = ['../..', '../../../package.json', '../../../node_modules'].map((path) =>
+  fileURLToPath(new URL(path, import.meta.url)),
+);
+
 /** The program and its first arguments: the configured one, else the agent of this package. */
 export function commandOf({ settings }: BackendContext): readonly [string, ...string[]] {
   const [program, ...args] = settings.command ?? [];

@@ -2,8 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../contract/errors.ts';
 import { type BackendContext, CAPABILITIES, type Capabilities, type OpenSpec } from '../backend.ts';
+import { contextFor } from '../isolated.ts';
 import { type Program, type ProgramStart, Programs } from '../programs.ts';
-import { commandOf, versionProblem } from './command.ts';
+import { commandOf, PACKAGE, versionProblem } from './command.ts';
 import { Connection, MAX_LINE_BYTES } from './connection.ts';
 import { FakeSession } from './session.ts';
 
@@ -16,7 +17,7 @@ export function fakePrograms(
   return new Programs(context, {
     name: 'fake agent',
     capabilities: () => capabilities,
-    start: (spec) => startOf(spec, context),
+    start: (spec) => startOf(spec, contextFor(spec, context)),
     greet: (spec, program) => greet(spec, program, { context, capabilities, heartbeatMs }),
   });
 }
@@ -37,6 +38,7 @@ async function startOf({ directory, env, from }: OpenSpec, context: BackendConte
     cwd: directory,
     env: { ...environment, ...privateHome, ...settings.env, ...env },
     maxLineBytes: MAX_LINE_BYTES,
+    readable: PACKAGE,
   };
 }
 

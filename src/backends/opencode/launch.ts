@@ -66,12 +66,12 @@ export async function startServer(
   signal: AbortSignal,
   onEntry: (id: string) => void,
 ): Promise<Launched> {
-  const { book, clock, host, id: kind } = context;
+  const { book, clock, id: kind } = context;
   const id = newId('srv', clock.now());
   const data = {
     key: plan.key,
     password: newSecret('oc'),
-    own: join(context.home, 'servers', id),
+    own: join(plan.home, 'servers', id),
     url: null,
     sessions: [],
   };
@@ -81,9 +81,10 @@ export async function startServer(
   let child: HostProcess | null = null;
   try {
     const made = await prepareHome(plan, data.own);
-    child = await host.start({
+    child = await plan.host.start({
       command: plan.command,
       cwd: plan.paths.base,
+      access: plan.access,
       env: {
         ...plan.env,
         ...made,
@@ -219,7 +220,11 @@ async function ready(
     const how = code === null ? `signal ${by}` : `exit code ${code}`;
     throw new AppError('backend_failed', `opencode ended before it was ready, with ${how}: ${words || 'no words'}`);
   });
-  const answered = addressIn(log, stop).then((url) => healthy(url, password, stop));
+  const answered = addressIn(log, stop).then(async (told) => {
+    const url = new URL(told);
+    url.port = String(await child.reach(Number(url.port)));
+    return await healthy(url.origin, password, stop);
+  });
   try {
     return await within(Promise.race([answered, died]), limitMs, () => {
       return new AppError('timeout', `opencode was not ready after ${limitMs} ms`);

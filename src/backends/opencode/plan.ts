@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Access, Host } from '../../hosts/host.ts';
 import type { BackendContext, OpenSpec, PermissionProfile } from '../backend.ts';
+import { contextFor } from '../isolated.ts';
 import { privateHome } from '../private-home.ts';
 import { permissionsOf } from './permissions.ts';
 import { PLUGIN_SOURCE } from './plugin.ts';
@@ -10,6 +12,10 @@ import { PLUGIN_SOURCE } from './plugin.ts';
 export type LaunchPlan = {
   readonly key: string;
   readonly command: readonly [string, ...string[]];
+  readonly host: Host;
+  /** The backend's, or of an isolated workspace its own. */
+  readonly home: string;
+  readonly access: Access;
   readonly profile: 'user' | 'private';
   readonly paths: Paths;
   /** Without the password and what names the one server's own directory. */
@@ -46,10 +52,12 @@ const SWITCHES = ['OPENCODE_DISABLE_AUTOUPDATE', 'OPENCODE_DISABLE_LSP_DOWNLOAD'
 
 /** The server that a session needs. Pure. */
 export function planOf(
-  { project, profile }: Pick<OpenSpec, 'project' | 'profile'>,
-  context: BackendContext,
+  spec: Pick<OpenSpec, 'project' | 'profile' | 'isolated'> & Partial<Pick<OpenSpec, 'directory'>>,
+  ofBackend: BackendContext,
 ): LaunchPlan {
-  const { settings, environment, home } = context;
+  const { project, profile, isolated, directory } = spec;
+  const context = contextFor(spec, ofBackend);
+  const { settings, environment, home, host } = context;
   const kind = settings.profile ?? 'user';
   const paths = pathsOf(home, project.id);
   const [program = 'opencode', ...args] = settings.command ?? [];
@@ -76,7 +84,8 @@ export function planOf(
   const plugin = [PLUGIN_SOURCE, shell];
   const telling = Object.entries(env).filter(([name]) => !OF_TERMINAL.test(name));
   const key = hash({ command, kind, project: [project.id, project.isTrusted], env: telling, config, plugin });
-  return { key, command, profile: kind, paths, env, config, shell, blank };
+  const access = { writable: isolated && directory !== undefined ? [home, directory] : [home], readable: [] };
+  return { key, command, host, home, access, profile: kind, paths, env, config, shell, blank };
 }
 
 /** The whole configuration, for OPENCODE_CONFIG_CONTENT. `sessions`: where the plugin finds a file for each session. */

@@ -46,6 +46,7 @@ const OPTIONS = {
   maxParallel: undefined,
   timeoutMs: undefined,
   merge: undefined,
+  isolation: undefined,
   budgetUsd: undefined,
   isPlanOnly: false,
 } as const;

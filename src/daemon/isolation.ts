@@ -1,0 +1,59 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { AppError } from '../contract/errors.ts';
+import { type Isolation, parseEndpoint } from '../contract/isolation.ts';
+import type { Host } from '../hosts/host.ts';
+import { localHost } from '../hosts/local.ts';
+import { sandboxHost, sandboxProblem } from '../hosts/sandbox.ts';
+import type { DaemonSettings } from './config.ts';
+import { type Environment, variable } from './environment.ts';
+import { makePrivateDirectory } from './private-file.ts';
+
+/** The kinds of walls that this machine may have. */
+export type Isolations = {
+  /** @throws AppError `isolation_missing` */
+  readonly hostFor: (isolation: Isolation) => Promise<Host>;
+  /** Why it cannot be had here, with the remedy; null if it can. Asked anew each time. */
+  readonly problem: (isolation: Isolation) => Promise<string | null>;
+};
+
+export function openIsolations(parts: {
+  readonly home: string;
+  readonly environment: Environment;
+  readonly settings: () => DaemonSettings;
+  readonly urlNow: () => string;
+}): Isolations {
+  const { home, environment, settings, urlNow } = parts;
+  const gates = join(home, 'gates');
+  // An earlier daemon that was killed has left its own.
+  rmSync(gates, { recursive: true, force: true });
+  makePrivateDirectory(gates);
+  const userHome = variable(environment, 'HOME');
+  const options = {
+    gates,
+    hidden: [home, ...(userHome === undefined || userHome === '/' ? [] : [userHome])],
+    readable: () => settings().walls.readable,
+    reach: () => [new URL(urlNow()).host, ...settings().walls.reach].flatMap((text) => parseEndpoint(text) ?? []),
+  };
+  const hosts: Readonly<Record<Isolation, Host | null>> = {
+    process: localHost,
+    sandbox: sandboxHost(options),
+    container: null,
+  };
+  const problem = async (isolation: Isolation): Promise<string | null> => {
+    if (isolation === 'process') return null;
+    if (isolation === 'sandbox') return await sandboxProblem(environment.PATH ?? '');
+    return 'this Gantry has no containers yet';
+  };
+  return {
+    problem,
+    hostFor: async (isolation) => {
+      const cause = await problem(isolation);
+      const host = hosts[isolation];
+      if (cause === null && host !== null) return host;
+      throw new AppError('isolation_missing', `isolation "${isolation}" cannot be had here: ${cause}`, {
+        details: { isolation },
+      });
+    },
+  };
+}
