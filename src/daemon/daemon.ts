@@ -110,10 +110,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   const store = Store.open({ dir: home, clock, log });
   scope.defer(() => store.close());
   const tokens = openTokens(home, store);
-  const flags = port === undefined ? [] : leavesOf({ server: { port } }, 'flag', '--port');
-  const isTrusted = (path: string): boolean =>
-    store.read.projects.list({ state: 'active' }).some((project) => project.path === path && project.isTrusted);
-  const configuration = new Configuration({ home, environment, flags, isTrusted, log });
+  const configuration = configurationOf({ home, port, environment, log }, store);
   const settings = configuration.settingsFor(null);
   store.setDurability(settings.observe.durability);
   const backends = makeBackends({ home, environment, store, log, settings });
@@ -203,6 +200,13 @@ function announce(home: string, url: string, scope: Scope): void {
   if (self === null) throw new AppError('internal', 'the system does not tell the start time of this process');
   writeDaemonFile(home, { ...self, url, version: VERSION });
   scope.defer(() => removeDaemonFile(home));
+}
+
+function configurationOf({ port, ...options }: Omit<Start, 'scope'>, store: Store): Configuration {
+  const flags = port === undefined ? [] : leavesOf({ server: { port } }, 'flag', '--port');
+  const isTrusted = (path: string): boolean =>
+    store.read.projects.list({ state: 'active' }).some((project) => project.path === path && project.isTrusted);
+  return new Configuration({ ...options, flags, isTrusted });
 }
 
 /** The CLI of this home has a token that is good. */

@@ -13,6 +13,7 @@ import { openAttemptSession } from './attempt-session.ts';
 import { unblock } from './breaker.ts';
 import { type Overrun, overBudget } from './budget.ts';
 import type { Collector } from './collect.ts';
+import { removeIsolatedHome } from './isolation.ts';
 import { untoldMail, waitingMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { evidencePrompt, goOnPrompt, handOverNote, mailText, taskPrompt } from './prompts.ts';
@@ -101,6 +102,7 @@ export class AttemptRun {
     try {
       await this.#work();
       await this.#close('stopped', 'the task is done');
+      await removeIsolatedHome(this.#parts, this.#ledger.attempt);
     } catch (error) {
       await this.#ended(error);
     }

@@ -31,5 +31,6 @@ export async function isolatedPlace(
   return { isolated: { host, home } };
 }
 
-export const removeIsolatedHome = (parts: Parts, attempt: Attempt): Promise<void> =>
-  rm(homeOf(parts, attempt), { recursive: true, force: true });
+/** Of a workspace that is left. Its program may still be writing its last. */
+export const removeIsolatedHome = (parts: Parts, attempt: Pick<Attempt, 'workspace'>): Promise<void> =>
+  rm(homeOf(parts, attempt), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });

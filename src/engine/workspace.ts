@@ -23,7 +23,9 @@ import type { Settings } from './settings.ts';
 export type Saved = { readonly commit: string; readonly changes: FileChange[] };
 
 /** A worktree as it is prepared, and whose it is: an attempt's id or a session's. */
-type Place = Pick<Attempt, 'workspace' | 'branch' | 'baseCommit' | 'isolation'> & { readonly id: Attempt['id'] | SessionId };
+type Place = Pick<Attempt, 'workspace' | 'branch' | 'baseCommit' | 'isolation'> & {
+  readonly id: Attempt['id'] | SessionId;
+};
 
 /** What is left of a worktree that nobody works in any more: `unsaved` names what only it holds. */
 export type Left = { readonly isKept: boolean; readonly unsaved: readonly string[] };
@@ -128,7 +130,6 @@ export class Workspaces {
   /** The work is on the request's branch: its worktree goes, and its branch if all of it is there. What was not committed is snapshotted first. */
   async release(project: Project, attempt: Attempt, keptBranch: string): Promise<void> {
     await removeWorktree(this.#git, { repoRoot: project.path, path: attempt.workspace, snapshotName: attempt.id });
-    await removeIsolatedHome(this.#parts, attempt);
     await deleteBranchIfMerged(this.#git, project.path, attempt.branch, `refs/heads/${keptBranch}`);
   }
 
@@ -147,6 +148,7 @@ export class Workspaces {
     if (files.length > 0 || !isMerged)
       return { isKept: true, unsaved: isMerged ? files : [...files, `commits of ${branch}`] };
     await removeWorktree(this.#git, { repoRoot: project.path, path, snapshotName: branch.replaceAll('/', '-') });
+    await removeIsolatedHome(this.#parts, { workspace: path });
     const kept = await branchOf(this.#git, project.path);
     if (kept !== null) await deleteBranchIfMerged(this.#git, project.path, branch, `refs/heads/${kept}`);
     return { isKept: false, unsaved: [] };

@@ -4,10 +4,8 @@ import { AppError } from '../contract/errors.ts';
 import { runCommand } from '../process/run.ts';
 import type { Host } from './host.ts';
 import { type Enclosed, type Enclosure, type WalledOptions, walledHost } from './walled.ts';
-import type { Wall } from './walls.ts';
+import { SYSTEM, type Wall } from './walls.ts';
 
-/** What the system of this machine gives to a program: nothing in it may be written to. */
-const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/opt'];
 /** Of /etc what programs need to find users, names, libraries and certificates; none of it is secret. */
 const ETC = [
   ...['alternatives', 'bash.bashrc', 'ca-certificates', 'ca-certificates.conf', 'debian_version', 'gitconfig', 'group'],

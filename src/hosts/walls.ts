@@ -14,6 +14,8 @@ export type Found = {
   readonly access?: Access;
 };
 
+/** Of the system, of this machine or an image: a program in there is the system's own. */
+export const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/opt'];
 const MODULES = '/node_modules';
 /** Variables that name a file or directory of certificates. */
 const CERTIFICATES = [
@@ -49,7 +51,10 @@ export async function wallsOf(found: Found, hidden: readonly string[]): Promise<
       `${tooMuch} cannot be shown to an isolated program: it holds ${hidden.find((place) => isWithin(place, tooMuch))}`,
     );
   }
-  const readable = [...asked, ...offered.filter((path) => !isOpen(path))];
+  const readable = [
+    ...asked,
+    ...offered.filter((path) => !isOpen(path) && !SYSTEM.some((place) => isWithin(path, place))),
+  ];
   const outside = (path: string): boolean => !writable.some((place) => isWithin(path, place));
   const scratch = SCRATCH.flatMap((name) => env[name] ?? []).filter((path) => isAbsolute(path) && path !== '/');
   const walls: Wall[] = [

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { sandboxProblem } from '../../src/hosts/sandbox.ts';
 import { scenario } from '../support/scenario.ts';
+import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import type { World } from '../support/world.ts';
 
 const problem = await sandboxProblem(process.env.PATH ?? '');
@@ -28,10 +29,26 @@ const tricks = (world: World, other: string): Readonly<Record<string, string>> =
   'the network': 'curl -s --noproxy "*" -m 5 http://192.0.2.1/ || ip route get 192.0.2.1 || exit 1',
 });
 
+/** The model of an agent is reached by its port alone. */
+const reaching = (agent: ScriptedAgent) => ({
+  walls: { reach: JSON.stringify(agent.settings).match(/127\.0\.0\.1:\d+/g) ?? [] },
+});
+
 describe.skipIf(problem !== null)(`isolation${problem === null ? '' : ` (${problem})`}`, () => {
+  scenario('an agent in a sandbox works, commits and is checked', { config: reaching }, async (world) => {
+    const commit = 'git add -A && git -c user.name=a -c user.email=a@b commit -qm mine';
+    const acts = [{ write: { path: 'made.txt', content: 'made' } }, { run: `ls && ${commit}` }, { text: 'made' }];
+    const { id } = await world.submitPlan([{ id: 'T1', check: 'grep -q made made.txt', acts }], {
+      isolation: 'sandbox',
+    });
+    expect(await world.over(id)).toMatchObject({ state: 'done' });
+    const log = await world.project.git(['log', '--format=%s', `gantry/${id.slice('req_'.length)}`]);
+    expect(log.split('\n')).toContain('mine');
+  });
+
   scenario(
-    'an agent in a sandbox does its work and gets at nothing else',
-    { config: { limits: { maxAttempts: 1 } } },
+    'an agent in a sandbox gets at nothing else',
+    { config: { limits: { maxAttempts: 1 } }, not: { real: 'the walls are the same' } },
     async (world) => {
       const first = await world.submitOne([{ write: { path: 'first.txt', content: '1\n' } }, { fail: 'no more' }], {});
       await world.over(first.id);

@@ -13,3 +13,4 @@ await import('./load.test.ts');
 await import('./closed.test.ts');
 await import('./crash.test.ts');
 await import('./budget.test.ts');
+await import('./isolation.test.ts');

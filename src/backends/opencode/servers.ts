@@ -137,7 +137,9 @@ export class Servers {
       await slot.starting.catch(() => undefined);
     }
     if (slot.users > 0 || this.#slots.get(slot.key) !== slot) return;
-    if (isFailed) await this.#retire(slot, RETIRE_GRACE_MS);
+    // An isolated one can serve no other workspace.
+    const isIsolated = (slot.running?.plan?.host ?? this.#context.host) !== this.#context.host;
+    if (isFailed || isIsolated) await this.#retire(slot, RETIRE_GRACE_MS);
     else if (!this.#isClosed) {
       slot.cancelIdle = this.#context.clock.after(IDLE_LIMIT_MS, () => void this.#retire(slot, RETIRE_GRACE_MS));
     }
