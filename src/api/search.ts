@@ -11,7 +11,9 @@ export type FactSearch = {
   readonly find: (
     query: {
       readonly q?: string | undefined;
-      readonly among?: { readonly source?: Names; readonly session?: Names; readonly type?: Names };
+      readonly among?: {
+        readonly [C in 'source' | 'session' | 'type' | 'project' | 'task' | 'agent']?: Names;
+      };
     },
     range: {
       readonly after?: number | undefined;
@@ -37,11 +39,13 @@ export async function searchFacts(
 ): Promise<OutputOf<'facts.search'>> {
   const items: FoundFact[] = [];
   const words = wordsIn(input.q);
-  const { q, source, session, type } = input;
+  const { q, source, session, type, projectId, taskId, agent } = input;
+  const one = (name: string | undefined): Names => (name === undefined ? undefined : [name]);
+  const among = { source, session, type, project: one(projectId), task: one(taskId), agent: one(agent) };
   let { before } = input;
   let indexedTo = 0;
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const found = await search.find({ q, among: { source, session, type } }, { before, limit: PAGE });
+    const found = await search.find({ q, among }, { before, limit: PAGE });
     const seqs = found?.seqs ?? [];
     indexedTo = found?.cursor ?? 0;
     for (const seq of seqs) {

@@ -108,7 +108,7 @@ export async function startApi(parts: ApiParts): Promise<Api> {
     outgoing.once('close', () => setImmediate(() => !server.listening && server.closeIdleConnections()));
     if (!door.handle(incoming, outgoing)) void listener(incoming, outgoing);
   });
-  server.on('upgrade', (incoming, socket, head) => upgrade(incoming, socket, head, shared));
+  server.on('upgrade', (incoming, socket, head) => void upgrade(incoming, socket, head, shared));
   const name = parts.host.includes(':') ? `[${parts.host}]` : parts.host;
   return {
     url: `http://${name}:${port}`,

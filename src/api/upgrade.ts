@@ -21,10 +21,15 @@ export type UpgradeParts = {
 };
 
 /** Turns a request into a WebSocket of the stream, or refuses it with a problem. */
-export function upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer, parts: UpgradeParts): void {
+export async function upgrade(
+  incoming: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  parts: UpgradeParts,
+): Promise<void> {
   socket.on('error', () => socket.destroy());
   try {
-    if (parts.door.upgrade(incoming, socket, head)) return;
+    if (await parts.door.upgrade(incoming, socket, head)) return;
     checkSite(incoming.headers, parts.hosts);
     // A page of another site may open a WebSocket with our cookie: it must name its Origin, as a change must.
     const verified = authenticate({ headers: incoming.headers, isChanging: true }, parts.access, parts.cookie);

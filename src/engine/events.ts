@@ -5,12 +5,15 @@ import { AppError } from '../contract/errors.ts';
 import type { EventNotes, HumanInTheLoop, HumanInTheLoopStatus } from '../contract/event.ts';
 import type { FactSubject } from '../contract/fact.ts';
 import type { TokenId } from '../contract/ids.ts';
-import type { EventRange, EventRow, NewEvent } from '../store/events.ts';
+import type { Between } from '../store/event-times.ts';
+import type { EventRow, NewEvent } from '../store/events.ts';
 import type { Approvals } from './approvals.ts';
+import { type EventFilter, type Taken, wants } from './event-filter.ts';
 import { chatOf, type EventParts, eventJson, partsOf } from './event-text.ts';
 import { decisionOf, type ForeignQuestions, foreignApproval, statusOf } from './foreign-questions.ts';
 import type { Parts } from './parts.ts';
 import { checkPlace } from './picked-files.ts';
+import { needProject } from './projects.ts';
 
 /** What it works with. */
 type Recording = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor' | 'workspaces'>;
@@ -27,19 +30,9 @@ export type IncomingEvent = Pick<NewEvent, 'source' | 'session' | 'type' | 'text
 /** Who sent it. */
 export type Sender = { readonly caller: Caller; readonly tokenId: TokenId | null };
 
-/** Which events: all that is named must hold, of several values one. */
-export type EventFilter = {
-  readonly sources: readonly string[];
-  readonly sessions: readonly string[];
-  readonly types: readonly string[];
-};
-
-export type EventQuery = EventRange & EventFilter & { readonly limit: number };
-
 /** An event that was recorded. `json` is what its sender is answered. */
 export type RecordedEvent = { readonly id: number; readonly json: string };
 
-const INITIAL = 300;
 /** For how long a session id is known to be of none, or one, of Gantry's own sessions. */
 const SUBJECT_MS = 2_000;
 const REFUSED_EVERY_MS = 10_000;
@@ -185,49 +178,47 @@ export class Events {
     return this.#parts.store.read.approvals.need(notes.approval);
   }
 
-  /** Events as JSON: the first ones of that order, which each event of the range is looked at for. */
-  recent({ limit, sources, sessions, types, ...range }: EventQuery, order: 'newest' | 'oldest'): string[] {
-    const isWanted = wants({ sources, sessions, types });
-    const found: string[] = [];
-    if (limit === 0) return found;
+  /** The filter with the ids of the projects that it names. @throws AppError not_found */
+  resolve(filter: EventFilter): EventFilter {
+    return { ...filter, projects: filter.projects.map((name) => needProject(this.#parts, name).id) };
+  }
+
+  /** The narrowest range of positions that holds every event that was received from `from` on and before `to`. */
+  between(from: number, to: number): Between {
+    return this.#parts.store.events.between(from, to);
+  }
+
+  /** Adds the next events of the range, so many of which are looked at; answers with the last, null at the end. */
+  scan(taken: Taken, range: Between, order: 'newest' | 'oldest', most: number): number | null {
+    let count = 0;
     for (const row of this.#parts.store.events.iterate(range, order)) {
-      if (!isWanted(row)) continue;
-      found.push(this.#read(row));
-      if (found.length === limit) break;
+      taken.add(row);
+      count += 1;
+      if (taken.isFull || count === most) return row.seq;
     }
-    return found;
+    return null;
   }
 
-  /** Those of the positions that are events of the query, as JSON, in their order. */
-  pick(seqs: readonly number[], { sources, sessions, types, from = 0, to = Infinity, limit }: EventQuery): string[] {
-    const isWanted = wants({ sources, sessions, types });
-    const found: string[] = [];
+  /** Adds those of the positions that are events, in their order. */
+  pick(taken: Taken, seqs: readonly number[]): void {
     for (const seq of seqs) {
-      if (found.length === limit) break;
+      if (taken.isFull) return;
       const row = this.#parts.store.events.get(seq);
-      if (row !== null && row.at >= from && row.at < to && isWanted(row)) found.push(this.#read(row));
+      if (row !== null) taken.add(row);
     }
-    return found;
   }
 
-  /**
-   * The newest events as one JSON array of about `maxLength` characters, oldest first: transcripts of the newest first, as
-   * far as there is room. `seq` is where a reader goes on.
-   */
-  initial(filter: EventFilter, maxLength: number): { readonly json: string; readonly seq: number } {
-    const { events, journal } = this.#parts.store;
-    const isWanted = wants(filter);
-    const seq = journal.head();
-    const rows: EventParts[] = [];
-    let length = 0;
-    for (const row of events.iterate({}, 'newest')) {
-      if (!isWanted(row)) continue;
-      length += row.json.length;
-      if (rows.length > 0 && length > maxLength) break;
-      rows.push(partsOf(row));
-      if (rows.length === INITIAL) break;
-    }
-    const texts = rows.map((parts) => {
+  /** Events as they are read back, as one JSON array. */
+  texts(rows: readonly EventRow[]): string {
+    return `[${rows.map((row) => this.#read(row)).join(',')}]`;
+  }
+
+  /** The same of about `maxLength` characters: transcripts of the newest first, as far as there is room. */
+  initial(rows: readonly EventRow[], maxLength: number): string {
+    const { events } = this.#parts.store;
+    let length = rows.reduce((sum, { json }) => sum + json.length, 0);
+    const texts = [...rows].reverse().map((row) => {
+      const parts = partsOf(row);
       const chat = length < maxLength ? chatOf(events, parts) : null;
       const isFit = chat !== null && 'json' in chat && length + chat.json.length <= maxLength;
       if (isFit) length += chat.json.length;
@@ -235,7 +226,7 @@ export class Events {
       const status = this.#statusOf(parts);
       return eventJson(parts, { chat: isFit ? chat : (omitted ?? null), status, isReadBack: true });
     });
-    return { json: `[${texts.reverse().join(',')}]`, seq };
+    return `[${texts.reverse().join(',')}]`;
   }
 
   /** What a live reader gets after `cursor`: each event, and an event again when its question changed. */
@@ -320,16 +311,4 @@ export class Events {
     this.#subjects.set(nativeId, subject);
     return subject;
   }
-}
-
-/** Whether a stored event is one of those; only then is it parsed. */
-function wants({ sources, sessions, types }: EventFilter): (row: EventRow) => boolean {
-  if (sources.length + sessions.length + types.length === 0) return () => true;
-  const isOneOf = (names: readonly string[], name: string): boolean => names.length === 0 || names.includes(name);
-  return ({ json }) => {
-    const event = JSON.parse(json) as { source_app: string; session_id: string; hook_event_type: string };
-    return (
-      isOneOf(sources, event.source_app) && isOneOf(sessions, event.session_id) && isOneOf(types, event.hook_event_type)
-    );
-  };
 }

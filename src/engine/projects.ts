@@ -60,7 +60,7 @@ export async function repositoryAt(
 }
 
 /** By id, name or path. @throws AppError `not_found`, naming the known ones */
-export function needProject(parts: Parts, wanted: string): Project {
+export function needProject(parts: Pick<Parts, 'store'>, wanted: string): Project {
   const active = parts.store.read.projects.list({ state: 'active' });
   const found = active.find((p) => p.id === wanted || p.name === wanted || p.path === wanted);
   if (found) return found;

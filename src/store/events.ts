@@ -3,6 +3,7 @@ import type { EventNotes } from '../contract/event.ts';
 import { type FactSubject, NO_SUBJECT } from '../contract/fact.ts';
 import type { Connection, SqlRow } from './connection.ts';
 import type { EventNames } from './event-names.ts';
+import type { Between, EventTimes } from './event-times.ts';
 import type { EncodedFact, FactWriter } from './facts.ts';
 import { PRUNED_TO } from './journal.ts';
 
@@ -30,19 +31,13 @@ export type EventRow = {
   readonly at: number;
   readonly kind: 'observed' | 'approval.changed';
   readonly json: string;
-};
-
-export type EventRange = {
-  readonly after?: number | undefined;
-  readonly before?: number | undefined;
-  /** ms, of receipt; `to` is not contained. */
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
-};
+} & Pick<FactSubject, 'projectId' | 'taskId' | 'agent'>;
 
 export type EventReader = {
   /** Newest first. With `oldest` the first ones of the range, oldest first. */
-  readonly iterate: (range: EventRange, order: 'newest' | 'oldest') => Iterable<EventRow>;
+  readonly iterate: (range: Between, order: 'newest' | 'oldest') => Iterable<EventRow>;
+  /** The narrowest range that holds every event received from `from` on and before `to`, ms; in it may be others. */
+  readonly between: (from: number, to: number) => Between;
   readonly get: (seq: number) => EventRow | null;
   /** How many after `after`, up to `to`. */
   readonly count: (after: number, to: number) => number;
@@ -63,22 +58,19 @@ const WINDOW = 20_000;
 /** A sender's key stands for its event for so long. */
 export const REPEAT_MS = 86_400_000;
 
-export function eventReader(connection: Connection, names: EventNames): EventReader {
-  const toRow = ({ seq, at, kind, data }: SqlRow): EventRow => ({
-    seq: Number(seq),
-    at: Number(at),
-    kind: kind as EventRow['kind'],
-    json: String(data),
-  });
+const COLUMNS = 'seq, at, kind, projectId, taskId, agent, data';
+
+export function eventReader(connection: Connection, names: EventNames, times: EventTimes): EventReader {
+  const toRow = ({ data, ...row }: SqlRow): EventRow => ({ ...row, json: data }) as EventRow;
   return {
-    *iterate({ after = 0, before = Number.MAX_SAFE_INTEGER, from = 0, to = Number.MAX_SAFE_INTEGER }, order) {
-      const sql = `SELECT seq, at, kind, data FROM fact INDEXED BY fact_observed
-        WHERE kind = 'observed' AND seq > ? AND seq < ? AND at >= ? AND at < ?
-        ORDER BY seq ${order === 'newest' ? 'DESC' : 'ASC'}`;
-      for (const row of connection.iterate(sql, after, before, from, to)) yield toRow(row);
+    *iterate({ after, before }, order) {
+      const sql = `SELECT ${COLUMNS} FROM fact INDEXED BY fact_observed
+        WHERE kind = 'observed' AND seq > ? AND seq < ? ORDER BY seq ${order === 'newest' ? 'DESC' : 'ASC'}`;
+      for (const row of connection.iterate(sql, after, before)) yield toRow(row);
     },
+    between: (from, to) => times.between(from, to),
     get(seq) {
-      const row = connection.get("SELECT seq, at, kind, data FROM fact WHERE seq = ? AND kind = 'observed'", seq);
+      const row = connection.get(`SELECT ${COLUMNS} FROM fact WHERE seq = ? AND kind = 'observed'`, seq);
       return row ? toRow(row) : null;
     },
     count(after, to) {
@@ -89,7 +81,7 @@ export function eventReader(connection: Connection, names: EventNames): EventRea
       const head = connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'fact'");
       const end = Math.min(head, cursor + WINDOW);
       const prunedTo = connection.number('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?', PRUNED_TO);
-      const sql = `SELECT seq, at, kind, data FROM fact
+      const sql = `SELECT ${COLUMNS} FROM fact
         WHERE seq > ? AND seq <= ? AND kind IN ('observed', 'approval.changed') ORDER BY seq LIMIT ?`;
       const rows: EventRow[] = [];
       let length = 0;
@@ -120,11 +112,13 @@ export class EventWriter {
   readonly #connection: Connection;
   readonly #facts: FactWriter;
   readonly #names: EventNames;
+  readonly #times: EventTimes;
 
-  constructor(connection: Connection, facts: FactWriter, names: EventNames) {
+  constructor(connection: Connection, facts: FactWriter, names: EventNames, times: EventTimes) {
     this.#connection = connection;
     this.#facts = facts;
     this.#names = names;
+    this.#times = times;
   }
 
   /** The event's position; of a repeat that of the first. */
@@ -143,6 +137,7 @@ export class EventWriter {
     };
     const seq = this.#facts.append(fact);
     this.#names.note(event, seq);
+    this.#times.note(at, seq);
     if (chat !== null) this.#connection.run('UPDATE chat SET lastSeq = ? WHERE id = ?', seq, chat.id);
     if (event.repeat !== null) {
       const sql = 'INSERT OR REPLACE INTO event_key (scope, key, seq, at) VALUES (?, ?, ?, ?)';

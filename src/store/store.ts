@@ -7,6 +7,7 @@ import { classOf, type FactData, type FactSubject } from '../contract/fact.ts';
 import { Connection, type StoreFaults } from './connection.ts';
 import { type ColumnOf, ENTITIES, type EntityName, type RowOf } from './entities.ts';
 import { EventNames } from './event-names.ts';
+import { EventTimes } from './event-times.ts';
 import { type EventReader, EventWriter, eventReader, type NewEvent } from './events.ts';
 import { encodeFact, FactWriter, type NewFact, type RecordedKind } from './facts.ts';
 import { fromFileSystem } from './failures.ts';
@@ -61,6 +62,7 @@ export class Store implements AsyncDisposable {
   readonly #facts: FactWriter;
   readonly #events: EventWriter;
   readonly #names: EventNames;
+  readonly #times: EventTimes;
   #durability: Durability = 'process';
   readonly #transaction: Transaction;
   readonly #observations: Observations;
@@ -93,9 +95,10 @@ export class Store implements AsyncDisposable {
     this.file = file;
     this.#facts = new FactWriter(connection);
     this.#names = new EventNames(connection);
-    this.#events = new EventWriter(connection, this.#facts, this.#names);
+    this.#times = new EventTimes(connection);
+    this.#events = new EventWriter(connection, this.#facts, this.#names, this.#times);
     this.journal = openJournal(connection);
-    this.events = eventReader(connection, this.#names);
+    this.events = eventReader(connection, this.#names, this.#times);
     this.read = openReader(connection, clock);
     this.#transaction = openTransaction(connection, clock, this.#facts, this.#events);
     this.#observations = new Observations((items) => this.#append(items));
@@ -161,7 +164,10 @@ export class Store implements AsyncDisposable {
       clock: this.#clock,
       isClosed: () => this.#closing !== null,
     });
-    if (this.#closing === null) this.#names.forget();
+    if (this.#closing === null) {
+      this.#names.forget();
+      this.#times.forget();
+    }
     return pruned;
   }
 
@@ -209,6 +215,7 @@ export class Store implements AsyncDisposable {
     } catch (error) {
       this.#facts.takeLast();
       this.#names.settle(false);
+      this.#times.reset();
       throw error;
     }
     this.#names.settle(true);

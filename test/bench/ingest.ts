@@ -30,22 +30,32 @@ export const ingest: Measure = {
       rows.push(...(await posted(door, daemon, connections, { rounds: isQuick ? 2 : 5, ms: isQuick ? 1_000 : 4_000 })));
     }
     const filled: number[] = [];
+    let middle = 0;
     for (let n = 0; n < size; n += BATCH) {
       const batch = Array.from({ length: BATCH }, (_, i) => eventOf(n + i, i === 0 ? 'rare' : undefined));
+      if (n <= size / 2) middle = Date.now();
       filled.push(BATCH / ((await timed(() => call(door, '/events', JSON.stringify(batch)))) / 1_000));
     }
     const n = isQuick ? 10 : 100;
+    const span = `from=${middle}&to=${middle + 2_000}`;
     const read = async (what: string, path: string, most?: number): Promise<Row> =>
       sampled(what, 'ms', await repeat(n, () => timed(() => call(door, path))), most);
     const stored = size.toLocaleString('en-US');
     return [
       ...rows,
       rates(`batches of ${BATCH.toLocaleString('en-US')}`, 'events/s', filled),
-      await read(`recent, 100 of ${stored}`, '/events/recent?limit=100'),
+      await read(`recent, 100 of ${stored}`, '/events/recent?limit=100', 2),
+      await read('recent, 100 of two seconds in the middle', `/events/recent?limit=100&${span}`, 2),
+      await read('the same of one app', `/events/recent?limit=100&${span}&source_app=app-1`),
       await read('recent, 100 of a rare app', '/events/recent?limit=100&source_app=rare'),
       await read('recent, 100 by a rare word', '/events/recent?limit=100&q=source:rare', 200),
       await read('filter-options', '/events/filter-options', 5),
       sampled('stream, connected to `initial`', 'ms', await repeat(n, () => timed(() => initial(door))), 10),
+      sampled(
+        'stream of a rare app, to `initial`',
+        'ms',
+        await repeat(n, () => timed(() => initial(door, '?source_app=rare'))),
+      ),
     ];
   },
 };
@@ -113,8 +123,8 @@ async function call({ url, token }: Door, path: string, body?: string, agent?: A
   if (answer.statusCode !== 200) throw new Error(`${path}: ${answer.statusCode}`);
 }
 
-async function initial({ url, token }: Door): Promise<void> {
-  const ws = new WebSocket(`${url.replace('http', 'ws')}/view/${token}/stream`);
+async function initial({ url, token }: Door, query = ''): Promise<void> {
+  const ws = new WebSocket(`${url.replace('http', 'ws')}/view/${token}/stream${query}`);
   await once(ws, 'message');
   ws.terminate();
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { openTestApi, type TestApi } from '../../../test/support/api.ts';
 import { followEvents, sampleEvent } from '../../../test/support/events.ts';
+import { sampleAttempt, sampleTask } from '../../../test/support/rows.ts';
+import { GANTRY, PERSON, sampleSession, seed } from '../../../test/support/store.ts';
 
 const recent = async (api: TestApi, query = ''): Promise<Record<string, unknown>[]> => {
   const response = await api.send(`/events/recent${query}`, { token: 'read' });
@@ -127,6 +129,37 @@ describe('GET /events', () => {
       const response = await api.send(`/events/recent${bad}`, { token: 'read' });
       expect([bad, response.status]).toEqual([bad, 400]);
     }
+  });
+
+  it('finds what came in a span of time, and what Gantry’s own agents have sent', async () => {
+    await using api = await openTestApi();
+    const { store } = api;
+    seed(store);
+    store.commit((tx) => {
+      tx.tasks.insert(sampleTask(1), PERSON);
+      tx.attempts.insert(sampleAttempt(1), PERSON);
+      tx.sessions.insert(sampleSession(1, { nativeId: 'of-an-agent', attemptId: sampleAttempt(1).id }), GANTRY);
+    });
+    const first = await postOne(api, { session_id: 'of-an-agent' });
+    await postOne(api);
+    const last = await postOne(api, { session_id: 'of-an-agent', hook_event_type: 'Stop' });
+    const ids = async (query: string) => (await recent(api, query)).map(({ id }) => id);
+    const both = [first.id, last.id];
+    for (const own of ['project=demo', `task=${sampleTask(1).id}`, 'agent=demo/worker/w1', `project=prj_000000001`]) {
+      expect([own, await ids(`?${own}`)]).toEqual([own, both]);
+    }
+    expect(await ids('?agent=demo/worker/w1&hook_event_type=Stop')).toEqual([last.id]);
+    expect(await ids('?agent=demo/worker/w')).toEqual([]);
+    expect((await api.send('/events/recent?project=unknown', { token: 'read' })).status).toBe(404);
+    const end = Number(last.received_at) + 1;
+    expect(await ids(`?from=${first.received_at}&to=${end}&agent=demo/worker/w1`)).toEqual(both);
+    expect(await ids(`?to=${first.received_at}`)).toEqual([]);
+    expect(await ids(`?from=${end}`)).toEqual([]);
+    await using stream = followEvents(api.url, '/view/read/stream?agent=demo/worker/w1');
+    expect(await stream.next()).toMatchObject({ type: 'initial', data: both.map((id) => ({ id })) });
+    await postOne(api);
+    const next = await postOne(api, { session_id: 'of-an-agent' });
+    expect(await stream.next()).toMatchObject({ type: 'event', data: { id: next.id } });
   });
 
   it('sends a stream what there is, then each event once it is durable; `since` goes on from an id', async () => {

@@ -9,7 +9,7 @@ import type { Themes } from '../../engine/themes.ts';
 import type { EventRules } from '../../ingest/event.ts';
 import type { Access } from '../access.ts';
 import { type Authenticated, authorize } from '../auth.ts';
-import type { StreamLimits } from '../fact-reader.ts';
+import type { StreamLimits, Wanted } from '../fact-reader.ts';
 import type { FactSearch } from '../search.ts';
 import { Streams } from '../streams.ts';
 import { answer, answerError, type Headers } from './answer.ts';
@@ -98,7 +98,7 @@ export class EventDoor {
     this.#limits = { ...EVENT_LIMITS, ...parts.limits };
     this.#senders = new Senders(parts.access, parts.cookie, parts.clock);
     this.#post = new EventPost({ ...parts, limits: this.#limits, now: parts.clock.now });
-    this.#pages = new EventPages(parts.events);
+    this.#pages = new EventPages(parts);
     const { onCommit, clock, log } = parts;
     this.streams = new Streams({ onCommit, clock, log, limits: this.#limits.stream, isTalkative: true });
     this.#ways = [
@@ -131,8 +131,8 @@ export class EventDoor {
     return true;
   }
 
-  /** Turns a request into a WebSocket of `/stream`; false if it is none of the events API. @throws AppError */
-  upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+  /** Turns a request into a WebSocket of `/stream`; false if it is none of the events API. @throws AppError (rejects) */
+  async upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<boolean> {
     const route = routeOf(incoming.url ?? '');
     if (route === null) return false;
     checkEventSite(incoming.headers, route, { ...this.#parts, ...this.#parts.settings() });
@@ -140,8 +140,7 @@ export class EventDoor {
     const verified = this.#senders.verify(incoming.headers, route, true);
     authorize(verified, { scope: 'read' });
     if (route.door === 'in' || route.path !== '/stream') throw unknownPath(shownPath(route));
-    this.streams.requireRoom();
-    const wanted = this.#wanted(incoming, route);
+    const wanted = await this.#wanted(incoming, route, verified.isStillValid);
     this.streams.openSocket({ incoming, socket, head }, wanted, verified.isStillValid);
     return true;
   }
@@ -209,7 +208,7 @@ export class EventDoor {
 
   async #recent({ response, route, headers }: Visit): Promise<void> {
     const found = await recentEvents(parseRecent(route.search), this.#parts);
-    answer(response, 200, `[${found.join(',')}]`, headers);
+    answer(response, 200, this.#parts.events.texts(found), headers);
   }
 
   #names({ response, headers }: Visit): void {
@@ -241,25 +240,32 @@ export class EventDoor {
     answer(response, done.status, JSON.stringify(done.body), { ...headers, ...done.headers });
   }
 
-  #openEvents({ incoming, response, route, sender, headers }: Visit): void {
+  async #openEvents({ incoming, response, route, sender, headers }: Visit): Promise<void> {
     if (!/\btext\/event-stream\b/.test(incoming.headers.accept ?? '')) {
       throw new AppError('upgrade_required', 'this is a WebSocket, or server-sent events by Accept: text/event-stream');
     }
-    this.streams.requireRoom();
-    const wanted = this.#wanted(incoming, route);
+    const isStillValid = sender?.isStillValid ?? (() => true);
+    const wanted = await this.#wanted(incoming, route, isStillValid);
+    if (response.destroyed) return;
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-    this.streams.openEvents(response, wanted, sender?.isStillValid ?? (() => true));
+    this.streams.openEvents(response, wanted, isStillValid);
   }
 
-  #wanted(incoming: IncomingMessage, route: Route) {
+  /** What the reader follows, once it is sure that it may. */
+  async #wanted(incoming: IncomingMessage, route: Route, isStillValid: () => boolean): Promise<Wanted> {
     const last = incoming.headers['last-event-id'];
-    const { since, filter } = parseEventStream(
+    const asked = parseEventStream(
       route.search,
       typeof last === 'string' ? last : undefined,
       this.#parts.events.head(),
     );
-    if (since !== null) return { source: this.#pages.source(filter, true), since };
-    const first = this.#pages.initial(filter, this.#limits.maxInitial);
+    const filter = this.#parts.events.resolve(asked.filter);
+    this.streams.requireRoom();
+    if (asked.since !== null) return { source: this.#pages.source(filter, true), since: asked.since };
+    const first = await this.#pages.initial(filter, this.#limits.maxInitial);
+    // Looking for the first events takes its time.
+    this.streams.requireRoom();
+    if (!isStillValid()) throw new AppError('unauthorized', 'the token is no longer valid');
     return { source: this.#pages.source(filter, false), since: first.seq, first };
   }
 }

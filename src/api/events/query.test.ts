@@ -14,6 +14,9 @@ const NAMES = [
   'source_app',
   'session_id',
   'hook_event_type',
+  'project',
+  'task',
+  'agent',
   'wait',
   'x',
 ];

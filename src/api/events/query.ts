@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../contract/errors.ts';
-import type { EventFilter, EventQuery } from '../../engine/events.ts';
+import type { EventFilter, EventQuery } from '../../engine/event-filter.ts';
 import { parse, queryOf } from '../operations.ts';
 
 const MAX_LIMIT = 1_000;
@@ -21,7 +21,14 @@ const moment = z
   .string()
   .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
   .refine((at) => Number.isFinite(at), 'expected milliseconds since 1970 or a time in ISO 8601');
-const filter = { source_app: names, session_id: names, hook_event_type: names };
+const filter = {
+  source_app: names,
+  session_id: names,
+  hook_event_type: names,
+  project: names,
+  task: names,
+  agent: names,
+};
 
 const Recent = z
   .strictObject({
@@ -44,16 +51,41 @@ const filterOf = (asked: z.output<typeof Stream>): EventFilter => ({
   sources: asked.source_app,
   sessions: asked.session_id,
   types: asked.hook_event_type,
+  projects: asked.project,
+  tasks: asked.task,
+  agents: asked.agent,
 });
 
-/** Events that also hold the words. */
-export type RecentQuery = EventQuery & { readonly q: string | undefined };
+/** Events that also hold the words: the next ones after a position, or the newest. */
+export type RecentQuery = EventQuery & { readonly q: string | undefined; readonly order: 'newest' | 'oldest' };
+
+/** The newest events of a filter. */
+export const newestOf = (filter: EventFilter, limit: number): RecentQuery => ({
+  ...filter,
+  q: undefined,
+  order: 'newest',
+  limit,
+  maxLength: Number.POSITIVE_INFINITY,
+  after: 0,
+  before: Number.MAX_SAFE_INTEGER,
+  from: 0,
+  to: Number.MAX_SAFE_INTEGER,
+});
 
 /** What `GET /events/recent` asks for; more than the most is the most. @throws AppError bad_request */
 export function parseRecent(search: string): RecentQuery {
   const asked = parse(Recent, given(search));
-  const { q, limit, since: after, before, from, to } = asked;
-  return { q, limit: Math.min(limit, MAX_LIMIT), after, before, from, to, ...filterOf(asked) };
+  const { q, limit, since, before, from, to } = asked;
+  const all = newestOf(filterOf(asked), Math.min(limit, MAX_LIMIT));
+  return {
+    ...all,
+    q,
+    order: since === undefined ? 'newest' : 'oldest',
+    after: since ?? all.after,
+    before: before ?? all.before,
+    from: from ?? all.from,
+    to: to ?? all.to,
+  };
 }
 
 /** What a reader of `/stream` asks for. @throws AppError bad_request for a position that never was */

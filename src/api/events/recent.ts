@@ -1,44 +1,68 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { type EventQuery, Taken } from '../../engine/event-filter.ts';
 import type { Events } from '../../engine/events.ts';
 import type { FactSearch } from '../search.ts';
 import type { RecentQuery } from './query.ts';
 
 /** Positions that are asked of the index at once. */
 const PAGE = 500;
+/** Events that are looked at one by one before others have their turn: about 10 ms. */
+const LOOKED_AT = 2_000;
+
+type Range = Pick<EventQuery, 'after' | 'before'>;
+type Reading = { readonly events: Events; readonly search: FactSearch };
 
 /**
- * Events as JSON, oldest first: the next ones above `after`, else the last ones. What is filtered is found by the index,
- * and looked at one by one only where that has not come yet.
- * @throws AppError bad_request for words that say nothing, overloaded
+ * Events, oldest first: the next ones above `after`, else the last ones. What is filtered is found by the index, and looked
+ * at one by one only where that has not come yet.
+ * @throws AppError not_found for a project, bad_request for words that say nothing, overloaded
  */
-export async function recentEvents(
-  { q, ...query }: RecentQuery,
-  { events, search }: { readonly events: Events; readonly search: FactSearch },
-): Promise<readonly string[]> {
-  const order = query.after === undefined ? 'newest' : 'oldest';
-  const among = { source: query.sources, session: query.sessions, type: query.types };
-  const ask = (after: number | undefined, before: number | undefined) =>
-    search.find({ q, among }, { after, before, order, limit: PAGE });
-  let page = await ask(query.after, query.before);
-  if (page === null) return inOrder(events.recent(query, order), order);
-  // Words are found a moment after the event; a filter must miss nothing that was acknowledged.
-  const rest = (found: readonly string[], after: number): string[] => {
-    if (q !== undefined) return [];
-    const from = Math.max(after, query.after ?? 0);
-    return events.recent({ ...query, after: from, limit: query.limit - found.length }, order);
+export async function recentEvents(asked: RecentQuery, { events, search }: Reading): Promise<Taken['rows']> {
+  const query = within({ ...asked, ...events.resolve(asked) }, events);
+  const { order, after, before } = query;
+  const isNewest = order === 'newest';
+  const taken = new Taken(query);
+  const look = async (low: number): Promise<void> => {
+    let range: Range = { after: low, before };
+    while (!taken.isFull) {
+      const last = events.scan(taken, range, order, LOOKED_AT);
+      if (last === null) return;
+      range = isNewest ? { after: low, before: last } : { after: last, before };
+      await turn();
+    }
   };
-  const found = order === 'newest' ? rest([], page.cursor) : [];
-  let { cursor } = page;
-  while (found.length < query.limit) {
-    found.push(...events.pick(page.seqs, { ...query, limit: query.limit - found.length }));
-    const last = page.seqs.at(-1);
+  // Words are found a moment after the event; a filter must miss nothing that was acknowledged.
+  const lookBeyond = async (cursor: number): Promise<void> => {
+    if (query.q === undefined) await look(Math.max(after, cursor));
+  };
+  const ask = (range: Range) => search.find({ q: query.q, among: amongOf(query) }, { ...range, order, limit: PAGE });
+  let page = await ask({ after, before });
+  if (page === null) await look(after);
+  else if (isNewest) await lookBeyond(page.cursor);
+  let cursor: number | null = null;
+  while (page !== null) {
+    events.pick(taken, page.seqs);
     cursor = page.cursor;
-    if (page.seqs.length < PAGE || last === undefined) break;
-    page = await ask(order === 'newest' ? query.after : last, order === 'newest' ? last : query.before);
-    if (page === null) break;
+    const last = page.seqs.at(-1);
+    if (taken.isFull || page.seqs.length < PAGE || last === undefined) break;
+    page = await ask(isNewest ? { after, before: last } : { after: last, before });
   }
-  if (order === 'oldest' && found.length < query.limit) found.push(...rest(found, cursor));
-  return inOrder(found, order);
+  if (cursor !== null && !isNewest) await lookBeyond(cursor);
+  return isNewest ? taken.rows.reverse() : taken.rows;
 }
 
-const inOrder = (found: readonly string[], order: 'newest' | 'oldest'): readonly string[] =>
-  order === 'newest' ? [...found].reverse() : found;
+const amongOf = ({ sources, sessions, types, projects, tasks, agents }: RecentQuery) => ({
+  source: sources,
+  session: sessions,
+  type: types,
+  project: projects,
+  task: tasks,
+  agent: agents,
+});
+
+/** With the time of receipt as positions. */
+function within(query: RecentQuery, events: Events): RecentQuery {
+  if (query.from <= 0 && query.to === Number.MAX_SAFE_INTEGER) return query;
+  const { after, before } = events.between(query.from, query.to);
+  return { ...query, after: Math.max(after, query.after), before: Math.min(before, query.before) };
+}

@@ -1,13 +1,21 @@
-import type { EventFilter, Events } from '../../engine/events.ts';
+import type { EventFilter } from '../../engine/event-filter.ts';
+import type { Events } from '../../engine/events.ts';
 import { Frame, type FrameSource, SharedPages } from '../frames.ts';
+import type { FactSearch } from '../search.ts';
+import { newestOf } from './query.ts';
+import { recentEvents } from './recent.ts';
+
+const INITIAL = 300;
 
 /** The events that a reader of `/stream` follows, in the words of the original server. */
 export class EventPages {
   readonly #events: Events;
+  readonly #search: FactSearch;
   readonly #shared = new SharedPages();
 
-  constructor(events: Events) {
+  constructor({ events, search }: { readonly events: Events; readonly search: FactSearch }) {
     this.#events = events;
+    this.#search = search;
   }
 
   /** `isResuming`: it counts by ids and is told of gaps; an old client's connection is ended instead. */
@@ -34,9 +42,11 @@ export class EventPages {
     };
   }
 
-  /** The newest events, for a client that begins; and where it goes on. */
-  initial(filter: EventFilter, maxLength: number): Frame {
-    const { json, seq } = this.#events.initial(filter, maxLength);
-    return new Frame('initial', `{"type":"initial","data":${json}}`, seq);
+  /** The newest events, for a client that begins; and where it goes on. @throws AppError overloaded */
+  async initial(filter: EventFilter, maxLength: number): Promise<Frame> {
+    const seq = this.#events.head();
+    const query = { ...newestOf(filter, INITIAL), maxLength, before: seq + 1 };
+    const rows = await recentEvents(query, { events: this.#events, search: this.#search });
+    return new Frame('initial', `{"type":"initial","data":${this.#events.initial(rows, maxLength)}}`, seq);
   }
 }

@@ -1,9 +1,9 @@
 import { DatabaseSync } from 'node:sqlite';
 import { PRUNED_TO } from '../journal.ts';
-import { COLUMNS, type Indexed, indexedOf } from './text.ts';
+import { COLUMNS, type Indexed, indexedOf, type Subject } from './text.ts';
 
 /** Raise it when what is indexed changes: the index is built anew. */
-const VERSION = 1;
+const VERSION = 2;
 /** Facts in one transaction of the index. */
 const BATCH = 500;
 /** Positions that are looked through at once for what is gone. */
@@ -22,9 +22,14 @@ const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = OFF;
   CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-  CREATE VIRTUAL TABLE IF NOT EXISTS facts USING fts5 (
+`;
+const EMPTY = `
+  DELETE FROM state;
+  DROP TABLE IF EXISTS facts;
+  CREATE VIRTUAL TABLE facts USING fts5 (
     ${COLUMNS.join(', ')}, content = '', contentless_delete = 1, tokenize = 'unicode61'
   );
+  INSERT INTO state (key, value) VALUES ('version', ${VERSION});
 `;
 
 /**
@@ -50,8 +55,7 @@ export class SearchIndex {
   #prepare(): void {
     this.#db.exec(SCHEMA);
     if (this.#state('version') === VERSION) return;
-    this.#db.exec("DELETE FROM state; INSERT INTO facts (facts) VALUES ('delete-all')");
-    this.#set('version', VERSION);
+    this.#db.exec(`BEGIN IMMEDIATE; ${EMPTY} COMMIT`);
   }
 
   /** Up to which position facts are found. */
@@ -67,15 +71,17 @@ export class SearchIndex {
     const end = Math.min(head, from + BATCH);
     const rows = this.#journal
       .prepare(
-        'SELECT seq, kind, data FROM fact WHERE seq > ? AND seq <= ? AND kind IN (SELECT value FROM json_each(?))',
+        'SELECT seq, kind, projectId, taskId, agent, data FROM fact WHERE seq > ? AND seq <= ? AND kind IN (SELECT value FROM json_each(?))',
       )
       .all(from, end, JSON.stringify(KINDS));
     const marks = COLUMNS.map(() => '?').join(', ');
     const insert = this.#db.prepare(`INSERT INTO facts (rowid, ${COLUMNS.join(', ')}) VALUES (?, ${marks})`);
     this.#db.exec('BEGIN IMMEDIATE');
     try {
-      for (const { seq, kind, data } of rows) {
-        const indexed = indexedOf(String(kind), JSON.parse(String(data)), (id, count) => this.#chatPart(id, count));
+      for (const { seq, kind, data, ...subject } of rows) {
+        const indexed = indexedOf(String(kind), JSON.parse(String(data)), subject as Subject, (id, count) =>
+          this.#chatPart(id, count),
+        );
         insert.run(Number(seq), ...COLUMNS.map((column) => indexed[column]));
       }
       this.#set('cursor', end);

@@ -1,8 +1,13 @@
+import type { FactSubject } from '../../contract/fact.ts';
+
 /** The fields that a search can name. `text` is whatever has no field of its own. */
 export const COLUMNS = [
   'type',
   'source',
   'session',
+  'project',
+  'task',
+  'agent',
   'tool',
   'model',
   'summary',
@@ -21,9 +26,18 @@ const MAX_KEYS = 1_000;
 
 type Values = Readonly<Record<string, unknown>>;
 
+/** What it is about, by id; null of what it is not. */
+export type Subject = Pick<FactSubject, 'projectId' | 'taskId' | 'agent'>;
+
 /** What of a fact is found under which field. `chatPart` reads the messages that came with an event, as JSON. */
-export function indexedOf(kind: string, data: Values, chatPart: (id: number, count: number) => string): Indexed {
-  const found = kind === 'observed' ? ofEvent(data, chatPart) : ofOwn(kind, data);
+export function indexedOf(
+  kind: string,
+  data: Values,
+  { projectId, taskId, agent }: Subject,
+  chatPart: (id: number, count: number) => string,
+): Indexed {
+  const said = kind === 'observed' ? ofEvent(data, chatPart) : ofOwn(kind, data);
+  const found: Partial<Indexed> = { ...said, project: projectId ?? '', task: taskId ?? '', agent: agent ?? '' };
   return Object.fromEntries(COLUMNS.map((column) => [column, (found[column] ?? '').slice(0, MAX_FIELD)])) as Indexed;
 }
 
