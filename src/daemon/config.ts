@@ -64,7 +64,14 @@ const SETUP_TIMEOUT_MS = 600_000;
 export const userConfigFile = (home: string): string => join(home, 'config.jsonc');
 export const projectConfigFile = (projectPath: string): string => join(projectPath, '.gantry', 'config.jsonc');
 
-type Cached = { readonly stamp: string; readonly config: Config | null };
+type Cached = { readonly stamp: string; readonly leaves: readonly Leaf[] };
+
+/** The files' layers. */
+type Layers = { readonly user: readonly Leaf[]; readonly project: readonly Leaf[] | null; readonly isTrusted: boolean };
+
+/** What was made of the layers of files, for as long as these are the same. */
+type Made = { readonly from: readonly unknown[]; readonly checked: Checked };
+type Checked = { readonly settings: DaemonSettings; readonly notices: readonly string[] };
 
 /** The configuration, lowest layer first: built-in, user, project, environment, flag. Files are read again when they change. */
 export class Configuration {
@@ -72,6 +79,8 @@ export class Configuration {
   readonly #builtIn: readonly Leaf[];
   readonly #environment: readonly Leaf[];
   readonly #files = new Map<string, Cached>();
+  /** By project; '' is none. Asked for with every event: making it costs more than taking the event. */
+  readonly #made = new Map<string, Made>();
   /** The last settings that were valid, by project; '' is none. */
   readonly #valid = new Map<string, DaemonSettings>();
   readonly #said = new Map<string | null, string>();
@@ -121,9 +130,18 @@ export class Configuration {
   }
 
   /** The settings and what of the project's file does not hold. @throws AppError bad_config */
-  check(projectPath: string | null): { readonly settings: DaemonSettings; readonly notices: readonly string[] } {
-    const { leaves, notices } = this.#leavesFor(projectPath);
-    return { settings: toSettings(leaves, projectPath), notices };
+  check(projectPath: string | null): Checked {
+    const layers = this.#layersFor(projectPath);
+    const from = Object.values(layers);
+    const made = this.#made.get(projectPath ?? '');
+    if (made?.from.every((part, i) => part === from[i])) return made.checked;
+    const { leaves, notices } = this.#leavesOf(layers);
+    const checked = { settings: toSettings(leaves, projectPath), notices };
+    // The text of that file is in the settings, and may change without the others.
+    const isWhole = !leaves.some(({ path }) => pathText(path) === 'planner.promptFile');
+    if (isWhole) this.#made.set(projectPath ?? '', { from, checked });
+    else this.#made.delete(projectPath ?? '');
+    return checked;
   }
 
   /**
@@ -131,7 +149,7 @@ export class Configuration {
    * @throws AppError bad_config, usage for a key that does not exist
    */
   explain(key: string | undefined, projectPath: string | null): ConfigValue[] {
-    const { leaves } = this.#leavesFor(projectPath);
+    const { leaves } = this.#leavesOf(this.#layersFor(projectPath));
     const rows = leaves.map(explainLeaf);
     if (key === undefined) return rows;
     const roles = Object.keys((build(leaves) as Config).roles ?? {});
@@ -152,15 +170,22 @@ export class Configuration {
     });
   }
 
-  #leavesFor(projectPath: string | null): { readonly leaves: readonly Leaf[]; readonly notices: readonly string[] } {
-    const { home, flags, isTrusted } = this.#options;
+  #layersFor(projectPath: string | null): Layers {
+    const { home, isTrusted } = this.#options;
     const user = this.#fileLeaves(userConfigFile(home), 'user', home);
-    if (projectPath === null) {
-      return { leaves: merge([this.#builtIn, user, this.#environment, flags]), notices: [] };
-    }
-    const below = merge([this.#builtIn, user]);
+    if (projectPath === null) return { user, project: null, isTrusted: false };
     const project = this.#fileLeaves(projectConfigFile(projectPath), 'project', projectPath);
-    const { kept, notices } = applyRights(project, below, isTrusted(projectPath));
+    return { user, project, isTrusted: isTrusted(projectPath) };
+  }
+
+  #leavesOf({ user, project, isTrusted }: Layers): {
+    readonly leaves: readonly Leaf[];
+    readonly notices: readonly string[];
+  } {
+    const { flags } = this.#options;
+    if (project === null) return { leaves: merge([this.#builtIn, user, this.#environment, flags]), notices: [] };
+    const below = merge([this.#builtIn, user]);
+    const { kept, notices } = applyRights(project, below, isTrusted);
     return { leaves: merge([below, kept, this.#environment, flags]), notices };
   }
 
@@ -168,9 +193,11 @@ export class Configuration {
     const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
     const stamp = stat ? `${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}` : '';
     const cached = this.#files.get(file);
-    const config = cached && stamp !== '' && cached.stamp === stamp ? cached.config : readConfigFile(file);
-    this.#files.set(file, { stamp, config });
-    return leavesOf(config ?? {}, layer, file).map((leaf) => withBase(leaf, base));
+    if (cached && cached.stamp === stamp) return cached.leaves;
+    const config = readConfigFile(file);
+    const leaves = leavesOf(config ?? {}, layer, file).map((leaf) => withBase(leaf, base));
+    this.#files.set(file, { stamp, leaves });
+    return leaves;
   }
 }
 

@@ -3,7 +3,6 @@ import type { Approval, ForeignQuestion } from '../contract/approval.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import type { EventNotes, HumanInTheLoop, HumanInTheLoopStatus } from '../contract/event.ts';
-import type { FactSubject } from '../contract/fact.ts';
 import type { TokenId } from '../contract/ids.ts';
 import type { Between } from '../store/event-times.ts';
 import type { EventRow, NewEvent } from '../store/events.ts';
@@ -33,8 +32,6 @@ export type Sender = { readonly caller: Caller; readonly tokenId: TokenId | null
 /** An event that was recorded. `json` is what its sender is answered. */
 export type RecordedEvent = { readonly id: number; readonly json: string };
 
-/** For how long a session id is known to be of none, or one, of Gantry's own sessions. */
-const SUBJECT_MS = 2_000;
 const REFUSED_EVERY_MS = 10_000;
 
 type Inbox = Pick<Approvals, 'decide' | 'openedForeign' | 'withdrawForeign'>;
@@ -44,8 +41,6 @@ export class Events {
   readonly #parts: Recording;
   readonly #approvals: Inbox;
   readonly #questions: ForeignQuestions;
-  #subjects = new Map<string, Partial<FactSubject>>();
-  #subjectsSince = 0;
   #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Recording, approvals: Inbox, questions: ForeignQuestions) {
@@ -64,7 +59,6 @@ export class Events {
         at,
         notes: { token: tokenId },
         repeat: key === null ? null : { scope: tokenId ?? 'none', key },
-        subject: this.#subjectOf(event.session),
         actor: caller.actor,
       }),
     );
@@ -294,21 +288,5 @@ export class Events {
   #statusOf({ notes }: EventParts): HumanInTheLoopStatus | null {
     const approval = notes.approval === undefined ? null : this.#parts.store.read.approvals.get(notes.approval);
     return approval && statusOf(approval);
-  }
-
-  /** Gantry's own session, if the sender is a program of one: its events are found with the task's. */
-  #subjectOf(nativeId: string): Partial<FactSubject> {
-    const { store, clock } = this.#parts;
-    const now = clock.now();
-    if (now - this.#subjectsSince > SUBJECT_MS) {
-      this.#subjects = new Map();
-      this.#subjectsSince = now;
-    }
-    const known = this.#subjects.get(nativeId);
-    if (known) return known;
-    const session = store.read.sessions.list({ nativeId, order: 'desc', limit: 1 })[0];
-    const subject = session ? { sessionId: session.id, attemptId: session.attemptId, agent: session.agent } : {};
-    this.#subjects.set(nativeId, subject);
-    return subject;
   }
 }

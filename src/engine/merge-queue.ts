@@ -51,7 +51,7 @@ export class MergeQueue {
     const { store } = this.#parts;
     for (const merge of store.read.merges.list({ state: 'merging' })) await this.#lane(merge).settle(merge);
     this.#panels.load();
-    this.#forget = store.onCommit(() => this.wake());
+    this.#forget = store.onWork(() => this.wake());
     this.wake();
   }
 

@@ -27,6 +27,7 @@ export class Overlaps {
   readonly #git: Git;
   readonly #waiting = new Set<AttemptId>();
   #cursor = 0;
+  #isWoken = false;
   #looking: Promise<void> | null = null;
   #isStopped = false;
   #forget = (): void => undefined;
@@ -39,7 +40,7 @@ export class Overlaps {
   start(): void {
     const { store } = this.#parts;
     this.#cursor = store.journal.head();
-    this.#forget = store.onCommit(() => this.#wake());
+    this.#forget = store.onWork(() => this.#wake());
     this.#wake();
   }
 
@@ -50,21 +51,24 @@ export class Overlaps {
   }
 
   #wake(): void {
+    this.#isWoken = true;
     if (this.#isStopped || this.#looking !== null) return;
     this.#looking = this.#look()
       .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'the look-ahead for conflicts failed'))
       .finally(() => {
         this.#looking = null;
-        if (this.#cursor < this.#parts.store.journal.head() || this.#waiting.size > 0) this.#wake();
+        if (this.#isWoken || this.#waiting.size > 0) this.#wake();
       });
   }
 
   async #look(): Promise<void> {
     // Many commits in one turn of the event loop are one look.
     await nextTurn();
+    this.#isWoken = false;
     const { journal } = this.#parts.store;
     const { facts, next } = journal.since(this.#cursor, { kinds: ['turn.ended'] });
     this.#cursor = next;
+    if (next < journal.head()) this.#isWoken = true;
     for (const { attemptId } of facts) if (attemptId !== null) this.#waiting.add(attemptId);
     this.#closeOld();
     for (const id of this.#waiting) {

@@ -13,7 +13,6 @@ const eventAt = (at: number): NewEvent => ({
   notes: { token: null },
   chat: null,
   repeat: null,
-  subject: {},
   actor: 'test',
 });
 

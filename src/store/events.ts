@@ -21,7 +21,6 @@ export type NewEvent = {
   readonly chat: readonly string[] | null;
   /** Makes it the same event as an earlier one of the same scope and key. */
   readonly repeat: { readonly scope: string; readonly key: string } | null;
-  readonly subject: Partial<FactSubject>;
   readonly actor: string;
 };
 
@@ -131,7 +130,7 @@ export class EventWriter {
     const fact: EncodedFact = {
       kind: 'observed',
       at,
-      subject: { ...NO_SUBJECT, ...event.subject },
+      subject: this.#subjectOf(event.session),
       actor: event.actor,
       json: `{"gantry":${notes},${event.text.slice(1)}`,
     };
@@ -144,6 +143,12 @@ export class EventWriter {
       this.#connection.run(sql, event.repeat.scope, event.repeat.key, seq, at);
     }
     return seq;
+  }
+
+  /** Gantry's own session, if the sender is a program of one: its events are found with the task's. */
+  #subjectOf(nativeId: string): FactSubject {
+    const sql = `SELECT id AS sessionId, attemptId, agent FROM sessions WHERE nativeId = ? ORDER BY ordinal DESC LIMIT 1`;
+    return { ...NO_SUBJECT, ...(this.#connection.get(sql, nativeId) as Partial<FactSubject> | undefined) };
   }
 
   #known({ scope, key }: { scope: string; key: string }, at: number): number | null {

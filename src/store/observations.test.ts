@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { temporaryStore } from '../../test/support/store.ts';
+import type { NewEvent } from './events.ts';
 import type { NewFact } from './facts.ts';
 
 const delta = (text: string): NewFact => ({
@@ -19,6 +20,31 @@ const tool = (input: unknown): NewFact => ({
 const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
 
 describe('observe', () => {
+  it('tells those who wait for work nothing of events of outside programs', async () => {
+    await using home = await temporaryStore();
+    const { store } = home;
+    const told: string[] = [];
+    store.onWork(() => told.push('work'));
+    store.onCommit(() => told.push('all'));
+    const event: NewEvent = {
+      ...{
+        at: 1,
+        source: 'a',
+        session: 's',
+        type: 'Stop',
+        notes: { token: null },
+        chat: null,
+        repeat: null,
+        actor: 't',
+      },
+      text: '{"source_app":"a","session_id":"s","hook_event_type":"Stop","timestamp":1,"payload":{}}',
+    };
+    await store.observeEvents([event]);
+    expect(told).toEqual(['all']);
+    await Promise.all([store.observeEvents([event]), store.observe([tool({})])]);
+    expect(told).toEqual(['all', 'work', 'all']);
+  });
+
   it('writes all of one turn of the loop in one transaction, in the order of the calls', async () => {
     let commits = 0;
     await using home = await temporaryStore({

@@ -6,7 +6,13 @@ const MAX_WAITING = 20_000;
 const MAX_WAITING_LENGTH = 32_000_000;
 
 /** Something to be made durable: `length` is about what it holds of memory, UTF-16 units. */
-export type Observed = { readonly length: number; readonly append: () => number; readonly isState: boolean };
+export type Observed = {
+  readonly length: number;
+  readonly append: () => number;
+  readonly isState: boolean;
+  /** Of an outside program. */
+  readonly isEvent: boolean;
+};
 
 /** Where all of one call were put, and the last position there was after it. */
 export type Written = { readonly positions: readonly number[]; readonly last: number };

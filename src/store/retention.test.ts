@@ -87,7 +87,6 @@ describe('prune', () => {
       notes: { token: null },
       chat,
       repeat: { scope: 'none', key },
-      subject: {},
       actor: 'test',
     });
     await store.observeEvents([event('a', 'k1', ['1']), event('b', 'k2', ['2'])]);

@@ -66,7 +66,8 @@ export class Store implements AsyncDisposable {
   #durability: Durability = 'process';
   readonly #transaction: Transaction;
   readonly #observations: Observations;
-  readonly #listeners = new Set<(head: number) => void>();
+  /** Each with whether it is told of events of outside programs too. */
+  readonly #listeners = new Map<(head: number) => void, { readonly isOfEvents: boolean }>();
   #closing: Promise<void> | null = null;
 
   /**
@@ -112,7 +113,7 @@ export class Store implements AsyncDisposable {
   commit<T>(fn: (tx: Transaction) => T): T {
     if (this.#connection.isWriting) throw new AppError('internal', 'a commit was begun inside of a commit');
     this.#observations.flush();
-    return this.#write(() => fn(this.#transaction));
+    return this.#write(() => fn(this.#transaction), { durability: 'power', isOfEvents: false });
   }
 
   /**
@@ -126,7 +127,7 @@ export class Store implements AsyncDisposable {
     const items = facts.map((given): Observed => {
       const fact = encodeFact(given, now);
       const isState = classOf(fact.kind) === 'state';
-      return { length: fact.json.length, isState, append: () => this.#facts.append(fact) };
+      return { length: fact.json.length, isState, isEvent: false, append: () => this.#facts.append(fact) };
     });
     return (await this.#observations.add(items)).last;
   }
@@ -140,7 +141,7 @@ export class Store implements AsyncDisposable {
     const items = events.map((event): Observed => {
       const chatLength = event.chat?.reduce((sum, message) => sum + message.length, 0) ?? 0;
       const append = (): number => this.#events.append(event);
-      return { length: event.text.length + chatLength, isState: false, append };
+      return { length: event.text.length + chatLength, isState: false, isEvent: true, append };
     });
     return (await this.#observations.add(items)).positions;
   }
@@ -152,7 +153,16 @@ export class Store implements AsyncDisposable {
 
   /** `listener` is called after every commit that wrote facts, with the newest position; the answer stops that. */
   onCommit(listener: (head: number) => void): () => void {
-    this.#listeners.add(listener);
+    return this.#listen(listener, true);
+  }
+
+  /** The same, but not after commits that wrote only events of outside programs: they change nothing of the work. */
+  onWork(listener: () => void): () => void {
+    return this.#listen(listener, false);
+  }
+
+  #listen(listener: (head: number) => void, isOfEvents: boolean): () => void {
+    this.#listeners.set(listener, { isOfEvents });
     return () => {
       this.#listeners.delete(listener);
     };
@@ -201,13 +211,16 @@ export class Store implements AsyncDisposable {
 
   #append(items: readonly Observed[]): Written {
     const isPowerSafe = this.#durability === 'power' || items.some(({ isState }) => isState);
-    return this.#write(
-      () => ({ last: this.journal.head(), positions: items.map(({ append }) => append()) }),
-      isPowerSafe ? 'power' : 'process',
-    );
+    return this.#write(() => ({ last: this.journal.head(), positions: items.map(({ append }) => append()) }), {
+      durability: isPowerSafe ? 'power' : 'process',
+      isOfEvents: items.every(({ isEvent }) => isEvent),
+    });
   }
 
-  #write<T>(fn: () => T, durability: Durability = 'power'): T {
+  #write<T>(
+    fn: () => T,
+    { durability, isOfEvents }: { readonly durability: Durability; readonly isOfEvents: boolean },
+  ): T {
     let result: T;
     try {
       this.#connection.setDurability(durability);
@@ -220,12 +233,13 @@ export class Store implements AsyncDisposable {
     }
     this.#names.settle(true);
     const head = this.#facts.takeLast();
-    if (head !== null) this.#notify(head);
+    if (head !== null) this.#notify(head, isOfEvents);
     return result;
   }
 
-  #notify(head: number): void {
-    for (const listener of [...this.#listeners]) {
+  #notify(head: number, isOfEvents: boolean): void {
+    for (const [listener, wanted] of [...this.#listeners]) {
+      if (isOfEvents && !wanted.isOfEvents) continue;
       try {
         listener(head);
       } catch (error) {

@@ -29,7 +29,6 @@ const event = (payload: Record<string, unknown>, over: Partial<NewEvent> = {}): 
   notes: { token: null },
   chat: null,
   repeat: null,
-  subject: {},
   actor: 'test',
   ...over,
 });
