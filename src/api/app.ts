@@ -7,6 +7,7 @@ import type { Access } from './access.ts';
 import { type Asset, dashboardAsset, dashboardPage, style } from './assets.ts';
 import { authenticate, authorize } from './auth.ts';
 import { Calls } from './calls.ts';
+import type { EventDoor } from './events/door.ts';
 import type { FactPages } from './fact-pages.ts';
 import { docsPage, loginPage } from './html.ts';
 import { answerHealth, answerMcp, HEALTH_PATH, MCP_PATH, type McpHttp } from './mcp.ts';
@@ -29,6 +30,7 @@ export type AppParts = OperationParts & {
   readonly log: Log;
   /** What the daemon measures beside the calls and streams of this server. */
   readonly metrics: () => Promise<readonly Family[]>;
+  readonly door: Pick<EventDoor, 'families'>;
   /** Absent: there is no such door. */
   readonly mcp?: McpHttp | undefined;
 };
@@ -73,7 +75,7 @@ export function makeApp(parts: AppParts): Hono<ApiEnv> {
   get(app, '/metrics', async (context) => {
     authorize(context.get('verified'), { scope: 'read' });
     const readers = gauge('gantry_stream_readers', 'Open streams of the journal.', [[{}, parts.streams.count]]);
-    const families = [...(await parts.metrics()), readers, ...calls.families()];
+    const families = [...(await parts.metrics()), readers, ...calls.families(), ...parts.door.families()];
     return context.body(exposition(families), 200, { 'Content-Type': EXPOSITION_TYPE });
   });
   if (mcp) app.all(MCP_PATH, (context) => answerMcp(context, mcp));

@@ -5,9 +5,10 @@ import { FactMetrics } from '../bridges/metrics/fact-metrics.ts';
 import { isSessionOver, SessionState } from '../contract/session.ts';
 import { isTaskOver, TaskState } from '../contract/task.ts';
 import type { ProjectionStatus } from '../contract/webhook.ts';
+import { blocksOf } from '../engine/breaker.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Host } from '../hosts/host.ts';
-import type { Store } from '../store/store.ts';
+import type { Reader, Store } from '../store/store.ts';
 import { VERSION } from './version.ts';
 
 type MetricParts = {
@@ -103,7 +104,25 @@ function workFamilies({ store, engine, clock }: MetricParts): Family[] {
     gauge('gantry_approvals_pending', 'Questions that wait for an answer.', [
       [{}, read.approvals.count({ state: 'pending' })],
     ]),
+    ...blockFamilies(read, clock.now()),
     gauge('gantry_alerts_open', 'Open alerts.', [[{}, engine.queries.alerts().length]]),
+  ];
+}
+
+/** Backends that failed since they last started. */
+function blockFamilies(read: Reader, now: number): Family[] {
+  const blocks = Object.entries(blocksOf(read));
+  return [
+    gauge(
+      'gantry_backend_blocked',
+      '1 while nothing is given to a backend that failed.',
+      blocks.map(([backend, { until }]) => [{ backend }, until > now ? 1 : 0]),
+    ),
+    gauge(
+      'gantry_backend_failures',
+      'Its failures in a row.',
+      blocks.map(([backend, { failures }]) => [{ backend }, failures]),
+    ),
   ];
 }
 

@@ -14,7 +14,8 @@ const FIRST_MS = 15_000;
 export const USUAL_FAILURES = 3;
 const LONGEST_MS = 300_000;
 
-const blocksOf = (read: Pick<Reader, 'meta'>): Readonly<Record<BackendId, Block>> =>
+/** Backends that failed since they last started, blocked or not. */
+export const blocksOf = (read: Pick<Reader, 'meta'>): Readonly<Record<BackendId, Block>> =>
   Blocks.parse(JSON.parse(read.meta.get(KEY) ?? '{}'));
 
 /** The backends that are blocked now. */

@@ -125,6 +125,10 @@ describe('gantry run', () => {
     await follower.shows('-- done');
     follower.child.kill('SIGINT');
     expect((await follower.exited).code).toBe(0);
+    await using log = bench.start('logs', 'daemon', '-f');
+    await log.shows('"msg":"started"');
+    log.child.kill('SIGINT');
+    expect((await log.exited).code).toBe(0);
     const document = (await bench.json('show', id)) as RunDocument;
     expect(document.state).toBe('done');
     const [task] = document.tasks;

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { sampleEvent } from '../support/events.ts';
 import { readMetrics } from '../support/prometheus.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
@@ -67,6 +68,13 @@ test('what a caller writes never becomes a label', async () => {
   await get('/api/v1/tasks/tsk_secretvalue');
   await get('/no/such/secretvalue');
   await get('/metrics?secretvalue=1');
-  const { families } = await measured(world);
+  const made = await world.gantry(['token', '--scope', 'ingest', '--json']);
+  const { token } = made.json() as { readonly token: string };
+  const post = (event: object) =>
+    fetch(`${world.client.url}/in/${token}/events`, { method: 'POST', body: JSON.stringify(event) });
+  await post([sampleEvent({ source_app: 'secretvalue' }), sampleEvent()]);
+  await post({ source_app: 'secretvalue' });
+  const { families, value } = await measured(world);
+  expect([value('gantry_events_total'), value('gantry_events_refused_total', { code: 'bad_request' })]).toEqual([2, 1]);
   expect(JSON.stringify([...families.values()])).not.toContain('secretvalue');
 });

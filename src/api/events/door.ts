@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
+import { Counter, type Family } from '../../base/exposition.ts';
 import type { Log } from '../../base/log.ts';
 import { AppError, ERRORS, toAppError } from '../../contract/errors.ts';
 import type { Scope } from '../../contract/shapes.ts';
@@ -60,6 +61,9 @@ export type EventParts = {
   readonly limits?: Partial<EventLimits>;
 };
 
+/** A changed configuration holds after so long. */
+const SETTINGS_MS = 1_000;
+
 type DoorParts = EventParts & {
   readonly access: Access;
   readonly cookie: string;
@@ -92,12 +96,16 @@ export class EventDoor {
   readonly #pages: EventPages;
   readonly streams: Streams;
   readonly #ways: readonly Way[];
+  #known: { readonly settings: EventSettings; readonly until: number } | null = null;
+  readonly #taken = new Counter('gantry_events_total', 'Events of outside programs that were recorded over HTTP.');
+  readonly #refused = new Counter('gantry_events_refused_total', 'Refused calls of the events API, by error code.');
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
     this.#limits = { ...EVENT_LIMITS, ...parts.limits };
     this.#senders = new Senders(parts.access, parts.cookie, parts.clock);
-    this.#post = new EventPost({ ...parts, limits: this.#limits, now: parts.clock.now });
+    const onTaken = (count: number): void => this.#taken.add({}, count);
+    this.#post = new EventPost({ ...parts, limits: this.#limits, now: parts.clock.now, onTaken });
     this.#pages = new EventPages(parts);
     const { onCommit, clock, log } = parts;
     this.streams = new Streams({ onCommit, clock, log, limits: this.#limits.stream, isTalkative: true });
@@ -135,7 +143,7 @@ export class EventDoor {
   async upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<boolean> {
     const route = routeOf(incoming.url ?? '');
     if (route === null) return false;
-    checkEventSite(incoming.headers, route, { ...this.#parts, ...this.#parts.settings() });
+    checkEventSite(incoming.headers, route, { hosts: this.#parts.hosts, ...this.#settings() });
     // A page may open a WebSocket with our cookie: it must name its Origin, as a change must.
     const verified = this.#senders.verify(incoming.headers, route, true);
     authorize(verified, { scope: 'read' });
@@ -143,6 +151,20 @@ export class EventDoor {
     const wanted = await this.#wanted(incoming, route, verified.isStillValid);
     this.streams.openSocket({ incoming, socket, head }, wanted, verified.isStillValid);
     return true;
+  }
+
+  /** Events taken and requests refused, since the daemon's start. */
+  families(): readonly Family[] {
+    return [this.#taken.family(), this.#refused.family()];
+  }
+
+  /** Looking whether the configuration has changed costs as much as a tenth of an event. */
+  #settings(): EventSettings {
+    const now = this.#parts.clock.now();
+    if (this.#known === null || this.#known.until <= now) {
+      this.#known = { settings: this.#parts.settings(), until: now + SETTINGS_MS };
+    }
+    return this.#known.settings;
   }
 
   /** Rights may have changed. */
@@ -154,12 +176,13 @@ export class EventDoor {
   async #visit(incoming: IncomingMessage, response: ServerResponse, route: Route): Promise<void> {
     let headers: Headers = {};
     try {
-      headers = corsHeaders(checkEventSite(incoming.headers, route, { ...this.#parts, ...this.#parts.settings() }));
+      const settings = this.#settings();
+      headers = corsHeaders(checkEventSite(incoming.headers, route, { hosts: this.#parts.hosts, ...settings }));
       if (incoming.method === 'OPTIONS' && route.door !== 'plain') {
         answer(response, 204, null, { ...headers, ...PREFLIGHT });
         return;
       }
-      const isOpen = this.#parts.settings().openIngest && isOpenSender(incoming, route);
+      const isOpen = settings.openIngest && isOpenSender(incoming, route);
       const sender = isOpen ? null : this.#senders.verify(incoming.headers, route, incoming.method !== 'GET');
       const way = this.#wayOf(incoming, route);
       if (sender !== null) authorize(sender, way);
@@ -175,6 +198,7 @@ export class EventDoor {
     { route, headers, error, thrown }: { route: Route; headers: Headers; error: AppError; thrown: unknown },
   ): void {
     const { clock, log, events } = this.#parts;
+    this.#refused.add({ code: error.code });
     if (ERRORS[error.code].status >= 500) log.error({ err: thrown, path: shownPath(route) }, 'a call failed');
     if (error.code === 'too_large') events.refused(error.message);
     incoming.resume();

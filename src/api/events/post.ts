@@ -18,6 +18,8 @@ export type PostParts = {
   readonly rules: Omit<EventRules, 'now'>;
   readonly limits: PostLimits;
   readonly now: () => number;
+  /** So many events are durable. */
+  readonly onTaken: (count: number) => void;
 };
 
 const NDJSON = /^application\/(?:x-)?ndjson *(?:;|$)/i;
@@ -118,7 +120,9 @@ export class EventPost {
       const own = eventId === null ? null : `event ${eventId}`;
       return { ...event, key: key === null ? own : `header ${key} ${indexes[i] ?? i}` };
     });
-    return await this.#parts.events.observe(incoming, sender);
+    const recorded = await this.#parts.events.observe(incoming, sender);
+    this.#parts.onTaken(recorded.length);
+    return recorded;
   }
 
   #parse(text: string): unknown {

@@ -1,4 +1,5 @@
 import { createReadStream, existsSync, statSync, watch as watchFile } from 'node:fs';
+import { deferred } from '../../base/wait.ts';
 import type { Client } from '../../client/client.ts';
 import type { Fact } from '../../contract/fact.ts';
 import { logFile } from '../../daemon/spawn-daemon.ts';
@@ -7,9 +8,10 @@ import { defineCommand, flag, integer, option, optionalArgument } from '../comma
 import { logLines } from '../facts.ts';
 import { type FactQuery, factsUntilNow, followFacts } from '../follow-facts.ts';
 import { idOf } from '../ids.ts';
+import { onInterrupt } from '../keys.ts';
 
 export const logs = defineCommand({
-  arguments: { id: optionalArgument('id', "a request, task or session; without one, the daemon's own log") },
+  arguments: { id: optionalArgument('id', "a request, task or session; `daemon` or nothing: the daemon's own log") },
   options: {
     follow: flag('-f, --follow', 'go on with what happens, until Ctrl-C; with --json a document per line'),
     limit: option(
@@ -19,7 +21,7 @@ export const logs = defineCommand({
     ),
   },
   run: async (context, args) => {
-    if (args.id === undefined) return daemonLog(context, args.limit ?? 50, args.follow);
+    if (args.id === undefined || args.id === 'daemon') return daemonLog(context, args.limit ?? 50, args.follow);
     const id = idOf(args.id, ['req', 'tsk', 'sess']);
     const client = await context.client();
     const query = queryFor(id);
@@ -66,16 +68,22 @@ async function daemonLog({ home, output }: Context, limit: number, isFollowed: b
   }
   let position = statSync(file).size;
   const lines = (await read(file, 0, position)).trimEnd().split('\n').slice(-limit);
-  if (output.isJson) output.json(lines);
-  else output.raw(...lines);
-  if (!isFollowed) return 0;
-  for await (const _change of changesOf(file)) {
+  if (!isFollowed) {
+    if (output.isJson) output.json(lines);
+    else output.raw(...lines);
+    return 0;
+  }
+  const print = (line: string): void => (output.isJson ? output.jsonLine(line) : output.raw(line));
+  // Ctrl-C ends it well from the first line on.
+  const changes = changesOf(file);
+  lines.forEach(print);
+  for await (const _change of changes) {
     const { size } = statSync(file, { throwIfNoEntry: false }) ?? { size: 0 };
     // A log that was turned over begins anew.
     if (size < position) position = 0;
     const added = await read(file, position, size);
     position = size;
-    if (added !== '') output.raw(added.replace(/\n$/, ''));
+    if (added !== '') added.trimEnd().split('\n').forEach(print);
   }
   return 0;
 }
@@ -88,17 +96,25 @@ async function read(file: string, start: number, end: number): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-async function* changesOf(file: string): AsyncGenerator<void, void, undefined> {
-  let wake: () => void = () => undefined;
-  const watcher = watchFile(file, () => wake());
-  try {
-    for (;;) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      yield;
+/** Once at the beginning, then whenever the file has changed, until Ctrl-C. */
+function changesOf(file: string): AsyncGenerator<void, void, undefined> {
+  let changed = deferred<void>();
+  let isOver = false;
+  const watcher = watchFile(file, () => changed.resolve());
+  const stop = onInterrupt(() => {
+    isOver = true;
+    changed.resolve();
+  });
+  return (async function* () {
+    try {
+      while (!isOver) {
+        yield;
+        await changed.promise;
+        changed = deferred();
+      }
+    } finally {
+      stop();
+      watcher.close();
     }
-  } finally {
-    watcher.close();
-  }
+  })();
 }
