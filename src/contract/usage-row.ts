@@ -7,9 +7,9 @@ export const UsageRow = Usage.omit({ costUsd: true }).extend({
   day: z.string(),
   /** Null: a directory that is no project. */
   project: z.string().nullable(),
-  /** `planner` and `exec` for what is no task's. */
+  /** `planner` and `exec` for what is no task's; `outside` for a session of an outside program. */
   role: z.string(),
-  /** `direct`: the planner's model, called by Gantry itself. */
+  /** `direct`: the planner's model, called by Gantry itself. Of an outside program's session its `source_app`. */
   backend: z.string(),
   /** Null is unknown. */
   model: z.string().nullable(),

@@ -18,7 +18,7 @@ import { needProject } from './projects.ts';
 type Recording = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor' | 'workspaces'>;
 
 /** An event to be recorded: checked and masked, `text` and `chat` as the store takes them. */
-export type IncomingEvent = Pick<NewEvent, 'source' | 'session' | 'type' | 'text' | 'chat'> & {
+export type IncomingEvent = Pick<NewEvent, 'source' | 'session' | 'type' | 'text' | 'chat' | 'usage'> & {
   readonly payload: Readonly<Record<string, unknown>>;
   /** What it asks of a person. */
   readonly hitl: HumanInTheLoop | null;

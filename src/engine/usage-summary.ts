@@ -3,7 +3,10 @@ import type { Session } from '../contract/session.ts';
 import { addUsage, hasTokens, NO_USAGE, type Usage } from '../contract/usage.ts';
 import type { UsageRow } from '../contract/usage-row.ts';
 import type { Parts } from './parts.ts';
+import { priced } from './prices.ts';
 import { needProject } from './projects.ts';
+
+type Reading = Pick<Parts, 'store' | 'clock' | 'settingsFor'>;
 
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
@@ -21,11 +24,11 @@ export type UsageEntry = {
 };
 
 /** Tokens and money per day, project, role, backend and model. */
-export function usageSummary(parts: Parts, input: ParsedInputOf<'usage.summary'>): OutputOf<'usage.summary'> {
+export function usageSummary(parts: Reading, input: ParsedInputOf<'usage.summary'>): OutputOf<'usage.summary'> {
   const until = input.until ?? parts.clock.now();
   const since = input.since ?? until - DEFAULT_DAYS * DAY_MS;
   const project = input.project === undefined ? null : needProject(parts, input.project).name;
-  const entries = [...sessionEntries(parts, since), ...plannerEntries(parts, since)];
+  const entries = [...sessionEntries(parts, since), ...plannerEntries(parts, since), ...outsideEntries(parts, since)];
   const wanted = entries.filter(({ at, project: own }) => at <= until && (project === null || own === project));
   return { since, until, rows: summarize(wanted) };
 }
@@ -59,7 +62,7 @@ export function summarize(entries: readonly UsageEntry[]): UsageRow[] {
 
 const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
 
-function* sessionEntries(parts: Parts, since: number): Generator<UsageEntry> {
+function* sessionEntries(parts: Reading, since: number): Generator<UsageEntry> {
   const { read } = parts.store;
   const nameByPath = new Map(read.projects.list({}).map(({ path, name }) => [path, name]));
   const entryOf = ({ agent, purpose, directory, backend, model, usage, createdAt }: Session): UsageEntry => {
@@ -79,7 +82,7 @@ function* sessionEntries(parts: Parts, since: number): Generator<UsageEntry> {
 }
 
 /** Plans of a model that Gantry itself called: a backend's planner has a session, and is among those. */
-function plannerEntries(parts: Parts, since: number): UsageEntry[] {
+function plannerEntries(parts: Reading, since: number): UsageEntry[] {
   const { read } = parts.store;
   return read.requests.list({}).flatMap(({ id, projectId, plan, createdAt }) => {
     if (createdAt < since || plan === null || !hasTokens(plan.usage) || hasPlannerSession(parts, id)) return [];
@@ -88,4 +91,15 @@ function plannerEntries(parts: Parts, since: number): UsageEntry[] {
   });
 }
 
-const hasPlannerSession = (parts: Parts, id: string): boolean => parts.store.read.meta.get(`planner:${id}:1`) !== null;
+/** Sessions of outside programs, as far as their events tell. */
+function outsideEntries({ store, settingsFor }: Reading, since: number): UsageEntry[] {
+  const { prices } = settingsFor(null);
+  const rows = store.events.usage(since).filter(({ at }) => at >= since);
+  return rows.map(({ at, source, model, usage }) => {
+    const known = priced(usage, model, prices);
+    return { at, project: null, role: 'outside', backend: source, model, usage: known };
+  });
+}
+
+const hasPlannerSession = (parts: Reading, id: string): boolean =>
+  parts.store.read.meta.get(`planner:${id}:1`) !== null;

@@ -1,6 +1,8 @@
 import { AppError } from '../contract/errors.ts';
 import { HumanInTheLoop } from '../contract/event.ts';
+import type { Usage } from '../contract/usage.ts';
 import type { Mask } from './mask.ts';
+import { usageIn } from './usage.ts';
 
 /** What is accepted from a sender. */
 export type EventRules = {
@@ -23,6 +25,8 @@ export type DecodedEvent = {
   /** The transcript, each message as JSON. */
   readonly chat: readonly string[] | null;
   readonly hitl: HumanInTheLoop | null;
+  /** What it says was used, by which model. */
+  readonly usage: { readonly model: string | null; readonly usage: Usage } | null;
   /** The sender's own id of it: a repeat is the same event. */
   readonly eventId: string | null;
 };
@@ -65,7 +69,8 @@ export function decodeEvent(given: unknown, rules: EventRules, isClean: boolean)
 }
 
 function encode(event: Record<string, unknown>, eventId: string | null): DecodedEvent {
-  const { chat, humanInTheLoop } = event;
+  const { chat, humanInTheLoop, model_name: model } = event;
+  const usage = usageIn(event.hook_event_type as string, event.payload as Record<string, unknown>);
   delete event.chat;
   const empty = ['summary', 'model_name'].filter((key) => event[key] === '');
   for (const key of empty) delete event[key];
@@ -80,6 +85,7 @@ function encode(event: Record<string, unknown>, eventId: string | null): Decoded
     text: tail === '' ? JSON.stringify(event) : `${JSON.stringify(event).slice(0, -1)}${tail}}`,
     chat: chat === undefined ? null : (chat as unknown[]).map((message) => JSON.stringify(message)),
     hitl: humanInTheLoop === undefined ? null : (humanInTheLoop as HumanInTheLoop),
+    usage: usage && { model: typeof model === 'string' && model !== '' ? model : null, usage },
     eventId,
   };
 }

@@ -4,6 +4,7 @@ import { type FactSubject, NO_SUBJECT } from '../contract/fact.ts';
 import type { Connection, SqlRow } from './connection.ts';
 import type { EventNames } from './event-names.ts';
 import type { Between, EventTimes } from './event-times.ts';
+import { type EventUsage, type EventUsageRow, keepUsage, readUsage } from './event-usage.ts';
 import type { EncodedFact, FactWriter } from './facts.ts';
 import { PRUNED_TO } from './journal.ts';
 
@@ -17,6 +18,8 @@ export type NewEvent = {
   /** The event as JSON: an object with at least one key, without `gantry` and `chat`. */
   readonly text: string;
   readonly notes: EventNotes;
+  /** What it says was used. */
+  readonly usage?: EventUsage | null;
   /** Its transcript, each message as JSON; null if it came without. */
   readonly chat: readonly string[] | null;
   /** Makes it the same event as an earlier one of the same scope and key. */
@@ -45,6 +48,8 @@ export type EventReader = {
     cursor: number,
     limit: number,
   ) => { readonly rows: readonly EventRow[]; readonly next: number; readonly prunedTo: number };
+  /** What sessions used on the day of `since`, ms, and after it. It stays when the events themselves are removed. */
+  readonly usage: (since: number) => readonly EventUsageRow[];
   /** What filters offer, as JSON. */
   readonly names: () => string;
   /** The first `count` messages of a chat as a JSON array, null if it is no longer kept. */
@@ -93,6 +98,7 @@ export function eventReader(connection: Connection, names: EventNames, times: Ev
       const isCut = rows.length >= limit || length > PAGE_LENGTH;
       return { rows, next: isCut ? (rows.at(-1)?.seq ?? cursor) : end, prunedTo };
     },
+    usage: (since) => readUsage(connection, since),
     names: () => names.json(),
     chat(id, count) {
       const parts = connection.all(
@@ -127,10 +133,13 @@ export class EventWriter {
     if (known !== null) return known;
     const chat = event.chat === null || event.chat.length === 0 ? null : this.#keepChat(event, event.chat);
     const notes = JSON.stringify(chat === null ? event.notes : { ...event.notes, chat });
+    const subject = this.#subjectOf(event.session);
+    // What Gantry's own sessions use is in their rows.
+    if (event.usage && subject.sessionId === null) keepUsage(this.#connection, event, event.usage);
     const fact: EncodedFact = {
       kind: 'observed',
       at,
-      subject: this.#subjectOf(event.session),
+      subject,
       actor: event.actor,
       json: `{"gantry":${notes},${event.text.slice(1)}`,
     };

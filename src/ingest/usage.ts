@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import type { Usage } from '../contract/usage.ts';
+
+const count = z.number().int().nonnegative().default(0);
+
+/** A finished message of a model, as the OpenCode plugin tells of it. */
+const Finished = z.object({
+  tokens: z.object({
+    input: count,
+    output: count,
+    reasoning: count,
+    cache: z.object({ read: count, write: count }).default({ read: 0, write: 0 }),
+  }),
+  cost_usd: z.number().nonnegative().nullish(),
+});
+
+/** What an event says was used; null if it says nothing of it. */
+export function usageIn(type: string, payload: Readonly<Record<string, unknown>>): Usage | null {
+  const found = type === 'AssistantMessage' ? Finished.safeParse(payload).data : undefined;
+  if (!found) return null;
+  const { tokens, cost_usd: costUsd = null } = found;
+  return {
+    inputTokens: tokens.input,
+    outputTokens: tokens.output,
+    reasoningTokens: tokens.reasoning,
+    cacheReadTokens: tokens.cache.read,
+    cacheWriteTokens: tokens.cache.write,
+    costUsd,
+  };
+}
