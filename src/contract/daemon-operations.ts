@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BackendId } from './ids.ts';
 import type { Operation } from './operation.ts';
 import { BackendStatus, ConfigValue, DaemonStatus, DoctorCheck } from './shapes.ts';
 
@@ -45,7 +46,12 @@ export const DAEMON_OPERATIONS = {
     scope: 'operate',
     summary: 'Check every backend by starting it, the planner, git and the store',
     status: 200,
-    input: z.object({ project: z.string().optional(), isQuick: z.boolean().default(false) }),
+    input: z.object({
+      project: z.string().optional(),
+      isQuick: z.boolean().default(false),
+      /** Only this backend: each capability that its driver declares is tried with the model that is configured. */
+      conformance: BackendId.optional(),
+    }),
     output: z.object({ isOk: z.boolean(), checks: z.array(DoctorCheck) }),
   },
 } as const satisfies Record<string, Operation>;

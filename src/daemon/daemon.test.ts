@@ -161,6 +161,17 @@ describe('doctor', () => {
     expect(JSON.stringify(checks)).not.toMatch(/from-the-(shell|file)/);
   });
 
+  test('holds what a backend declares against what its program does', async () => {
+    const { client } = await start();
+    const { isOk, checks } = await client.call('doctor', { conformance: 'fake' });
+    const lines = checks.map(line);
+    expect(lines).toContain('ok resume: declared, observed: resumed session');
+    expect(lines).toContain('ok interrupt: declared, observed: the turn ended: interrupted');
+    expect(lines).toContain('ok mcp: not declared, not used');
+    expect(isOk).toBe(true);
+    await expect(client.call('doctor', { conformance: 'nobody' })).rejects.toMatchObject({ code: 'backend_unknown' });
+  });
+
   const isQuick = true;
 
   test('posts an event with a token for that alone and reads it back; no token of it is left', async () => {

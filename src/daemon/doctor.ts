@@ -177,7 +177,7 @@ function probed({ id, version, executable, problem: fault, notices }: BackendSta
   return [(isNeeded ? problem : notice)(name, fault, `install it, or set backends.${id}.command`), ...said];
 }
 
-async function inScratch<T>(work: (directory: string) => Promise<T>): Promise<T> {
+export async function inScratch<T>(work: (directory: string) => Promise<T>): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'gantry-doctor-'));
   try {
     return await work(directory);

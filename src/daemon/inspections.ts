@@ -4,6 +4,7 @@ import type { DaemonControl } from '../api/create-handlers.ts';
 import type { Engine } from '../engine/engine.ts';
 import { explainCredentials } from './credentials.ts';
 import { type DoctorParts, runDoctor } from './doctor.ts';
+import { runConformance } from './doctor-conformance.ts';
 
 /** What people ask about the daemon's set-up. */
 export function inspections(parts: DoctorParts): Pick<DaemonControl, 'explainConfig' | 'doctor'> {
@@ -15,7 +16,10 @@ export function inspections(parts: DoctorParts): Pick<DaemonControl, 'explainCon
       if (key === 'credentials') return { items: explainCredentials(planner, environment, path) };
       return { items: configuration.explain(key, path) };
     },
-    doctor: ({ project, isQuick }) => runDoctor({ projectPath: directoryOf(engine, project), isQuick }, parts),
+    doctor: ({ project, isQuick, conformance }) =>
+      conformance === undefined
+        ? runDoctor({ projectPath: directoryOf(engine, project), isQuick }, parts)
+        : runConformance(conformance, parts),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Project } from '../contract/project.ts';
 import type { Session } from '../contract/session.ts';
 import type { Approvals } from './approvals.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
+import { capabilitiesOf } from './capabilities.ts';
 import { isolatedPlace } from './isolation.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
@@ -29,7 +30,7 @@ export async function openAttemptSession(
   const { attempt, task } = ledger;
   const role = settings.roles[task.role] ?? {};
   const place = await isolatedPlace(parts, attempt);
-  const canResume = parts.backends.get(row.backend)?.capabilities.resume ?? false;
+  const canResume = capabilitiesOf(parts, row.backend)?.resume ?? false;
   return LiveSession.open(
     parts,
     approvals,

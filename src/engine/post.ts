@@ -7,6 +7,7 @@ import type { MessageId } from '../contract/ids.ts';
 import type { Message, MessageKind } from '../contract/message.ts';
 import type { Transaction } from '../store/store.ts';
 import { needAgent } from './addresses.ts';
+import { capabilitiesOf } from './capabilities.ts';
 import type { Parts } from './parts.ts';
 
 type Post = Pick<ParsedInputOf<'messages.send'>, 'text' | 'mode' | 'subject' | 'ttlMs'>;
@@ -39,7 +40,7 @@ export function checkMode(parts: Parts, to: string, mode: Message['mode'], calle
   if (mode === 'interrupt') needRight(parts, caller, 'interrupt');
   if (mode === 'next-turn' || to === 'person') return null;
   const { backend } = parts.store.read.agents.need(to);
-  if (parts.backends.get(backend)?.capabilities[mode]) return null;
+  if (capabilitiesOf(parts, backend)?.[mode]) return null;
   if (mode === 'interrupt')
     throw new AppError('unsupported', `the backend ${backend} cannot interrupt a turn; accepted: next-turn`);
   return `the backend ${backend} cannot steer a turn: it goes with the next one`;

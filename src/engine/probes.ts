@@ -2,6 +2,7 @@ import type { Probe } from '../backends/backend.ts';
 import { AppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { BackendStatus } from '../contract/shapes.ts';
+import { capabilitiesOf, forgetIfOther } from './capabilities.ts';
 import type { Parts } from './parts.ts';
 
 /** A found program rarely goes away; one that is missing is looked for again at once. */
@@ -49,7 +50,8 @@ export class Probes {
       }),
     );
     this.#known.set(id, { at: now, probe });
-    void probe.then(({ problem }) => {
+    void probe.then(({ problem, version }) => {
+      if (version !== null) forgetIfOther(this.#parts, id, version);
       this.#seen.set(id, { status: problem === null ? 'ok' : 'down', checked_at: this.#parts.clock.now() });
     });
     return probe;
@@ -72,7 +74,7 @@ export class Probes {
           executable,
           problem,
           notices: [...notices],
-          capabilities: { ...backend.capabilities },
+          capabilities: { ...capabilitiesOf(this.#parts, backend.id) },
         };
       }),
     );

@@ -8,6 +8,7 @@ import { isSessionOver } from '../contract/session.ts';
 import { closeAlert, openAlert } from './alerts.ts';
 import type { Approvals } from './approvals.ts';
 import { OPEN_LIMIT_MS } from './attempt-session.ts';
+import { capabilitiesOf } from './capabilities.ts';
 import { isolatedPlace, isolationOf } from './isolation.ts';
 import { untoldMail, waitingMail } from './mail.ts';
 import type { Parts } from './parts.ts';
@@ -132,7 +133,7 @@ export class StandingRun {
     const role = this.#settings.roles[roleName] ?? {};
     const subject = { projectId: this.#agent.projectId, agent: id };
     const row = reopened(this.#parts, sessionId, subject);
-    const canResume = this.#parts.backends.get(row.backend)?.capabilities.resume ?? false;
+    const canResume = capabilitiesOf(this.#parts, row.backend)?.resume ?? false;
     const live = await LiveSession.open(
       this.#parts,
       this.#tools.approvals,

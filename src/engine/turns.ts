@@ -3,6 +3,7 @@ import { deferred } from '../base/wait.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
 import type { AgentAddress, BackendId } from '../contract/ids.ts';
 import type { Message, MessageMode } from '../contract/message.ts';
+import { capabilitiesOf } from './capabilities.ts';
 import { urgentMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { urgentText } from './prompts.ts';
@@ -67,7 +68,7 @@ export class Turns {
 
   #giveUrgent(live: LiveSession): void {
     const { agent, backend, prompts } = this.#ledger.talk;
-    const capabilities = this.#parts.backends.get(backend)?.capabilities;
+    const capabilities = capabilitiesOf(this.#parts, backend);
     const urgent = capabilities && urgentMail(this.#parts, { agent, sessionId: live.id, prompts }, capabilities);
     if (!urgent) return;
     const prompt = this.#ledger.storePrompt('message', urgentText(urgent.mail, urgent.mode), urgent.mail);

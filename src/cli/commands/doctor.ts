@@ -9,14 +9,17 @@ export const doctor = defineCommand({
   options: {
     project: option('--project <dir|name>', 'look at this project too'),
     isQuick: flag('--quick', 'start no agent program'),
+    conformance: option('--conformance <backend>', 'try each thing that this backend declares, and nothing else'),
   },
   details: ['Exit codes: 0 the main job would work, 1 it would not.'],
   run: async (context, args) => {
     const { output } = context;
     const client = await context.client();
-    if (!args.isQuick) output.note('Checking; every agent program is started once …');
+    if (args.conformance !== undefined) output.note(`Trying ${args.conformance}; its model is asked some ten times …`);
+    else if (!args.isQuick) output.note('Checking; every agent program is started once …');
     const found = await client.call('doctor', {
       isQuick: args.isQuick,
+      ...(args.conformance !== undefined && { conformance: args.conformance }),
       project: maybe(args.project, (given) => projectFrom(context, given)),
     });
     output.result(found, () =>
