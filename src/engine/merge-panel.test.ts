@@ -29,6 +29,7 @@ describe('the review by agents', () => {
       ['project/reviewer/reviewer-2', 'approve', 'good'],
     ]);
     await idle(test);
+    expect(test.store.read.requests.need(merge.reviewId ?? 'req_')).toMatchObject({ state: 'done' });
     expect(await branches(test)).not.toContain(request.branch);
     expect(await test.repo.git(['ls-tree', '--name-only', 'main'])).not.toContain('mine.txt');
     const prompts = (await test.agentLog()).filter(({ kind, text }) => kind === 'prompt' && text?.includes('verdict'));

@@ -7,6 +7,7 @@ import { AgentAddress, type RequestId } from '../contract/ids.ts';
 import { type Merge, Review } from '../contract/merge.ts';
 import type { Project } from '../contract/project.ts';
 import { isRequestOver, type Plan, type Request } from '../contract/request.ts';
+import { isTaskOver } from '../contract/task.ts';
 import { NO_USAGE } from '../contract/usage.ts';
 import type { Reader } from '../store/store.ts';
 import { reviewMerge } from './merge-intake.ts';
@@ -76,7 +77,10 @@ export class Panels {
   }
 
   async #end(id: RequestId, cause: string): Promise<void> {
-    if (isRequestOver(this.#parts.store.read.requests.need(id).state)) return;
+    const { read } = this.#parts.store;
+    // With no reviewer at work it ends by itself.
+    const isAtWork = read.tasks.list({ requestId: id }).some(({ state }) => !isTaskOver(state));
+    if (!isAtWork || isRequestOver(read.requests.need(id).state)) return;
     try {
       await this.#work.end(id, cause);
     } catch (error) {
