@@ -7,7 +7,7 @@ export const SessionState = z.enum(['starting', 'running', 'paused', 'stopping',
 export type SessionState = z.infer<typeof SessionState>;
 
 export const SESSION_MOVES: Readonly<Record<SessionState, readonly SessionState[]>> = {
-  starting: ['running', 'stopping', 'stopped', 'failed', 'lost'],
+  starting: ['running', 'paused', 'stopping', 'stopped', 'failed', 'lost'],
   running: ['paused', 'stopping', 'stopped', 'failed', 'lost', 'starting'],
   paused: ['running', 'stopping', 'stopped', 'failed', 'lost', 'starting'],
   stopping: ['stopped', 'failed', 'lost'],

@@ -7,6 +7,9 @@ import type { Parts } from './parts.ts';
 /** Events that become facts as they are; the others are acted upon (`asked`, `ended`, …). */
 type Logged = Exclude<BackendEvent, { type: 'ended' | 'asked' | 'withdrawn' | 'heartbeat' }>;
 
+/** How much of a session's past is looked at for what was told already: more than any program tells again of one turn. */
+const MAX_TOLD = 2_000;
+
 /** Longest that a text on its way is held back to join the next piece: the first piece is never held. */
 const GATHER_MS = 40;
 /** What may be on its way to the disk before the agent's stream is made to wait. */
@@ -22,16 +25,23 @@ export class LogWriter {
   #held: { kind: 'text.delta' | 'reasoning.delta'; partId: string; text: string } | null = null;
   #cancelTimer: (() => void) | null = null;
   #lastDeltaAt = 0;
+  /** What the journal has of the turn that is resumed: some programs tell it again. */
+  readonly #told: ReadonlySet<string>;
 
-  constructor(parts: Parts, subject: Partial<FactSubject>, actor: string) {
+  constructor(
+    parts: Parts,
+    subject: Partial<FactSubject>,
+    how: { readonly actor: string; readonly isResumed: boolean },
+  ) {
     this.#parts = parts;
     this.#subject = subject;
-    this.#actor = actor;
+    this.#actor = how.actor;
+    this.#told = how.isResumed ? toldOf(parts, subject.sessionId ?? null) : new Set();
   }
 
   /** Resolves at once while few are on their way; else when they are durable. */
   async write(event: Exclude<BackendEvent, { type: 'ended' | 'asked' | 'withdrawn' }>): Promise<void> {
-    if (event.type === 'heartbeat') return;
+    if (event.type === 'heartbeat' || this.#isTold(event)) return;
     if (event.type === 'text-delta' || event.type === 'reasoning-delta') {
       this.#delta(event.type === 'text-delta' ? 'text.delta' : 'reasoning.delta', event.partId, event.text);
     } else {
@@ -40,6 +50,22 @@ export class LogWriter {
       this.#send({ kind, data });
     }
     if (this.#inFlight >= MAX_IN_FLIGHT) await this.#last;
+  }
+
+  #isTold(event: Parameters<LogWriter['write']>[0]): boolean {
+    switch (event.type) {
+      case 'text-delta':
+      case 'reasoning-delta':
+        return this.#told.has(`${event.type.slice(0, -'-delta'.length)} ${event.partId}`);
+      case 'text':
+      case 'reasoning':
+        return this.#told.has(`${event.type} ${event.partId}`);
+      case 'tool-started':
+      case 'tool-ended':
+        return this.#told.has(`${event.type.replace('-', '.')} ${event.callId}`);
+      default:
+        return false;
+    }
   }
 
   /** A fact that must be durable when this returns; what came before it stands before it. */
@@ -90,6 +116,19 @@ export class LogWriter {
         this.#inFlight -= 1;
       });
   }
+}
+
+/** The whole texts and calls that the journal has of a session. */
+function toldOf({ store }: Parts, sessionId: FactSubject['sessionId']): ReadonlySet<string> {
+  if (sessionId === null) return new Set();
+  const kinds = ['text', 'reasoning', 'tool.started', 'tool.ended'] as const;
+  return new Set(
+    store.journal
+      .recent(MAX_TOLD, { sessionId, kinds: [...kinds] })
+      .flatMap(({ kind, data }) =>
+        'partId' in data ? [`${kind} ${data.partId}`] : 'callId' in data ? [`${kind} ${data.callId}`] : [],
+      ),
+  );
 }
 
 /** A backend's event in the journal's words. Pure. */

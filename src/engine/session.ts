@@ -8,6 +8,7 @@ import type {
 } from '../backends/backend.ts';
 import { type Deferred, deferred } from '../base/wait.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
+import { type AppError, toAppError } from '../contract/errors.ts';
 import type { FactSubject } from '../contract/fact.ts';
 import type { PromptId } from '../contract/ids.ts';
 import type { MessageMode } from '../contract/message.ts';
@@ -73,7 +74,10 @@ export class LiveSession {
     this.nativeId = session.nativeId;
     this.origin = origin;
     this.#subject = { ...subject, sessionId: row.id };
-    this.#log = new LogWriter(parts, this.#subject, row.agent === null ? 'gantry' : `agent:${row.agent}`);
+    this.#log = new LogWriter(parts, this.#subject, {
+      actor: row.agent === null ? 'gantry' : `agent:${row.agent}`,
+      isResumed: origin.type === 'resumed',
+    });
     this.#prices = settings.prices;
     this.#model = row.model ?? settings.backends[row.backend]?.model ?? null;
     this.#watch = new SessionWatch(parts.clock, settings.limits, {
@@ -101,7 +105,7 @@ export class LiveSession {
     try {
       opened = await backend.open({ ...spec, sessionId: row.id });
     } catch (error) {
-      failRow(parts, row, error instanceof Error ? error.message : String(error));
+      failRow(parts, row, toAppError(error));
       throw error;
     }
     const origin = originOf(opened, row);
@@ -325,11 +329,13 @@ function activityAfter(event: BackendEvent): Activity | null {
 }
 
 /** A conversation that exists may be brought back by a later try; one that never came to be is over. */
-function failRow(parts: Parts, { id, nativeId }: Session, message: string): void {
+function failRow(parts: Parts, { id, nativeId }: Session, { code, message }: AppError): void {
   const failure = { class: 'start', message, resetAt: null } as const;
   const meta = { actor: 'gantry', cause: message };
   parts.store.commit((tx) => {
-    if (nativeId !== null) tx.sessions.move(id, 'starting', 'lost', { failure, cause: message }, meta);
+    // Nobody wants it now: nothing is lost.
+    if (nativeId !== null && code === 'cancelled') tx.sessions.move(id, 'starting', 'paused', { cause: message }, meta);
+    else if (nativeId !== null) tx.sessions.move(id, 'starting', 'lost', { failure, cause: message }, meta);
     else tx.sessions.move(id, 'starting', 'failed', { failure, cause: message, endedAt: parts.clock.now() }, meta);
   });
 }
