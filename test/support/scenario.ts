@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { isAttemptLive } from '../../src/contract/attempt.ts';
 import type { Fact } from '../../src/contract/fact.ts';
+import { doubleAttempts } from './double-attempts.ts';
 import { lineOf } from './journal-watch.ts';
 import { hashOfTree, leftovers } from './leftovers.ts';
 import { type AgentKind, fake } from './scripted-agent.ts';
@@ -182,18 +182,3 @@ const isCauseDue = ({ kind, data }: Fact): boolean =>
   'row' in data && data.from !== data.to && (ENDINGS[kind]?.includes(data.to) ?? false);
 
 const hasCause = ({ data }: Fact): boolean => 'row' in data && (data.cause ?? '').trim() !== '';
-
-function doubleAttempts(facts: readonly Fact[]): string[] {
-  const live = new Map<string, string>();
-  const double: string[] = [];
-  for (const fact of facts) {
-    if (fact.kind !== 'attempt.changed') continue;
-    const { row } = fact.data;
-    const other = live.get(row.taskId);
-    if (!isAttemptLive(row.state)) {
-      if (other === row.id) live.delete(row.taskId);
-    } else if (other === undefined || other === row.id) live.set(row.taskId, row.id);
-    else double.push(lineOf(fact));
-  }
-  return double;
-}
