@@ -1,10 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { createAcpBackend } from '../../src/backends/acp/acp.ts';
 import { startScriptedModel } from '../../src/models/scripted/server.ts';
 import { oddAgent } from '../support/acp.ts';
-import { opencodeProgram, opencodeScenes, scriptedConfig } from '../support/opencode.ts';
+import { opencodeProgram, opencodeScenes, scriptedConfig, withoutPackageInstall } from '../support/opencode.ts';
 import { backendConformance, type Rig } from './backend-suite.ts';
 
 /** Every session is a program that takes seconds to start, twice as long on a loaded machine; a law opens up to three. */
@@ -68,12 +67,3 @@ backendConformance({
     };
   },
 });
-
-/** In a configuration directory that has these, OpenCode does not start to install its plugin package (1.18.33). */
-async function withoutPackageInstall(directory: string): Promise<void> {
-  await mkdir(join(directory, 'node_modules'), { recursive: true });
-  const manifest = { dependencies: { '@opencode-ai/plugin': '1.18.33' } };
-  await writeFile(join(directory, 'package.json'), JSON.stringify(manifest));
-  const lock = { lockfileVersion: 3, packages: { '': manifest } };
-  await writeFile(join(directory, 'package-lock.json'), JSON.stringify(lock));
-}

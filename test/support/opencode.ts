@@ -51,6 +51,15 @@ export const scriptedConfig = (modelUrl: string): Record<string, unknown> => ({
   },
 });
 
+/** In a configuration directory that has these, OpenCode does not start to install its plugin package (1.18.33). */
+export async function withoutPackageInstall(directory: string): Promise<void> {
+  await mkdir(join(directory, 'node_modules'), { recursive: true });
+  const manifest = { dependencies: { '@opencode-ai/plugin': '1.18.33' } };
+  await writeFile(join(directory, 'package.json'), JSON.stringify(manifest));
+  const lock = { lockfileVersion: 3, packages: { '': manifest } };
+  await writeFile(join(directory, 'package-lock.json'), JSON.stringify(lock));
+}
+
 /** The words of a prompt that make the scripted model take these steps. */
 export const scriptedPrompt = (...steps: readonly object[]): string => `@@model ${JSON.stringify(steps)}`;
 
