@@ -71,6 +71,8 @@ export const RoleSettings = z.strictObject({
   /** How many sessions of this role at once. */
   maxSessions: positive.optional(),
   instances: z.enum(['many', 'project', 'plane']).optional(),
+  /** An agent that stands by and has nothing to do for so long lets its program go; 0: never. Without it 15 minutes. */
+  idleClose: Duration.optional(),
   fallback: Fallback.optional(),
   /** Of all its agents, each day (UTC). */
   budget: Budget.optional(),

@@ -32,6 +32,7 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'roles.*.env': trusted,
   'roles.*.may': trusted,
   'roles.*.instances': free,
+  'roles.*.idleClose': trusted,
   'roles.*.maxSessions': trusted,
   // Another vendor gets the words and the money.
   'roles.*.fallback.mode': trusted,

@@ -92,7 +92,7 @@ async function asItStands(parts: Parts, tools: LifeTools, agent: Agent, input: I
     );
   if (agent.state === 'working') throw new AppError('conflict', `${agent.id} works on ${agent.taskId} now`);
   const run = tools.standing.start(agent.id);
-  run.mailCame();
+  run.call();
   return { ...answer(parts, agent.id, await run.ready, null), cause: 'it was there already' };
 }
 

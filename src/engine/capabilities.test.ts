@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { bench, submitSteps } from '../../test/support/engine-bench.ts';
-import { capabilitiesOf, noteMissing } from './capabilities.ts';
+import { noteMissing } from './capabilities.ts';
 
 test('what was not seen of a backend is not used, until another version of its program is there', async () => {
   await using test = await bench();

@@ -3,6 +3,7 @@ import { deferred } from '../base/wait.ts';
 import type { Agent, Standing } from '../contract/agent.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
+import type { Message } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import { isSessionOver } from '../contract/session.ts';
 import { closeAlert, openAlert } from './alerts.ts';
@@ -28,6 +29,8 @@ export type StandingStop = { readonly type: 'stop' | 'park' | 'shutdown'; readon
 const GRACE_MS = 5_000;
 /** Times that a program which died without having ended a turn is brought back by itself; then a message or a person does it. */
 const MAX_DEATHS = 2;
+/** Without `roles.<name>.idleClose`. */
+const IDLE_CLOSE_MS = 15 * 60_000;
 
 /** A session without a task: it stands by, asks no model, and takes messages as turns. Also one that an earlier daemon began. */
 export class StandingRun {
@@ -42,15 +45,15 @@ export class StandingRun {
   readonly #isFirst: boolean;
   readonly #stop = new AbortController();
   readonly #stopped = deferred<'stopped'>();
-  readonly #ready = deferred<LiveSession>();
+  #ready = deferred<LiveSession>();
+  /** A person asked for it while it had no program. */
+  #isCalled = false;
   #mail = deferred<'mail'>();
   #reason: StandingStop | null = null;
   #live: LiveSession | null = null;
   #deaths = 0;
   /** How the program ended; null if there was none. */
   closed: CloseReport | null = null;
-  /** Resolves with the open session; rejects if the first opening failed. */
-  readonly ready = this.#ready.promise;
   /** Resolves when nothing of the run is left; never rejects. */
   readonly finished: Promise<void>;
 
@@ -73,6 +76,17 @@ export class StandingRun {
 
   get live(): LiveSession | null {
     return this.#live?.isEnded === false ? this.#live : null;
+  }
+
+  /** Resolves with the open session; rejects if the opening failed. */
+  get ready(): Promise<LiveSession> {
+    return this.#ready.promise;
+  }
+
+  /** A person wants it open: one that is down or let its program go opens again. */
+  call(): void {
+    this.#isCalled = true;
+    this.mailCame();
   }
 
   mailCame(): void {
@@ -110,10 +124,33 @@ export class StandingRun {
       const next = this.#next(live);
       if (next) await this.#talk(live, next);
       else {
-        const woken = await Promise.race([this.#mail.promise, this.#stopped.promise, live.ended]);
+        const idle = this.#idle();
+        const woken = await Promise.race([this.#mail.promise, this.#stopped.promise, live.ended, idle.elapsed]);
+        idle.cancel();
         if (live.isEnded && this.#reason === null) throw new AppError('backend_failed', this.#causeOfEnd(live));
         if (woken === 'stopped') return;
+        if (woken === 'idle') return await this.#rest(live);
       }
+    }
+  }
+
+  #idle(): { readonly elapsed: Promise<'idle'>; readonly cancel: () => void } {
+    const elapsed = deferred<'idle'>();
+    const ms = this.#settings.roles[this.#agent.role]?.idleClose ?? IDLE_CLOSE_MS;
+    if (ms === 0) return { elapsed: elapsed.promise, cancel: () => undefined };
+    return { elapsed: elapsed.promise, cancel: this.#parts.clock.after(ms, () => elapsed.resolve('idle')) };
+  }
+
+  /** Nothing was to do for so long: its program goes, its conversation stays. Returns when there is something for it. */
+  async #rest(live: LiveSession): Promise<void> {
+    this.#ready = deferred();
+    // Nobody need wait for it.
+    this.#ready.promise.catch(() => undefined);
+    this.#isCalled = false;
+    await live.close(GRACE_MS, 'paused', 'it was idle; a message opens it again');
+    while (this.#reason === null && !this.#isCalled && !isWaking(this.#mailFor(live).mail)) {
+      this.#mail = deferred();
+      await Promise.race([this.#mail.promise, this.#stopped.promise]);
     }
   }
 
@@ -166,13 +203,18 @@ export class StandingRun {
     const { standing } = this.#ledger;
     const [pending] = standing.prompts;
     if (pending) return pending;
-    const isKnown = isTold(this.#parts.store.read, live.id, live.nativeId);
-    const { id } = this.#agent;
-    const mail = isKnown ? waitingMail(this.#parts, id, []) : untoldMail(this.#parts, id);
-    if (!mail.some(({ kind }) => kind !== 'notice')) return null;
+    const { isKnown, mail } = this.#mailFor(live);
+    if (!isWaking(mail)) return null;
     const role = this.#settings.roles[this.#agent.role]?.prompt ?? null;
     const text = [isKnown ? null : introduction(this.#agent, role), standing.note, mailText(mail)];
     return this.#ledger.storePrompt('message', text.filter((part) => part !== null).join('\n\n'), mail);
+  }
+
+  /** What waits for it; `isKnown`: its conversation knows who it is. */
+  #mailFor(live: LiveSession): { readonly isKnown: boolean; readonly mail: readonly Message[] } {
+    const isKnown = isTold(this.#parts.store.read, live.id, live.nativeId);
+    const { id } = this.#agent;
+    return { isKnown, mail: isKnown ? waitingMail(this.#parts, id, []) : untoldMail(this.#parts, id) };
   }
 
   async #talk(live: LiveSession, first: StoredPrompt): Promise<void> {
@@ -230,3 +272,5 @@ export class StandingRun {
     }
   }
 }
+
+const isWaking = (mail: readonly Message[]): boolean => mail.some(({ kind }) => kind !== 'notice');

@@ -121,6 +121,26 @@ describe('a standing agent', () => {
     await inState(test, message, 'seen');
   });
 
+  it('lets its program go when it is idle for long, and a message or a start brings its conversation back', async () => {
+    await using test = await bench({ roles: { worker: { idleClose: 300 } } });
+    const started = await start(test);
+    const rests = () => test.until('the rest', () => sessionOf(test, started).state === 'paused');
+    await inState(test, send(test, [{ text: 'one' }], 'The marker is 4711.'), 'seen');
+    await rests();
+    const asked = (await requests(test)).length;
+    const other = await start(test, 'w2');
+    await inState(test, send(test, [{ text: 'mine' }], 'Not for w1.', other.agent), 'seen');
+    expect(sessionOf(test, started).state).toBe('paused');
+    await inState(test, send(test, [{ text: 'two' }]), 'seen');
+    expect(sessionOf(test, started).nativeId).toBe(started.nativeId);
+    expect((await requests(test)).at(-1)).toContain('4711');
+    await rests();
+    expect(await start(test)).toMatchObject({ state: 'running', nativeId: started.nativeId });
+    await rests();
+    await stop(test);
+    expect(await requests(test)).toHaveLength(asked + 2);
+  });
+
   it('counts against the sessions of its backend', async () => {
     await using test = await bench({ maxSessions: 1 });
     await start(test);
