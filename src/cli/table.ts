@@ -117,6 +117,30 @@ export const COMMANDS: readonly Row[] = [
     'end the session of an agent and all that it started',
     async () => (await import('./commands/agent.ts')).stop,
   ),
+  row(
+    'Agents',
+    'agent peek',
+    'what an agent does now, without disturbing it',
+    async () => (await import('./commands/agent.ts')).peek,
+  ),
+  row(
+    'Agents',
+    'agent handoff',
+    'give an agent with its task to another agent program',
+    async () => (await import('./commands/agent.ts')).handoff,
+  ),
+  row(
+    'Agents',
+    'prime',
+    'what an agent should know at its start',
+    async () => (await import('./commands/agent.ts')).prime,
+  ),
+  row(
+    'Agents',
+    'escalate',
+    'tell those who coordinate that something blocks',
+    async () => (await import('./commands/agent.ts')).escalate,
+  ),
   row('Agents', 'send', 'send a message to an agent', async () => (await import('./commands/send.ts')).send),
   row(
     'Agents',

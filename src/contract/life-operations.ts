@@ -1,6 +1,10 @@
 import { z } from 'zod';
-import { AgentAddress, BackendId, SessionId } from './ids.ts';
+import { Approval } from './approval.ts';
+import { AgentAddress, BackendId, SessionId, TaskId } from './ids.ts';
+import { Message } from './message.ts';
 import type { Operation } from './operation.ts';
+import { TranscriptItem } from './session.ts';
+import { AgentRow } from './shapes.ts';
 
 const text = z.string().min(1).max(300);
 
@@ -38,6 +42,32 @@ export const StoppedAgent = z.object({
 });
 export type StoppedAgent = z.infer<typeof StoppedAgent>;
 
+/** An agent after a hand-over to another agent program. */
+export const HandedOver = z.object({
+  agent: AgentAddress,
+  /** Null if it stands by without one. */
+  taskId: TaskId.nullable(),
+  from: BackendId,
+  backend: BackendId,
+  model: z.string().nullable(),
+  /** What the first prompt there begins with. */
+  note: z.string(),
+  notices: z.array(z.string()),
+});
+export type HandedOver = z.infer<typeof HandedOver>;
+
+/** A part of what an agent should know, and why it is there. */
+export const PrimePart = z.object({ title: z.string(), text: z.string(), why: z.string() });
+export type PrimePart = z.infer<typeof PrimePart>;
+
+export const Prime = z.object({
+  agent: AgentAddress,
+  taskId: TaskId.nullable(),
+  text: z.string(),
+  parts: z.array(PrimePart),
+});
+export type Prime = z.infer<typeof Prime>;
+
 export const LIFE_OPERATIONS = {
   'agents.start': {
     method: 'POST',
@@ -65,5 +95,48 @@ export const LIFE_OPERATIONS = {
     status: 200,
     input: z.object({ agent: text, reason: z.string().min(1).max(1000).optional() }),
     output: StoppedAgent,
+  },
+  'agents.handoff': {
+    method: 'POST',
+    path: '/api/v1/agents/handoff',
+    scope: 'operate',
+    summary:
+      'Give an agent, with its task and workspace, to another agent program, which begins with a note of what was done',
+    status: 202,
+    input: z.object({
+      agent: text,
+      backend: BackendId,
+      model: z.string().optional(),
+      note: z.string().min(1).max(20_000).optional(),
+    }),
+    output: HandedOver,
+  },
+  'agents.peek': {
+    method: 'GET',
+    path: '/api/v1/agents/peek',
+    scope: 'read',
+    summary: 'What an agent does now and said last; it is not disturbed, and nothing counts as read',
+    status: 200,
+    input: z.object({ agent: text, limit: z.coerce.number().int().min(1).max(1000).default(20) }),
+    output: z.object({
+      row: AgentRow,
+      /** The newest, also one that is over. */
+      sessionId: SessionId.nullable(),
+      items: z.array(TranscriptItem),
+      /** What it waits for. */
+      approvals: z.array(Approval),
+      /** Not yet given to it. */
+      messages: z.array(Message),
+    }),
+  },
+  'agents.prime': {
+    method: 'GET',
+    path: '/api/v1/agents/prime',
+    scope: 'read',
+    isForAgents: true,
+    summary: 'What an agent should know at its start: who it is, its role, task, hand-over and unread messages',
+    status: 200,
+    input: z.object({ agent: text.optional() }),
+    output: Prime,
   },
 } as const satisfies Record<string, Operation>;

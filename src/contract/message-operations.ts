@@ -50,6 +50,20 @@ export const MESSAGE_OPERATIONS = {
     }),
     output: z.object({ receipts: z.array(Receipt) }),
   },
+  'messages.escalate': {
+    method: 'POST',
+    path: '/api/v1/escalations',
+    scope: 'operate',
+    isForAgents: true,
+    summary: 'Tell those who coordinate, and for high or critical the person, that something blocks',
+    status: 202,
+    input: z.object({
+      text: content.text,
+      subject: content.subject,
+      severity: z.enum(['low', 'medium', 'high', 'critical']).default('medium'),
+    }),
+    output: z.object({ items: z.array(Message) }),
+  },
   'messages.list': {
     method: 'GET',
     path: '/api/v1/messages',

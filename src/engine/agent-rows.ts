@@ -64,7 +64,8 @@ function isMeant(row: AgentRow, { node, since, ...equal }: Filter): boolean {
   return isEqual && (node === undefined || row.host === node) && (since === undefined || (row.last ?? 0) >= since);
 }
 
-function rowOf({ store, clock }: Parts, agent: Agent): AgentRow {
+/** An agent as lists show it. */
+export function rowOf({ store, clock }: Parts, agent: Agent): AgentRow {
   const { read } = store;
   const session = agent.sessionId ? read.sessions.get(agent.sessionId) : null;
   const costs = read.sessions.list({ agent: agent.id }).map((s) => s.usage.costUsd);

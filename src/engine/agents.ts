@@ -2,8 +2,11 @@ import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
 import { startAgent } from './agent-start.ts';
 import { stopAgent } from './agent-stop.ts';
+import { handOver } from './handoff.ts';
 import type { LifeTools } from './life-tools.ts';
 import type { Parts } from './parts.ts';
+import { peek } from './peek.ts';
+import { prime } from './prime.ts';
 
 /** What people do with one agent. */
 export class Agents {
@@ -17,6 +20,18 @@ export class Agents {
 
   start(input: ParsedInputOf<'agents.start'>, caller: Caller): Promise<OutputOf<'agents.start'>> {
     return startAgent(this.#parts, this.#tools, input, caller);
+  }
+
+  handOver(input: ParsedInputOf<'agents.handoff'>, caller: Caller): Promise<OutputOf<'agents.handoff'>> {
+    return handOver(this.#parts, this.#tools, input, caller);
+  }
+
+  peek(input: ParsedInputOf<'agents.peek'>): OutputOf<'agents.peek'> {
+    return peek(this.#parts, this.#tools.queries, input);
+  }
+
+  prime(input: ParsedInputOf<'agents.prime'>, caller: Caller): OutputOf<'agents.prime'> {
+    return prime(this.#parts, input, caller);
   }
 
   stop(input: ParsedInputOf<'agents.stop'>, caller: Caller): Promise<OutputOf<'agents.stop'>> {

@@ -13,6 +13,7 @@ import { openAttemptSession } from './attempt-session.ts';
 import { unblock } from './breaker.ts';
 import { type Overrun, overBudget } from './budget.ts';
 import type { Collector } from './collect.ts';
+import { noteFor } from './handoff-note.ts';
 import { removeIsolatedHome } from './isolation.ts';
 import { untoldMail, waitingMail } from './mail.ts';
 import type { Parts } from './parts.ts';
@@ -181,10 +182,18 @@ export class AttemptRun {
     const mail = untoldMail(this.#parts, attempt.agent);
     const text = taskPrompt(task, this.#parts.store.read.requests.need(task.requestId), {
       rolePrompt: this.#settings.roles[task.role]?.prompt ?? null,
-      handOver: isFirst ? null : handOverNote(attempt.number, cause),
+      handOver: isFirst ? null : this.#handOver(live, cause),
       mail,
     });
     return this.#ledger.storePrompt('task', text, mail);
+  }
+
+  /** What another agent program left, and what went wrong since. */
+  #handOver(live: LiveSession, cause: string): string {
+    const { attempt, task } = this.#ledger;
+    const note = noteFor(this.#parts.store.read, task.id);
+    const isWrong = note === null || task.failure !== null || live.origin.type === 'new-instead';
+    return [note, isWrong ? handOverNote(attempt.number, cause) : null].filter((part) => part !== null).join('\n\n');
   }
 
   #mailPrompt(): StoredPrompt | null {

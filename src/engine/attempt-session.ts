@@ -1,5 +1,5 @@
 import type { Project } from '../contract/project.ts';
-import type { Session } from '../contract/session.ts';
+import { isSessionOver, type Session } from '../contract/session.ts';
 import type { Approvals } from './approvals.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
 import { capabilitiesOf } from './capabilities.ts';
@@ -24,9 +24,10 @@ export async function openAttemptSession(
   signal: AbortSignal,
 ): Promise<LiveSession> {
   requireModel(ledger.task.model, settings);
-  const row = ledger.attempt.sessionId
-    ? reopened(parts, ledger.attempt.sessionId, ledger.subject)
-    : writeDown(parts, ledger);
+  const before = ledger.attempt.sessionId && parts.store.read.sessions.need(ledger.attempt.sessionId);
+  // One that never came to be, because the daemon stopped meanwhile, is followed by another.
+  const row =
+    before && !isSessionOver(before.state) ? reopened(parts, before.id, ledger.subject) : writeDown(parts, ledger);
   const { attempt, task } = ledger;
   const role = settings.roles[task.role] ?? {};
   const place = await isolatedPlace(parts, attempt);

@@ -14,6 +14,7 @@ import { Collector } from './collect.ts';
 import { Control, type Controlled } from './control.ts';
 import { Delegations } from './delegations.ts';
 import { Dispatcher } from './dispatch.ts';
+import { escalate } from './escalate.ts';
 import { EmergencyStops } from './estop.ts';
 import { Events } from './events.ts';
 import { Execs } from './exec.ts';
@@ -90,14 +91,15 @@ export class Engine {
     this.#probes = new Probes(parts);
     this.events = new Events(parts, this.#approvals, foreign);
     this.themes = new Themes(parts);
+    this.queries = new Queries(parts, this.#probes, this.#dispatcher);
     this.agents = new Agents(parts, {
       git: this.#git,
       probes: this.#probes,
       dispatcher: this.#dispatcher,
       standing: this.#standing,
+      queries: this.queries,
       workspaces,
     });
-    this.queries = new Queries(parts, this.#probes, this.#dispatcher);
     this.delegations = new Delegations(parts, {
       git: this.#git,
       probes: this.#probes,
@@ -226,6 +228,12 @@ export class Engine {
     const receipts = broadcast(this.#parts, input, caller);
     if (!input.isDryRun) this.#mailCame();
     return { receipts };
+  }
+
+  escalate(input: ParsedInputOf<'messages.escalate'>, caller: Caller): Message[] {
+    const messages = escalate(this.#parts, input, caller);
+    this.#mailCame();
+    return messages;
   }
 
   readMessage(id: MessageId, caller: Caller): OutputOf<'messages.read'> {

@@ -1,6 +1,7 @@
 import type { Git } from '../git/git.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Probes } from './probes.ts';
+import type { Queries } from './queries.ts';
 import type { StandingAgents } from './standing.ts';
 import type { Workspaces } from './workspace.ts';
 
@@ -10,5 +11,6 @@ export type LifeTools = {
   readonly probes: Probes;
   readonly dispatcher: Dispatcher;
   readonly standing: StandingAgents;
+  readonly queries: Queries;
   readonly workspaces: Workspaces;
 };

@@ -14,3 +14,4 @@ await import('./closed.test.ts');
 await import('./crash.test.ts');
 await import('./budget.test.ts');
 await import('./isolation.test.ts');
+await import('./standing.test.ts');

@@ -1,8 +1,12 @@
+import type { OutputOf } from '../../contract/api.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { StartedAgent, StoppedAgent } from '../../contract/life-operations.ts';
-import { argument, defineCommand, option } from '../command.ts';
+import type { TranscriptItem } from '../../contract/session.ts';
+import { textFrom } from '../ask.ts';
+import { argument, defineCommand, flag, integer, oneOf, option, optionalArgument, words } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { maybe } from '../maybe.ts';
+import { oneLine } from '../text.ts';
 
 const agentArgument = argument('agent', 'its address project/role/name, or a short form: its name, project/name');
 
@@ -42,6 +46,81 @@ export const stop = defineCommand({
     return stopped.survivors.length > 0 ? 1 : 0;
   },
 });
+
+export const handoff = defineCommand({
+  arguments: { agent: agentArgument },
+  options: {
+    to: option('--to <backend>', 'the agent program that takes over'),
+    model: option('--model <provider/model>', 'default: that of the role or backend'),
+    note: option('--note <text>', 'what the other should know; - reads standard input'),
+  },
+  run: async (context, args) => {
+    if (args.to === undefined) throw new AppError('usage', 'to which agent program? --to <backend>');
+    const note = args.note === '-' ? await textFrom(context, '-', 'What should it know?') : args.note;
+    const client = await context.client();
+    const done = await client.call('agents.handoff', { agent: args.agent, backend: args.to, model: args.model, note });
+    context.output.result(done, () => [
+      `${done.agent} ${done.from} → ${done.backend}${done.taskId === null ? '' : `, with ${done.taskId}`}`,
+      ...done.note.split('\n').map((line) => `  ${line}`),
+      ...done.notices.map((notice) => `  note: ${notice}`),
+    ]);
+  },
+});
+
+export const peek = defineCommand({
+  arguments: { agent: agentArgument },
+  options: {
+    limit: option('-n, --limit <n>', 'so many of the last things it said and did; default 20', integer(1, 1000)),
+  },
+  run: async (context, args) => {
+    const client = await context.client();
+    const seen = await client.call('agents.peek', { agent: args.agent, limit: args.limit ?? 20 });
+    context.output.result(seen, () => peekLines(seen));
+  },
+});
+
+export const prime = defineCommand({
+  arguments: { agent: optionalArgument('agent', 'its address or a short form; an agent itself leaves it out') },
+  options: { isExplained: flag('--explain', 'say why each part is there') },
+  run: async (context, args) => {
+    const client = await context.client();
+    const primed = await client.call('agents.prime', { agent: args.agent });
+    context.output.result(primed, () =>
+      args.isExplained
+        ? primed.parts.flatMap(({ title, text, why }) => [`# ${title} (${why})`, text, ''])
+        : [primed.text],
+    );
+  },
+});
+
+export const escalate = defineCommand({
+  arguments: { text: words('text', 'what blocks; - reads standard input') },
+  options: {
+    severity: option('--severity <s>', 'default medium', oneOf(['low', 'medium', 'high', 'critical'])),
+    subject: option('-s, --subject <text>', 'in a few words'),
+  },
+  run: async (context, args) => {
+    const text = await textFrom(context, args.text, 'What blocks?');
+    const client = await context.client();
+    const { items } = await client.call('messages.escalate', { text, subject: args.subject, severity: args.severity });
+    context.output.result(items, () => items.map(({ id, to, state }) => `${id} to ${to} ${state}`));
+  },
+});
+
+function peekLines({ row, items, approvals, messages }: OutputOf<'agents.peek'>): string[] {
+  const activity = row.activity === null ? '' : `, ${row.activity}`;
+  return [
+    `${row.agent} ${row.state}${activity}${row.task === null ? '' : `, works on ${row.task}`}`,
+    ...items.map((item) => `  ${itemLine(item)}`),
+    ...approvals.map(({ id }) => `waits for your answer: gantry approve ${id}, or gantry deny ${id}`),
+    ...messages.map(({ id, from }) => `${id} from ${from} is not given to it yet`),
+  ];
+}
+
+function itemLine(item: TranscriptItem): string {
+  if (item.type === 'tool') return `${item.tool} ${item.status}: ${oneLine(JSON.stringify(item.input))}`;
+  return `${item.type}: ${oneLine(item.type === 'raw' ? JSON.stringify(item.value) : item.text)}`;
+}
 
 function startedLines(started: StartedAgent): string[] {
   return [

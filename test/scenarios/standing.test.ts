@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { StartedAgent, StoppedAgent } from '../../src/contract/life-operations.ts';
+import type { Message } from '../../src/contract/message.ts';
+import { scenario } from '../support/scenario.ts';
+import type { Act } from '../support/scripted-agent.ts';
+import type { World } from '../support/world.ts';
+
+const start = async (world: World): Promise<StartedAgent> => {
+  const started = await world.gantry(['agent', 'start', 'mayor', '--role', 'worker', '--json']);
+  expect(started).toMatchObject({ code: 0 });
+  return started.json();
+};
+
+const stop = async (world: World): Promise<StoppedAgent> =>
+  (await world.gantry(['agent', 'stop', 'mayor', '--json'])).json();
+
+async function send(world: World, words: string, ...acts: Act[]): Promise<Message> {
+  const sent = await world.gantry(['send', 'mayor', `${words} ${world.agent.play(...acts)}`, '--json']);
+  return sent.json();
+}
+
+const seen = (world: World, { id }: Message): Promise<true> =>
+  world.until(`${id} is seen`, ({ messages }) => messages.get(id)?.state === 'seen');
+
+const receipts = (world: World, { id }: Message): string[] =>
+  world.journal.facts.flatMap((fact) =>
+    fact.kind === 'message.changed' && fact.data.row.id === id && fact.data.from !== fact.data.to ? [fact.data.to] : [],
+  );
+
+const lastRequest = async (world: World): Promise<string> => (await world.agent.requests()).at(-1)?.text ?? '';
+
+scenario('A4 A5 A7 D4 an agent without a task: woken by messages, over kills, stops and starts', {}, async (world) => {
+  const started = await start(world);
+  expect(await world.agent.requests()).toEqual([]);
+  const first = await send(
+    world,
+    'The gap is mark-4711 wide.',
+    { write: { path: 'draft.txt', content: 'x\n' } },
+    { text: 'Noted.' },
+  );
+  await seen(world, first);
+  expect(receipts(world, first)).toEqual(['queued', 'delivered', 'seen']);
+  expect((await world.gantry(['agent', 'peek', 'mayor'])).stdout).toContain('Noted.');
+
+  await world.kill();
+  await world.up();
+  await world.until('it stands by again', ({ sessions }) => sessions.get(started.sessionId)?.state === 'running');
+  const second = await send(world, 'How wide?', { text: 'That wide.' });
+  await seen(world, second);
+  expect((await lastRequest(world)).split('mark-4711').length - 1).toBe(1);
+
+  const stopped = await stop(world);
+  expect(stopped).toMatchObject({ state: 'stopped', survivors: [], unsaved: ['draft.txt'] });
+  expect(existsSync(join(stopped.workspace ?? '', 'draft.txt'))).toBe(true);
+  const kept = await send(world, 'Keep this.', { text: 'Kept.' });
+  expect(kept.state).toBe('queued');
+  const again = await start(world);
+  expect(again).toMatchObject({ cause: 'resumed session', nativeId: started.nativeId, workspace: started.workspace });
+  await seen(world, kept);
+  const request = await lastRequest(world);
+  expect([request.split('mark-4711').length, request.split('Keep this.').length]).toEqual([2, 2]);
+
+  await stop(world);
+  await world.agent.forget(started.nativeId ?? '');
+  const fresh = await start(world);
+  expect(fresh.cause).toMatch(/^new session: /);
+  await seen(world, await send(world, 'And now?', { text: 'New here.' }));
+  expect(await lastRequest(world)).toContain(fresh.cause.replace('new session: ', 'new session, '));
+  await stop(world);
+});
