@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { Assignment, QueueRow } from '../../src/contract/agent-operations.ts';
 import type { Message } from '../../src/contract/message.ts';
 import { scenario } from '../support/scenario.ts';
+import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import type { World } from '../support/world.ts';
 
 const sling = async (world: World, text: string, ...flags: readonly string[]): Promise<Assignment> => {
@@ -95,13 +96,26 @@ function mostAtOnce(world: World): number {
   return most;
 }
 
-scenario('C6 an emergency stop ends every turn, outlives a restart, and is undone by a thaw', {}, async (world) => {
-  const { play } = world.agent;
+/** A second backend of the same program, and room for six agents. */
+const two = {
+  config: ({ backend, settings }: ScriptedAgent) => ({
+    backends: { [`${backend}-two`]: settings },
+    limits: { maxParallel: 6 },
+  }),
+};
+
+scenario('C6 an emergency stop ends every turn, outlives a restart, and is undone by a thaw', two, async (world) => {
+  const { play, backend } = world.agent;
   const slung = await Promise.all(
-    ['a', 'b'].map((name) =>
-      sling(world, `Make ${name}. ${play({ write: { path: name, content: 'x' } }, { hold: 'go', text: 'end' })}`),
+    ['a', 'b', 'c', 'd', 'e', 'f'].map((name, i) =>
+      world.call('tasks.sling', {
+        task: `Make ${name}. ${play({ write: { path: name, content: 'x' } }, { hold: 'go', text: 'end' })}`,
+        project: world.project.root,
+        backend: i < 3 ? backend : `${backend}-two`,
+      }),
     ),
   );
+  expect(slung.map(({ state }) => state)).toEqual(slung.map(() => 'assigned'));
   const first = await world.gantry(['estop', '-r', 'test', '--json']);
   expect(first.json()).toMatchObject({ isChanged: true });
   const calm = (await world.agent.requests()).length;
@@ -124,24 +138,28 @@ scenario('C6 an emergency stop ends every turn, outlives a restart, and is undon
 
 scenario(
   'A6 a broadcast names everybody, reaches whoever has a session, and says where it did not',
-  {},
+  two,
   async (world) => {
-    const { play } = world.agent;
+    const { play, backend } = world.agent;
+    const address = (name: string): string => `project/worker/${name}`;
     const done = await sling(world, `Be there. ${play({ text: 'here' })}`, '--name', 'gone');
     await world.over(done.requestId ?? 'req_');
-    const live = await sling(
-      world,
-      `Work. ${play({ hold: 'go', run: 'true' }, { write: { path: 'a', content: 'x' } })}`,
-      '--name',
-      'busy',
-    );
+    const work = `Work. ${play({ hold: 'go', run: 'true' }, { run: 'echo x > a' }, { text: 'end' })}`;
+    const names = ['paused', 'one', 'two', 'three'];
+    const live: Assignment[] = [];
+    for (const name of names) {
+      const on = name === 'three' ? `${backend}-two` : backend;
+      live.push(await world.call('tasks.sling', { task: work, project: world.project.root, name, backend: on }));
+    }
+    expect((await world.gantry(['pause', live[0]?.requestId ?? ''])).code).toBe(0);
+    const asked = (await world.agent.requests()).length;
     const dry = (await world.gantry(['broadcast', 'all hands', '--dry-run', '--json'])).json() as {
       readonly receipts: readonly { readonly to: string; readonly state: string }[];
     };
-    expect(dry.receipts.map(({ to, state }) => [to, state])).toEqual([
-      ['project/worker/gone', 'would-send'],
-      ['project/worker/busy', 'would-send'],
-    ]);
+    expect(dry.receipts.map(({ to, state }) => [to, state])).toEqual(
+      ['gone', ...names].map((name) => [address(name), 'would-send']),
+    );
+    expect((await world.agent.requests()).length).toBe(asked);
     expect((await world.call('messages.list', { all: 'true' })).items).toEqual([]);
     const sent = await world.gantry([
       'broadcast',
@@ -156,7 +174,11 @@ scenario(
     ]);
     expect(sent.code).toBe(1);
     expect(sent.json()).toMatchObject({
-      summary: { delivered: ['project/worker/busy'], queued: [], failed: ['project/worker/gone'] },
+      summary: {
+        delivered: ['one', 'two', 'three'].map(address),
+        queued: [],
+        failed: ['gone', 'paused'].map(address),
+      },
     });
     const only = await world.gantry([
       'broadcast',
@@ -170,7 +192,8 @@ scenario(
     ]);
     expect(only).toMatchObject({ code: 0 });
     await world.agent.release('go');
-    await world.over(live.requestId ?? 'req_');
+    expect((await world.gantry(['resume', live[0]?.requestId ?? ''])).code).toBe(0);
+    for (const { requestId } of live) await world.over(requestId ?? 'req_');
     const mine = (await world.call('messages.list', { agent: 'person' })).items as Message[];
     expect(mine.filter(({ kind, to }) => kind === 'broadcast' && to === 'person')).toEqual([]);
   },
