@@ -98,4 +98,26 @@ describe('closed means closed (B3)', () => {
     await staysClosed(world, request);
     expect(await world.project.git(['branch', '--list', request.branch])).toBe('');
   });
+
+  const reviewed = { not, config: { merge: { isAuto: true, target: 'main', approvals: 1 } } };
+  scenario('when in the merge queue, and what is closed is not slung again', reviewed, async (world) => {
+    const request = await world.submitOne([{ write: { path: 'a.txt', content: 'a\n' } }, { text: 'made' }]);
+    const merge = await world.until('the review', ({ merges }) =>
+      [...merges.values()].find(({ state }) => state === 'reviewing'),
+    );
+    const withdrawn = await world.gantry(['cancel', request.id, '--json']);
+    expect(withdrawn.json()).toMatchObject({ id: request.id, state: 'withdrawn' });
+    await world.kill();
+    await world.up();
+    expect(await world.gantry(['merge', 'review', merge.id, 'approve'])).toMatchObject({ code: 1 });
+    const task = await world.task(request.id);
+    for (const force of [[], ['--force']]) {
+      const slung = await world.gantry(['sling', task.id, 'project', ...force]);
+      expect(slung).toMatchObject({ code: 1, stderr: expect.stringContaining('is done') });
+    }
+    const probe = await world.submitOne([{ text: 'fresh' }]);
+    expect(await world.over(probe.id)).toMatchObject({ state: 'done' });
+    expect(world.journal.view.merges.get(merge.id)).toMatchObject({ state: 'withdrawn' });
+    expect(await world.project.git(['rev-list', '--count', 'main'])).toBe('1');
+  });
 });

@@ -12,7 +12,8 @@ const PAUSE_MS = 400;
 /** Requests under way; more are not added. */
 const MOST_OPEN = 14;
 
-type Action = { readonly name: string; readonly weight: number; readonly run: () => Promise<void> };
+/** `run` tells how often it was done: there may be nothing to do it to. */
+type Action = { readonly name: string; readonly weight: number; readonly run: () => Promise<number> };
 
 /** Does what people and accidents do to a fleet, at random, one thing after the other. */
 export class Feed {
@@ -61,13 +62,13 @@ export class Feed {
   /** The heavier, the more often. */
   #next(): Action {
     const tickets = this.#actions.flatMap((action) => Array.from({ length: action.weight }, () => action));
-    return this.#pick(tickets) ?? { name: 'nothing', weight: 0, run: () => Promise.resolve() };
+    return this.#pick(tickets) ?? { name: 'nothing', weight: 0, run: () => Promise.resolve(0) };
   }
 
-  async #try(name: string, run: () => Promise<void>): Promise<void> {
+  async #try(name: string, run: Action['run']): Promise<void> {
     try {
-      await run();
-      this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+      const times = await run();
+      this.counts.set(name, (this.counts.get(name) ?? 0) + times);
     } catch (error) {
       // What was meant is over or held by now: others act on the same things.
       const { code, message } = toAppError(error);
@@ -110,8 +111,8 @@ export class Feed {
     return open.length >= MOST_OPEN;
   }
 
-  async #task(): Promise<void> {
-    if (this.#isFull) return;
+  async #task(): Promise<number> {
+    if (this.#isFull) return 0;
     this.#made += 1;
     const { agent, backend } = this.#place();
     const options = { isSingleTask: true, backend };
@@ -119,10 +120,11 @@ export class Feed {
       `Do number ${this.#made}.\n${agent.play(...this.#acts(this.#made, agent === this.#world.agent))}`,
       { options },
     );
+    return 1;
   }
 
-  async #plan(): Promise<void> {
-    if (this.#isFull) return;
+  async #plan(): Promise<number> {
+    if (this.#isFull) return 0;
     this.#made += 1;
     const n = this.#made;
     const acts = (part: string): Act[] => [{ run: `echo ${n} > p${n}${part}.txt` }, { text: part }];
@@ -131,70 +133,81 @@ export class Feed {
       { id: 'T2', acts: acts('b'), check: `test -f p${n}b.txt` },
       { id: 'T3', acts: acts('c'), needs: ['T1', 'T2'], check: `test -f p${n}a.txt` },
     ]);
+    return 1;
   }
 
   /** Mostly yes, sometimes no, and now and then nothing, until the limit. */
-  async #answer(): Promise<void> {
+  async #answer(): Promise<number> {
     const pending = [...this.#world.journal.view.approvals.values()].filter(({ state }) => state === 'pending');
-    for (const { id } of pending.filter((one) => !this.#left.has(one.id))) {
+    const due = pending.filter((one) => !this.#left.has(one.id));
+    for (const { id } of due) {
       const chance = this.#random();
       if (chance < 0.1) this.#left.add(id);
       else if (chance < 0.3) await this.#world.call('approvals.deny', { id, reason: 'not now' });
       else await this.#world.call('approvals.allow', { id });
     }
+    return due.length;
   }
 
-  async #answerAll(): Promise<void> {
-    for (const { id, state } of this.#world.journal.view.approvals.values()) {
-      if (state === 'pending') await this.#world.call('approvals.allow', { id });
-    }
+  async #answerAll(): Promise<number> {
+    const pending = [...this.#world.journal.view.approvals.values()].filter(({ state }) => state === 'pending');
+    for (const { id } of pending) await this.#world.call('approvals.allow', { id });
+    return pending.length;
   }
 
-  async #message(): Promise<void> {
+  async #message(): Promise<number> {
     const to = this.#pick(this.#world.journal.view.agents.keys());
-    if (to === undefined) return;
+    if (to === undefined) return 0;
     const mode = this.#pick(['next-turn', 'steer'] as const) ?? 'next-turn';
     const ttlMs = this.#random() < 0.5 ? { ttlMs: 5_000 } : {};
     await this.#world.call('messages.send', { to, text: 'Mind the gap.', mode, ...ttlMs });
+    return 1;
   }
 
-  async #broadcast(): Promise<void> {
+  async #broadcast(): Promise<number> {
     await this.#world.call('messages.broadcast', { text: 'All hands.', isLiveOnly: true, ttlMs: 10_000 });
+    return 1;
   }
 
   /** A task that is being worked on goes to an agent on the other backend. */
-  async #handOver(): Promise<void> {
+  async #handOver(): Promise<number> {
     const { tasks } = this.#world.journal.view;
     const { backend } = this.#world.agent;
     const own = [...tasks.values()].filter((t) => isTaskActive(t.state) && t.backend.startsWith(backend));
     const task = this.#pick(own.filter(({ role }) => role === 'worker'));
-    if (!task) return;
+    if (!task) return 0;
     const to = task.backend === backend ? `${backend}-two` : backend;
     const project = this.#world.project.root;
     await this.#world.call('tasks.sling', { task: task.id, project, backend: to, name: `heir-${to}`, isForced: true });
+    return 1;
   }
 
-  async #cancel(): Promise<void> {
+  async #cancel(): Promise<number> {
     const open = [...this.#world.journal.view.requests.values()].filter(({ state }) => state === 'running');
     const request = this.#pick(open);
-    if (request) await this.#world.call('things.cancel', { id: request.id, reason: 'not wanted any more' });
+    if (!request) return 0;
+    await this.#world.call('things.cancel', { id: request.id, reason: 'not wanted any more' });
+    return 1;
   }
 
-  async #killAgent(): Promise<void> {
+  async #killAgent(): Promise<number> {
     const { sessions } = this.#world.journal.view;
     const session = this.#pick([...sessions.values()].filter((one) => one.state === 'running' && one.nativeId));
     const agents = [this.#world.agent, ...this.#world.others];
     const agent = agents.find(({ backend }) => session?.backend.startsWith(backend));
-    if (!session?.nativeId || !agent) return;
+    if (!session?.nativeId || !agent) return 0;
     try {
       process.kill(await agent.pidOf(session.nativeId), 'SIGKILL');
+      return 1;
     } catch {
-      // It has ended by itself.
+      // It has ended by itself meanwhile.
+      return 0;
     }
   }
 
-  async #killDaemon(): Promise<void> {
+  async #killDaemon(): Promise<number> {
     await this.#world.kill();
     await this.#world.up();
+    return 1;
   }
 }
