@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
@@ -62,6 +62,7 @@ it('finds words in outputs, prompts, transcripts and unknown keys: phrases, begi
     clock.advance(60_000);
     expect(await find(search, 'later')).toEqual([5]);
   }
+  expect(statSync(file).mode & 0o777).toBe(0o600);
   await using again = new Search({ journal: store.file, file }, clock, silentLog);
   expect(await find(again, 'fox')).toEqual([4, 1]);
 });

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError } from '../../contract/errors.ts';
 import { fromSqlite } from '../failures.ts';
@@ -25,10 +25,17 @@ const { journal, file } = workerData as { readonly journal: string; readonly fil
 const port = parentPort;
 if (port === null) throw new Error('this is a worker');
 
+/** Private from its first byte, as the journal is; SQLite gives its other files the same mode. */
+function openIndex(): SearchIndex {
+  closeSync(openSync(file, 'a', 0o600));
+  chmodSync(file, 0o600);
+  return new SearchIndex(journal, file);
+}
+
 /** A damaged index is built anew: it holds nothing that the journal has not. */
 function open(): SearchIndex {
   try {
-    return new SearchIndex(journal, file);
+    return openIndex();
   } catch (error) {
     if (!isDamaged(error)) throw error;
     return renewed(error);
@@ -40,7 +47,7 @@ function renewed(cause: unknown): SearchIndex {
   for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
   const message = `${file} is damaged, and is built anew: ${String(cause)}`;
   port?.postMessage({ type: 'failed', id: null, message } satisfies SearchAnswer);
-  return new SearchIndex(journal, file);
+  return openIndex();
 }
 
 /** A full disk or a lock passes; nothing but damage is mended by beginning again. */
