@@ -12,12 +12,15 @@ import { expireMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { promote } from './promote.ts';
 import { type Candidate, type Choice, choose } from './scheduler.ts';
+import type { Settings } from './settings.ts';
 import type { StandingAgents } from './standing.ts';
 import { stopFor } from './stops.ts';
 import type { Workspaces } from './workspace.ts';
 
 /** Free memory is not told by anybody: it is looked at again. */
 const MEMORY_LOOK_MS = 5_000;
+/** Nor is a changed limit: while something waits, it is looked whether the settings are still those that it waits by. */
+const SETTINGS_LOOK_MS = 1_000;
 
 type Tools = {
   readonly approvals: Approvals;
@@ -35,6 +38,7 @@ export class Dispatcher {
   #pumping: Promise<void> | null = null;
   #isStopped = false;
   #cancelTimer: (() => void) | null = null;
+  #cancelLook: () => void = () => undefined;
 
   constructor(parts: Parts, tools: Tools) {
     this.#parts = parts;
@@ -98,7 +102,9 @@ export class Dispatcher {
   async close(): Promise<void> {
     this.#isStopped = true;
     this.#cancelTimer?.();
+    this.#cancelLook();
     await this.#pumping;
+    this.#cancelLook();
     await this.stopRuns([...this.#runs.keys()], { type: 'shutdown', cause: 'the daemon stops' });
   }
 
@@ -140,6 +146,7 @@ export class Dispatcher {
         else this.wake();
       }
       const nextLook = waiting.some(({ isPassing }) => isPassing) ? this.#parts.clock.now() + MEMORY_LOOK_MS : null;
+      this.#lookAtSettings(waiting.length > 0);
       this.#wakeAt([nextTask, nextMail, nextQueued, nextBackend, nextLook]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
@@ -185,6 +192,20 @@ export class Dispatcher {
     });
   }
 
+  #lookAtSettings(isNeeded: boolean): void {
+    this.#cancelLook();
+    if (!isNeeded || this.#isStopped) return;
+    const projects = this.#parts.store.read.projects.list({ state: 'active' }).map(({ path }) => path);
+    const limits = (): string =>
+      JSON.stringify([null, ...projects].map((path) => limitsIn(this.#parts.settingsFor(path))));
+    const seen = limits();
+    const look = (): void => {
+      if (limits() !== seen) this.wake();
+      else this.#cancelLook = this.#parts.clock.after(SETTINGS_LOOK_MS, look);
+    };
+    this.#cancelLook = this.#parts.clock.after(SETTINGS_LOOK_MS, look);
+  }
+
   #wakeAt(times: readonly (number | null)[]): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
@@ -193,3 +214,6 @@ export class Dispatcher {
     this.#cancelTimer = this.#parts.clock.after(Math.min(...due) - this.#parts.clock.now(), () => this.wake());
   }
 }
+
+/** By what a task may have to wait. */
+const limitsIn = ({ limits, backends, roles, budgets }: Settings): unknown => [limits, backends, roles, budgets];

@@ -1,4 +1,5 @@
 import { readdir, readlink } from 'node:fs/promises';
+import { setInterval } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { isTaskActive } from '../../src/contract/task.ts';
 import { scenario } from '../support/scenario.ts';
@@ -28,16 +29,49 @@ async function agentsIn(home: string): Promise<number> {
   return new Set(directories.filter((directory) => directory.startsWith(`${home}/workspaces/`))).size;
 }
 
+type Sample = { readonly seq: number; readonly agents: number; readonly programs: number };
+
+/** What `agents` and the system say five times a second, until it is stopped. */
+function sampling(world: World): AsyncDisposable & { readonly samples: readonly Sample[] } {
+  const samples: Sample[] = [];
+  const abort = new AbortController();
+  const loop = async (): Promise<void> => {
+    for await (const _ of setInterval(200, null, { signal: abort.signal })) {
+      const { seq } = world.journal.view;
+      const [{ items }, programs] = await Promise.all([world.call('agents.list', {}), agentsIn(world.home)]);
+      const live = items.filter(({ state }) => state === 'starting' || state === 'running');
+      samples.push({ seq, agents: live.length, programs });
+    }
+  };
+  const over = loop().catch((error: unknown) => {
+    if (!abort.signal.aborted) throw error;
+  });
+  return {
+    samples,
+    [Symbol.asyncDispose]: () => {
+      abort.abort();
+      return over;
+    },
+  };
+}
+
+const PRIORITIES = [2, 0, 1];
+
 describe('more tasks than may run (C1)', () => {
   const limited = { config: { limits: { maxParallel: 5, maxWorkspacesPerProject: 100 } } };
 
   scenario(
-    'are given out in order, never more at once than the limit, also when it is raised',
+    'are given out by priority, then age, never more at once than the limit, and a raised limit holds at once',
     limited,
     async (world) => {
-      const requests: string[] = [];
+      const given: { readonly id: string; readonly priority: number }[] = [];
+      await using sampled = sampling(world);
+      const { samples } = sampled;
       for (let i = 0; i < TASKS; i += 1) {
-        requests.push((await world.submitOne([{ hold: i < 10 ? 'first' : 'second', text: `done ${i}` }])).id);
+        const priority = PRIORITIES[i % PRIORITIES.length] ?? 2;
+        const task = `Do ${i}.\n${world.agent.play({ hold: i < 5 ? 'first' : 'second', text: `done ${i}` })}`;
+        const { requestId } = await world.call('tasks.sling', { task, project: world.project.root, priority });
+        given.push({ id: requestId ?? '', priority });
       }
       const isWorking = (count: number): Promise<true> =>
         world.until(
@@ -46,26 +80,39 @@ describe('more tasks than may run (C1)', () => {
         );
       await isWorking(5);
       await expectPrograms(world, 5);
-      const queued = await world.task(requests.at(-1) as never, 'T1', 'ready');
-      const explained = await world.gantry(['explain', queued.id]);
-      expect(explained.stdout).toContain('limit of 5 attempts at once is reached');
-      expect(explained.stdout).toContain(`${TASKS - 5}`);
+      const behind = given.slice(5).sort((a, b) => a.priority - b.priority);
+      const order = [...given.slice(0, 5), ...behind].map(({ id }) => id);
+      const rows = (await world.gantry(['queue', '--json'])).json() as readonly {
+        readonly position: number;
+        readonly requestId: string;
+        readonly age: number;
+        readonly reason: string;
+      }[];
+      const queue = rows.filter(({ requestId }) => order.includes(requestId));
+      expect(queue.map(({ requestId }) => requestId)).toEqual(order.slice(5));
+      expect(queue.map(({ position }) => position)).toEqual(queue.map((_, index) => index + 1));
+      expect(queue.every(({ age, reason }) => age > 0 && reason.includes('limit of 5 attempts at once'))).toBe(true);
 
-      await world.configure({ limits: { maxParallel: 8, maxWorkspacesPerProject: 100 } });
       const raisedAt = world.journal.view.seq;
-      await world.agent.release('first');
+      await world.configure({ limits: { maxParallel: 8, maxWorkspacesPerProject: 100 } });
       await isWorking(8);
       await expectPrograms(world, 8);
+      await world.agent.release('first');
       await world.agent.release('second');
-      for (const id of requests) expect(await world.over(id as never)).toMatchObject({ state: 'done' });
+      for (const { id } of given) expect(await world.over(id as never)).toMatchObject({ state: 'done' });
+      await sampled[Symbol.asyncDispose]();
 
       const counts = activeOverTime(world);
       expect(Math.max(...counts.filter(({ seq }) => seq <= raisedAt).map(({ active }) => active))).toBe(5);
       expect(Math.max(...counts.map(({ active }) => active))).toBe(8);
+      const most = (seen: readonly Sample[]): number =>
+        Math.max(0, ...seen.map(({ agents, programs }) => Math.max(agents, world.agent.isStanding ? 0 : programs)));
+      expect(most(samples.filter(({ seq }) => seq <= raisedAt))).toBeLessThanOrEqual(5);
+      expect(most(samples)).toBeLessThanOrEqual(8);
       const started = world.journal.facts.flatMap(({ kind, data }) =>
         kind === 'task.changed' && data.from === 'ready' && data.to === 'assigned' ? [data.row.requestId] : [],
       );
-      expect(started).toEqual(requests);
+      expect(started).toEqual(order);
     },
   );
 });
