@@ -1,7 +1,9 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../../src/base/wait.ts';
 import { axeProblems } from '../support/axe.ts';
 import { DashboardPage, hasChromium, openBrowser } from '../support/browser.ts';
+import { LIMIT_MS } from '../support/journal-watch.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
@@ -99,6 +101,48 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     await page.getByText('cancelled').first().waitFor();
     expect(await cancelFact(second.id)).toEqual(byCli);
     await dashboard.go('#/fleet');
+  });
+
+  test('what waits for a person is told by the system and by voice, once, where they want it', async () => {
+    const { page, context, faults } = dashboard;
+    await context.grantPermissions(['notifications']);
+    await dashboard.go('#/settings');
+    await page.getByLabel('Show a notification of the system').check();
+    await page.getByLabel('Say it aloud').check();
+    // What the browser is given to show and to say is written down, and given to it.
+    const told: string[] = [];
+    await page.exposeFunction('tell', (words: string) => void told.push(words));
+    await page.evaluate(`
+      const Shown = window.Notification;
+      window.Notification = class extends Shown {
+        constructor(title, options) {
+          super(title, options);
+          window.tell('shown: ' + options.body);
+        }
+      };
+      const speak = speechSynthesis.speak.bind(speechSynthesis);
+      speechSynthesis.speak = (words) => {
+        window.tell('said: ' + words.text);
+        speak(words);
+      };
+    `);
+    const { id } = await world.submitOne([{ run: 'echo aloud > c.txt' }, { text: 'done' }]);
+    const limits = { everyMs: 20, limitMs: LIMIT_MS };
+    await until(
+      () => told.length > 1 || null,
+      limits,
+      () => new Error(`told: ${told.join('; ')}`),
+    );
+    await dashboard.go('#/fleet');
+    await page.getByRole('button', { name: /^Allow once ?: echo aloud > c.txt/ }).click();
+    await world.over(id);
+    const words = (how: string) => expect.stringMatching(`^${how}: .* wants to use \\w+: echo aloud > c.txt$`);
+    expect(told).toEqual([words('shown'), words('said')]);
+    await dashboard.go('#/settings');
+    await page.getByLabel('Show a notification of the system').uncheck();
+    await page.getByLabel('Say it aloud').uncheck();
+    await dashboard.go('#/fleet');
+    expect(faults).toEqual([]);
   });
 
   test('a denial tells the agent why, and a question is answered, by keys alone', async () => {
