@@ -65,6 +65,7 @@ export const AGENT_OPERATIONS = {
     method: 'GET',
     path: '/api/v1/agents',
     scope: 'read',
+    isForAgents: true,
     summary: 'Agents; a backend that fails is a row with its error',
     status: 200,
     input: z.object({

@@ -68,6 +68,7 @@ export const MESSAGE_OPERATIONS = {
     method: 'GET',
     path: '/api/v1/messages',
     scope: 'read',
+    isForAgents: true,
     summary: 'Messages to or from an agent or the person, newest first; an agent sees its own only',
     status: 200,
     input: z.object({

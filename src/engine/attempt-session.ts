@@ -5,6 +5,7 @@ import type { AttemptLedger } from './attempt-ledger.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { isolatedPlace } from './isolation.ts';
 import { requireModel } from './model-filter.ts';
+import { ownMcp } from './own-mcp.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
 import { LiveSession } from './session.ts';
@@ -32,6 +33,7 @@ export async function openAttemptSession(
   const role = settings.roles[task.role] ?? {};
   const place = await isolatedPlace(parts, attempt);
   const canResume = capabilitiesOf(parts, row.backend)?.resume ?? false;
+  const environment = parts.agentEnvironment(attempt.agent, role.env ?? [], attempt);
   return LiveSession.open(
     parts,
     approvals,
@@ -45,12 +47,12 @@ export async function openAttemptSession(
       profile: profileFor(role),
       model: task.model,
       env: {
-        ...parts.agentEnvironment(attempt.agent, role.env ?? [], attempt),
+        ...environment,
         GANTRY_AGENT: attempt.agent,
         GANTRY_TASK: task.id,
         GANTRY_ATTEMPT: attempt.id,
       },
-      mcp: {},
+      mcp: ownMcp(parts, row.backend, environment),
       instructions: null,
       from: row.nativeId === null || !canResume ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
       limitMs: OPEN_LIMIT_MS,

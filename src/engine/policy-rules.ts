@@ -65,6 +65,7 @@ const DENIED: readonly PolicyRule[] = [
   bash('deny', 'rm -rf /*', 'Only what is below the working directory may be removed; give a relative path.'),
   bash('deny', 'rm -rf ~*', 'Only what is below the working directory may be removed; give a relative path.'),
   ...['approve', 'deny', 'answer', 'grants', 'token'].map((name) => bash('deny', `gantry ${name}*`, OWN_INBOX)),
+  { action: 'deny', tool: 'gantry_approvals_*', reason: OWN_INBOX },
 ];
 
 /** What the lists below would allow by its beginning, and what does more than read. */
@@ -130,6 +131,8 @@ export const BUILT_IN_RULES: readonly PolicyRule[] = [
   ...TESTING.map((pattern) => bash('allow', pattern)),
   ...FILES,
   ...['read', 'glob', 'grep', 'list', 'todowrite', 'lsp', 'skill', 'task'].map(allow),
+  // Of Gantry's own MCP server: what an agent does as itself.
+  ...['gantry_messages_*', 'gantry_agents_list', 'gantry_progress_report'].map(allow),
   ask('external_directory', 'It is outside of the working directory.'),
   ask('doom_loop', 'The agent repeats the same call.'),
   ask('webfetch', 'It reaches the network.'),

@@ -12,6 +12,7 @@ import { OPEN_LIMIT_MS } from './attempt-session.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { isolatedPlace, isolationOf } from './isolation.ts';
 import { untoldMail, waitingMail } from './mail.ts';
+import { ownMcp } from './own-mcp.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
 import { tellSender } from './post.ts';
@@ -171,6 +172,7 @@ export class StandingRun {
     const subject = { projectId: this.#agent.projectId, agent: id };
     const row = reopened(this.#parts, sessionId, subject);
     const canResume = capabilitiesOf(this.#parts, row.backend)?.resume ?? false;
+    const environment = this.#parts.agentEnvironment(id, role.env ?? [], null);
     const live = await LiveSession.open(
       this.#parts,
       this.#tools.approvals,
@@ -183,8 +185,8 @@ export class StandingRun {
         project: this.#project ?? { id: 'plane', path: workspace, isTrusted: false },
         profile: profileFor(role),
         model: row.model,
-        env: { ...this.#parts.agentEnvironment(id, role.env ?? [], null), GANTRY_AGENT: id },
-        mcp: {},
+        env: { ...environment, GANTRY_AGENT: id },
+        mcp: ownMcp(this.#parts, row.backend, environment),
         instructions: null,
         from: row.nativeId === null || !canResume ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
         limitMs: OPEN_LIMIT_MS,

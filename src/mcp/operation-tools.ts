@@ -14,6 +14,7 @@ const SUBJECTS = new Set([
   'sessions',
   'projects',
   'merges',
+  'progress',
 ]);
 
 type Me = OutputOf<'whoami'>;
@@ -35,9 +36,7 @@ export const OPERATION_TOOLS: readonly (Tool & { readonly operation: Operation }
 /** Whether a token may do it, so that it is shown the tool; the daemon checks each call all the same. */
 export function isAllowed({ scope, isForAgents, isForCallers }: Operation, me: Me): boolean {
   if (me.callers !== null && !isForCallers) return false;
-  if (me.agent !== null) {
-    if (isForAgents) return true;
-    if (scope === 'approve' || scope === 'admin') return false;
-  }
+  // Every tool costs an agent a part of its context: it is shown what it works with as itself.
+  if (me.agent !== null) return isForAgents === true;
   return SCOPES_THAT_SATISFY[scope].includes(me.scope);
 }

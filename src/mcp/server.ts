@@ -4,6 +4,8 @@ import { bridgeTools } from './bridge-tools.ts';
 import { callTool } from './call-tool.ts';
 import { isAllowed, OPERATION_TOOLS } from './operation-tools.ts';
 import { progressTeller } from './progress.ts';
+import { getPrompt, listPrompts } from './prompts.ts';
+import { listResources, RESOURCE_TEMPLATES, readResource } from './resources.ts';
 import { jsonSchemaOf } from './task-schemas.ts';
 import { TASK_TOOLS } from './task-tools.ts';
 import type { Tool } from './tool.ts';
@@ -17,7 +19,7 @@ export type ServerParts = {
 };
 
 const INSTRUCTIONS =
-  'Gantry carries tasks out with coding agents. Hand one over with opencode_execute_task, follow it with get_task_status or wait_task, steer it with send_task_message and send_task_control, and look at its work with get_task_files, read_task_file and get_task_diff.';
+  'Gantry carries tasks out with coding agents. Hand one over with opencode_execute_task, follow it with get_task_status or wait_task, steer it with send_task_message and send_task_control, and look at its work with get_task_files, read_task_file and get_task_diff. Its own agents have messages_send, messages_list and progress_report in place of these.';
 
 const BRIDGE_INSTRUCTIONS =
   'Reaches the person: ask_user for a question, request_permission before something risky, pick_file for a file, report_progress to tell how far the work is.';
@@ -27,7 +29,7 @@ export function makeServer({ client, version, bridge }: ServerParts): Server {
   const server = new Server(
     { name: 'gantry', title: 'Gantry', version },
     {
-      capabilities: { tools: {} },
+      capabilities: bridge ? { tools: {} } : { tools: {}, resources: {}, prompts: {} },
       instructions: bridge ? BRIDGE_INSTRUCTIONS : INSTRUCTIONS,
       supportedProtocolVersions: [...SESSION_VERSIONS, STATELESS_VERSION],
     },
@@ -38,7 +40,7 @@ export function makeServer({ client, version, bridge }: ServerParts): Server {
     if (bridge) return { tools: tools.map(listedTool) };
     const me = await client.call('whoami', {});
     const allowed = OPERATION_TOOLS.filter(({ operation }) => isAllowed(operation, me));
-    return { tools: [...TASK_TOOLS, ...allowed].map(listedTool) };
+    return { tools: [...(me.agent === null ? TASK_TOOLS : []), ...allowed].map(listedTool) };
   });
   server.setRequestHandler('tools/call', async ({ params }, context) => {
     const progress = progressTeller(context);
@@ -52,7 +54,17 @@ export function makeServer({ client, version, bridge }: ServerParts): Server {
     await progress?.end();
     return result;
   });
+  if (!bridge) addReading(server, client);
   return server;
+}
+
+/** What is read without a tool. */
+function addReading(server: Server, client: Client): void {
+  server.setRequestHandler('resources/list', async () => ({ resources: await listResources(client) }));
+  server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: [...RESOURCE_TEMPLATES] }));
+  server.setRequestHandler('resources/read', async ({ params }) => await readResource(client, params.uri));
+  server.setRequestHandler('prompts/list', () => ({ prompts: listPrompts() }));
+  server.setRequestHandler('prompts/get', ({ params }) => getPrompt(params.name, params.arguments));
 }
 
 function listedTool({ name, description, input, output, isReadOnly }: Tool) {

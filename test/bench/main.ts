@@ -14,6 +14,7 @@ import { hook } from './hook.ts';
 import { idle } from './idle.ts';
 import { ingest } from './ingest.ts';
 import { describeMachine, type Machine } from './machine.ts';
+import { mcp } from './mcp.ts';
 import { page } from './page.ts';
 import { pageReport, type Result, textReport } from './report.ts';
 import { scheduler } from './scheduler.ts';
@@ -33,6 +34,7 @@ const MEASURES = [
   store,
   ingest,
   history,
+  mcp,
   page,
 ];
 const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));

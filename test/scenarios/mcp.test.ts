@@ -8,7 +8,7 @@ describe('a delegated task', () => {
     await using sessions = await httpClient(world, { token });
     await using stateless = await httpClient(world, { token, isStateless: true });
     await using stdio = await stdioClient(world, token);
-    for (const [at, { tool }] of [sessions, stateless, stdio].entries()) {
+    for (const [at, { tool, client }] of [sessions, stateless, stdio].entries()) {
       expect((await tool('ping')).value).toMatchObject({ status: 'ok' });
       const done = await tool('opencode_execute_task', {
         agent_id: `agent-${at}`,
@@ -22,6 +22,14 @@ describe('a delegated task', () => {
       const file = await tool('read_task_file', { task_id, file_path: 'out.txt' });
       expect(file.value).toMatchObject({ content: `of ${at}\n`, encoding: 'utf-8' });
       expect(file.structured).toEqual(file.value);
+      const { resources } = await client.listResources();
+      const work = resources.find(({ uri }) => uri === `gantry://tasks/${String(task_id)}/diff`);
+      const { contents } = await client.readResource({ uri: String(work?.uri) });
+      expect(contents).toMatchObject([{ mimeType: 'text/x-diff', text: expect.stringContaining(`+of ${at}`) }]);
+      await expect(client.readResource({ uri: 'gantry://tasks/task-nobody/diff' })).rejects.toThrow();
+      const { messages } = await client.getPrompt({ name: 'review', arguments: { task_id: String(task_id) } });
+      expect(messages).toMatchObject([{ content: { text: expect.stringContaining(String(task_id)) } }]);
+      await expect(client.getPrompt({ name: 'review' })).rejects.toThrow('task_id');
     }
   });
 });

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import type { Approval } from '../../src/contract/approval.ts';
+import { httpClient } from '../support/mcp.ts';
 import { scenario } from '../support/scenario.ts';
 import type { World } from '../support/world.ts';
 
@@ -107,6 +108,27 @@ describe('permissions (C5)', () => {
     expect((await world.task(id)).result?.summary).toContain('blue');
   });
 
+  scenario(
+    'an agent sends, reads and tells how far it is by Gantry’s own MCP server, unasked and as itself',
+    { not: { fake: 'it takes no MCP servers' }, config: { policy: { default: 'ask' } } },
+    async (world) => {
+      const { id } = await world.submitOne([
+        { gantry: { tool: 'messages_send', input: { to: 'person', text: 'mark-hello' } } },
+        { gantry: { tool: 'progress_report', input: { message: 'mark-half', percent: 50 } } },
+        { gantry: { tool: 'messages_list', input: {} } },
+        { text: 'heard: {{lastToolOutput}}' },
+      ]);
+      expect(await world.over(id)).toMatchObject({ state: 'done' });
+      const { agent, result } = await world.task(id);
+      expect(result?.summary).toContain('mark-hello');
+      const sent = [...world.journal.view.messages.values()].find(({ text }) => text === 'mark-hello');
+      expect(sent).toMatchObject({ from: agent, to: 'person' });
+      const told = world.journal.facts.find((fact) => fact.kind === 'observed' && fact.data.summary === 'mark-half');
+      expect(told).toMatchObject({ agent, sessionId: expect.any(String), data: { source_app: agent } });
+      expect([...world.journal.view.approvals.values()].filter(({ requestId }) => requestId === id)).toEqual([]);
+    },
+  );
+
   scenario('an agent cannot answer by its own token', asking, async (world) => {
     const { id } = await world.submitOne([
       { run: `printf '%s %s' "$GANTRY_URL" "$GANTRY_TOKEN" > identity.txt` },
@@ -127,6 +149,14 @@ describe('permissions (C5)', () => {
       ['approve', approval.id, '--for', 'project'],
     ]) {
       expect(await world.gantry(args, { env }), args.join(' ')).toMatchObject({ code: 3, stdout: '' });
+    }
+    await using mcp = await httpClient(world, { token: env.GANTRY_TOKEN });
+    const { tools } = await mcp.client.listTools();
+    expect(tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['messages_send', 'progress_report']));
+    expect(tools.filter(({ name }) => /approvals|grants|task_control|requests/.test(name))).toEqual([]);
+    const own = { approval_id: approval.id, id: approval.id, decision: 'once' };
+    for (const name of ['approvals_allow', 'answer_approval']) {
+      expect(await mcp.tool(name, own), name).toMatchObject({ isError: true });
     }
     expect(world.journal.view.approvals.get(approval.id)?.state).toBe('pending');
     expect(await world.gantry(['deny', approval.id])).toMatchObject({ code: 0 });

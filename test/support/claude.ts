@@ -38,6 +38,7 @@ export const scriptedClaude = (modelUrl: string): BackendSettings => ({
 export const claudeTools: StepTools = {
   run: (command) => ({ name: 'Bash', input: { command, description: 'a command of the test' } }),
   write: ({ path, content }) => ({ name: 'Write', input: { file_path: path, content } }),
+  gantry: ({ tool, input }) => ({ name: `mcp__gantry__${tool}`, input }),
   question: ({ question, labels }) => {
     const options = labels.map((label) => ({ label, description: label }));
     return {

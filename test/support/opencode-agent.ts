@@ -89,6 +89,7 @@ export const opencode: AgentKind = {
 const tools: StepTools = {
   run: (command) => ({ name: 'bash', input: { command, description: 'of a test' } }),
   write: ({ path, content }) => ({ name: 'write', input: { filePath: path, content } }),
+  gantry: ({ tool, input }) => ({ name: `gantry_${tool}`, input }),
   question: ({ question, labels }) => {
     const options = labels.map((label) => ({ label, description: label }));
     return { name: 'question', input: { questions: [{ question, header: 'One', options }] } };

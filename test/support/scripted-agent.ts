@@ -14,6 +14,8 @@ export type Act = {
   readonly child?: true;
   readonly write?: { readonly path: string; readonly content: string };
   readonly run?: string;
+  /** A tool of Gantry's own MCP server. */
+  readonly gantry?: { readonly tool: string; readonly input: object };
   readonly question?: { readonly question: string; readonly labels: readonly string[] };
   /** The last words of the turn. `{{lastToolOutput}}` in it stands for what the last tool gave. */
   readonly text?: string;

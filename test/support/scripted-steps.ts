@@ -7,6 +7,7 @@ type Call = { readonly name: string; readonly input: object };
 export type StepTools = {
   readonly run: (command: string) => Call;
   readonly write: (file: NonNullable<Act['write']>) => Call;
+  readonly gantry: (call: NonNullable<Act['gantry']>) => Call;
   readonly question: (question: NonNullable<Act['question']>) => Call;
   /** A sub-agent with that prompt. */
   readonly child: (prompt: string) => Call;
@@ -30,13 +31,14 @@ function asOneFailure(acts: readonly Act[]): Act[] {
 }
 
 function stepOf(
-  { child, run, write, question, fail, silentMs, hold, ...act }: Act,
+  { child, run, write, gantry, question, fail, silentMs, hold, ...act }: Act,
   tools: StepTools,
   holdName: (n: string) => string,
 ): object {
   const own = [
     ...(write ? [tools.write(write)] : []),
     ...(run === undefined ? [] : [tools.run(run)]),
+    ...(gantry ? [tools.gantry(gantry)] : []),
     ...(question ? [tools.question(question)] : []),
   ];
   const calls = child ? [tools.child(scriptedPrompt({ tools: own }, { text: '{{lastToolOutput}}' }))] : own;

@@ -73,9 +73,11 @@ describe('what an agent can do is what it advertises', () => {
     });
   });
 
-  test('a remote MCP server needs an agent that speaks HTTP', async () => {
+  test('a remote MCP server that the agent cannot reach is left out, and that is said', async () => {
     const mcp = { far: { type: 'remote', url: 'http://127.0.0.1:9/mcp', headers: {} } } as const;
-    await expect(open('plain', { mcp })).rejects.toMatchObject({ code: 'unsupported' });
+    await using live = await open('plain', { mcp });
+    await live.turn('hello');
+    expect(noticesOf(live).join()).toContain('"far" is not connected');
   });
 
   test('a model or a mode that it does not offer is refused', async () => {

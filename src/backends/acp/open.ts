@@ -53,7 +53,7 @@ export async function openSession(
   });
   const notes = new Notes(context.home);
   const opening = initialized(connection, onInitialized).then((response) =>
-    open(spec, connection, response, notes, view),
+    open(spec, connection, response, notes, view, (text) => early.push(text)),
   );
   const { nativeId, origin, offer, known, hasReplay } = await ready(opening, connection.ended);
   await ready(applySettings(connection.agent, nativeId, offer, spec, context), connection.ended);
@@ -104,9 +104,10 @@ async function open(
   { agentCapabilities, authMethods = [] }: InitializeResponse,
   notes: Notes,
   view: SessionView,
+  notice: (text: string) => void,
 ): Promise<Opened> {
   const { from } = spec;
-  const place = { cwd: spec.directory, mcpServers: mcpServersOf(spec.mcp, agentCapabilities?.mcpCapabilities) };
+  const place = { cwd: spec.directory, mcpServers: mcpServersOf(spec.mcp, agentCapabilities?.mcpCapabilities, notice) };
   const directory = await realpath(spec.directory);
   const old = from.type === 'new' ? null : await notes.read(from.nativeId);
   const create = async (origin: BackendSession['origin']): Promise<Made> => {
