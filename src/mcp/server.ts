@@ -8,7 +8,7 @@ import { getPrompt, listPrompts } from './prompts.ts';
 import { listResources, RESOURCE_TEMPLATES, readResource } from './resources.ts';
 import { jsonSchemaOf } from './task-schemas.ts';
 import { TASK_TOOLS } from './task-tools.ts';
-import type { Tool } from './tool.ts';
+import type { Tool, ToolContext } from './tool.ts';
 import { SESSION_VERSIONS, STATELESS_VERSION } from './versions.ts';
 
 export type ServerParts = {
@@ -20,6 +20,9 @@ export type ServerParts = {
 
 const INSTRUCTIONS =
   'Gantry carries tasks out with coding agents. Hand one over with opencode_execute_task, follow it with get_task_status or wait_task, steer it with send_task_message and send_task_control, and look at its work with get_task_files, read_task_file and get_task_diff. Its own agents have messages_send, messages_list and progress_report in place of these.';
+
+/** A person may take that long; the approval's own limit is what counts. */
+const ELICIT_MS = 86_400_000;
 
 const BRIDGE_INSTRUCTIONS =
   'Reaches the person: ask_user for a question, request_permission before something risky, pick_file for a file, report_progress to tell how far the work is.';
@@ -50,6 +53,7 @@ export function makeServer({ client, version, bridge }: ServerParts): Server {
       callerId: callerOf(context),
       signal: context.mcpReq.signal,
       progress: progress?.tell ?? null,
+      elicit: server.getClientCapabilities()?.elicitation ? elicitBy(context) : null,
     });
     await progress?.end();
     return result;
@@ -66,6 +70,20 @@ function addReading(server: Server, client: Client): void {
   server.setRequestHandler('prompts/list', () => ({ prompts: listPrompts() }));
   server.setRequestHandler('prompts/get', ({ params }) => getPrompt(params.name, params.arguments));
 }
+
+/** Of the protocol versions with sessions: later ones have no call to the client. */
+const elicitBy =
+  ({ mcpReq }: ServerContext): ToolContext['elicit'] =>
+  (message, fields, signal) => {
+    const properties = Object.fromEntries(
+      Object.entries(fields).map(([name, { enum: labels, ...field }]) => [
+        name,
+        labels ? { ...field, enum: [...labels] } : field,
+      ]),
+    );
+    const requestedSchema = { type: 'object' as const, properties, required: Object.keys(fields) };
+    return mcpReq.elicitInput({ mode: 'form', message, requestedSchema }, { signal, timeout: ELICIT_MS });
+  };
 
 function listedTool({ name, description, input, output, isReadOnly }: Tool) {
   return {

@@ -1,6 +1,16 @@
 import type { z } from 'zod';
 import type { Client } from '../client/client.ts';
 
+export type ElicitField = {
+  readonly type: 'string';
+  readonly title: string;
+  readonly enum?: readonly string[];
+};
+export type Elicited = {
+  readonly action: 'accept' | 'decline' | 'cancel';
+  readonly content?: Readonly<Record<string, unknown>> | undefined;
+};
+
 /** What a tool works with: the client carries the caller's own token, so that it may do what that may and no more. */
 export type ToolContext = {
   readonly client: Client;
@@ -10,6 +20,10 @@ export type ToolContext = {
   readonly signal: AbortSignal;
   /** Tells how far it is, if the caller wants to know. */
   readonly progress: ((message: string) => void) | null;
+  /** Puts a form to the person at the client; null where the client has none. */
+  readonly elicit:
+    | ((message: string, fields: Readonly<Record<string, ElicitField>>, signal: AbortSignal) => Promise<Elicited>)
+    | null;
   readonly version: string;
 };
 

@@ -216,3 +216,38 @@ describe('one prompt, one answer', () => {
     });
   });
 });
+
+const NO_HISTORY = { fake: 'it keeps no conversations', claude: 'of it only the person’s own sessions are read' };
+
+scenario(
+  'past conversations are listed, read, searched and exported while OpenCode writes',
+  { not: NO_HISTORY },
+  async (world) => {
+    const secret = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
+    const { id } = await world.submitOne([
+      { run: `echo mark-tool ${secret}` },
+      { hold: 'later', text: 'the last words' },
+    ]);
+    const session = await world.until('the tool', ({ sessions }) => {
+      const ended = world.journal.facts.find(({ kind, requestId }) => kind === 'tool.ended' && requestId === id);
+      return sessions.get(ended?.sessionId ?? '');
+    });
+    const native = String(session.nativeId);
+    const list = await world.gantry(['history', 'sessions', '--source', 'opencode', '--json']);
+    expect(list.json() as readonly { id: string }[]).toContainEqual(expect.objectContaining({ id: native }));
+    const shown = await world.gantry(['history', 'messages', native]);
+    expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining('mark-tool') });
+    const found = await world.gantry(['history', 'search', 'mark-tool', '--json']);
+    expect(found.json() as readonly { sessionId: string }[]).toContainEqual(
+      expect.objectContaining({ sessionId: native }),
+    );
+    await world.agent.release('later');
+    await world.over(id);
+    const written = await world.gantry(['history', 'export', native, '-f', 'json']);
+    const { messages } = JSON.parse(written.stdout) as { messages: readonly { parts: readonly { type: string }[] }[] };
+    expect(`${shown.stdout}${found.stdout}${written.stdout}`).not.toContain(secret);
+    expect((await world.gantry(['history', 'export', native])).stdout).toContain('the last words');
+    const kinds = messages.flatMap(({ parts }) => parts.map(({ type }) => type));
+    expect(kinds).toEqual(expect.arrayContaining(['text', 'tool', 'step']));
+  },
+);

@@ -55,13 +55,31 @@ export type HttpOptions = {
   readonly headers?: Record<string, string>;
   /** The protocol version without sessions, where it is wanted. */
   readonly isStateless?: boolean;
+  readonly elicit?: Elicit;
 };
 
-export async function httpClient(world: World, { token, headers, isStateless }: HttpOptions): Promise<McpClient> {
+/** The person at the client, who is asked by a form. */
+type Elicit = (form: { readonly message: string }) => {
+  readonly action: 'accept' | 'cancel';
+  readonly content?: Record<string, string>;
+};
+
+function withPerson(client: Client, elicit: Elicit | undefined): Client {
+  if (elicit) client.setRequestHandler('elicitation/create', ({ params }) => elicit(params));
+  return client;
+}
+
+const capabilitiesOf = (elicit: Elicit | undefined) => (elicit ? { capabilities: { elicitation: { form: {} } } } : {});
+
+export async function httpClient(
+  world: World,
+  { token, headers, isStateless, elicit }: HttpOptions,
+): Promise<McpClient> {
   const client = new Client(
     { name: 'test', version: '1.0.0' },
-    isStateless ? { versionNegotiation: { mode: { pin: '2026-07-28' } } } : {},
+    { ...(isStateless && { versionNegotiation: { mode: { pin: '2026-07-28' } } }), ...capabilitiesOf(elicit) },
   );
+  withPerson(client, elicit);
   const requestInit = { headers: { Authorization: `Bearer ${token}`, ...headers } };
   await client.connect(new StreamableHTTPClientTransport(new URL(`${world.client.url}/mcp`), { requestInit }));
   return wrap(client);
@@ -76,8 +94,13 @@ export async function bridgeClient(world: World, cwd: string = world.project.roo
 }
 
 /** `gantry mcp`, as a program that knows no more than this would start it. */
-export async function stdioClient(world: World, token: string, args: readonly string[] = []): Promise<McpClient> {
-  const client = new Client({ name: 'test', version: '1.0.0' });
+export async function stdioClient(
+  world: World,
+  token: string,
+  args: readonly string[] = [],
+  elicit?: Elicit,
+): Promise<McpClient> {
+  const client = withPerson(new Client({ name: 'test', version: '1.0.0' }, capabilitiesOf(elicit)), elicit);
   const env = { ...world.env, GANTRY_URL: world.client.url, GANTRY_TOKEN: token };
   await client.connect(
     new StdioClientTransport({ command: process.execPath, args: [MAIN, 'mcp', ...args], env, cwd: world.root }),
