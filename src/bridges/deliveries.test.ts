@@ -179,6 +179,20 @@ test('holds few things in the outbox: the rest waits in the journal', async () =
   expect(got).toEqual(Array.from({ length: 40 }, (_, i) => `a ${i}`));
 });
 
+test('what is to be told much later keeps nothing else out of the outbox', async () => {
+  const project: Projection['project'] = ({ seq, at }) => [
+    { key: `now ${seq}`, payload: `now ${seq}` },
+    { key: `later ${seq}`, payload: `later ${seq}`, notBefore: at + 86_400_000 },
+  ];
+  const { open, say, pass, got } = await rig({ project, limits: { maxWaiting: 5 } });
+  const deliveries = open();
+  say(...Array.from({ length: 12 }, (_, i) => `a ${i}`));
+  deliveries.wake();
+  await pass(300);
+  expect(got).toHaveLength(12);
+  expect(deliveries.status()).toMatchObject({ waiting: 12, behind: 0 });
+});
+
 test('loses nothing in a kill at any moment; what was under way is told again under the same key', async () => {
   const { open, say, pass, got, answers, store, reopen } = await rig();
   const first = open();

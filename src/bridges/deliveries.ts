@@ -7,7 +7,7 @@ import { newProgress, type Progress, readProgress, writeProgress } from './progr
 import type { Delivery, Item, OutboxStore, OutboxWriter, Projection } from './projection.ts';
 
 export type DeliveryLimits = {
-  /** What waits in the outbox at once; the rest waits in the journal. */
+  /** What waits in the outbox at once, but for what is to be told later; the rest waits in the journal. */
   readonly maxWaiting: number;
   /** Lanes that deliver at once. */
   readonly maxParallel: number;
@@ -181,7 +181,7 @@ export class Deliveries {
     const { name, kinds, project } = this.projection;
     const head = store.journal.head();
     const cursor = Math.min(this.#progress.cursor, head);
-    const room = this.#limits.maxWaiting - store.read.outbox.count(name);
+    const room = this.#limits.maxWaiting - store.read.outbox.backlog(name);
     if (room <= 0 || cursor === head) return false;
     const page = store.journal.since(cursor, { kinds, limit: Math.min(PAGE, room) });
     const hasGap = cursor > 0 && cursor < page.prunedTo;

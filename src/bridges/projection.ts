@@ -80,6 +80,7 @@ type Outbox = {
   readonly take: (channel: string, limit: number) => readonly Item[];
   readonly get: (channel: string, key: string) => Item | null;
   readonly count: (channel: string) => number;
+  readonly backlog: (channel: string) => number;
   readonly nextAt: (channel: string) => number | null;
 };
 

@@ -72,6 +72,8 @@ export type RecordReader = {
     /** What waits under a key. */
     readonly get: (channel: string, key: string) => OutboxItem | null;
     readonly count: (channel: string) => number;
+    /** What is due, or was refused before: not what is to be told later. */
+    readonly backlog: (channel: string) => number;
     /** When the first item of a lane is due next, ms; null if none waits. */
     readonly nextAt: (channel: string) => number | null;
     /** When the oldest item was added, ms; null if none waits. */
@@ -180,6 +182,10 @@ export function recordReader(connection: Connection, now: () => number): RecordR
         return row ? toItem(row) : null;
       },
       count: (channel) => connection.number('SELECT count(*) FROM outbox WHERE channel = ?', channel),
+      backlog: (channel) => {
+        const sql = 'SELECT count(*) FROM outbox WHERE channel = ? AND (notBefore <= ? OR tries > 0)';
+        return connection.number(sql, channel, now());
+      },
       nextAt: (channel) => timeIn(connection.get(`SELECT min(notBefore) AS at ${FIRST_OF_LANES}`, channel)),
       oldestAt: (channel) =>
         timeIn(connection.get('SELECT min(createdAt) AS at FROM outbox WHERE channel = ?', channel)),
