@@ -143,7 +143,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   const observed = () => configuration.settingsFor(null).observe;
   const events = observing({ store, engine, search, settings: observed, ownPort: () => api?.port ?? settings.port });
   const parts = { engine, access: tokens, daemon: control, journal: store.journal, history, search, events, clock };
-  const mcp = mcpHttp({ store, engine, log, urlNow, startedAt });
+  const mcp = mcpHttp({ store, engine, log, urlNow, startedAt, projections: () => bridges.list().items });
   api = await portInUse(
     startApi({
       handlers: whileReady(createHandlers(parts), () => notReady),

@@ -2,6 +2,7 @@ import type { McpHttp } from '../api/mcp.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { createClient } from '../client/client.ts';
+import type { ProjectionStatus } from '../contract/webhook.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { McpDoor } from '../mcp/door.ts';
 import { refuse } from '../mcp/rpc.ts';
@@ -20,6 +21,7 @@ type Parts = {
   readonly log: Log;
   readonly urlNow: () => string;
   readonly startedAt: number;
+  readonly projections: () => readonly ProjectionStatus[];
 };
 
 /**
@@ -69,13 +71,21 @@ function writeProbe(store: Store, log: Log): () => boolean {
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1_048_576)} MB`;
 
+/** What the last delivery has shown: nothing is asked for this. */
+function seen(bridge: ProjectionStatus | undefined): { readonly status: string; readonly checked_at?: number | null } {
+  if (bridge === undefined) return { status: 'off' };
+  const { state, lastDeliveredAt, lastError } = bridge;
+  if (state !== 'ok') return { status: 'down', checked_at: lastError?.at ?? null };
+  return { status: lastDeliveredAt === null ? 'unknown' : 'ok', checked_at: lastDeliveredAt };
+}
+
 /** Names no path, no host beside the bound one, and no secret. */
-function healthOf({ engine, urlNow, startedAt }: Parts, door: McpDoor | null, canWrite: boolean) {
+function healthOf({ engine, urlNow, startedAt, projections }: Parts, door: McpDoor | null, canWrite: boolean) {
   const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
   const { sessions, events, withEvents } = door?.counts ?? { sessions: 0, events: 0, withEvents: 0 };
   const dependencies = {
-    letta: { status: 'off' },
-    matrix: { status: 'off' },
+    letta: seen(projections().find(({ name }) => name === 'letta')),
+    matrix: seen(projections().find(({ name }) => name === 'matrix')),
     container: { status: 'off' },
     ...engine.delegations.load().dependencies,
   };

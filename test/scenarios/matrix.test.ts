@@ -23,6 +23,11 @@ async function stage(server: Homeserver, more: Partial<MatrixSettings> = {}): Pr
   return world;
 }
 
+async function health(world: World): Promise<unknown> {
+  const answer = await fetch(`${world.client.url}/health`);
+  return ((await answer.json()) as { dependencies: { matrix: unknown } }).dependencies.matrix;
+}
+
 /** The first sync sets the place to begin at: what is written before it is not carried out. */
 const listening = (server: Homeserver) =>
   server.until('the first reading', (got) => got.some(({ path }) => path.includes('since=')));
@@ -46,8 +51,10 @@ test('a server that is away costs a task nothing; then it is told, asked and obe
   await server.until('a try', (got) => got.length > 0);
   const { checks } = await world.call('doctor', { isQuick: true });
   expect(checks.find(({ name }) => name === 'matrix')).toMatchObject({ status: 'notice' });
+  await expect.poll(() => health(world), { timeout: 20_000 }).toMatchObject({ status: 'down' });
   isAway = false;
   await saying(server, '✅ Done');
+  await expect.poll(() => health(world), { timeout: 20_000 }).toMatchObject({ status: 'ok' });
   const made = server.got.filter(({ path }) => path.endsWith('/createRoom')).map(({ at }) => at);
   expect((made.at(-1) ?? 0) - (made.at(-2) ?? 0)).toBeGreaterThanOrEqual(1_500);
   await listening(server);
