@@ -60,6 +60,7 @@ export async function startLetta(agent: string, answer: (path: string) => number
     if (status !== null) return json({ detail: 'not now' }, status);
     const [, kind, id] = pathname.split('/').filter((part) => part !== '');
     const call = { path: pathname, query, body, last: pathname.split('/').at(-1) ?? '' };
+    if (kind === 'runs') return json([]);
     if (kind === 'blocks') return blockCalls[method]?.(call) ?? json({ detail: 'no method' }, 405);
     return kind === 'agents' && id === agent ? agentCall(call) : json({ detail: 'no agent' }, 404);
   });

@@ -10,7 +10,8 @@ export type TcpProxy = AsyncDisposable & {
   onData: (chunk: Buffer) => void;
 };
 
-export async function tcpProxy(targetUrl: string): Promise<TcpProxy> {
+/** Port 0 takes a free one. */
+export async function tcpProxy(targetUrl: string, wantedPort = 0): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -32,7 +33,7 @@ export async function tcpProxy(targetUrl: string): Promise<TcpProxy> {
       client.write(chunk);
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(wantedPort, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const cut = (): void => {

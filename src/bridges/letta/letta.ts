@@ -1,5 +1,6 @@
 import type { Letta } from '@letta-ai/letta-client';
 import { z } from 'zod';
+import { AppError } from '../../contract/errors.ts';
 import type { Fact, FactKind } from '../../contract/fact.ts';
 import { TaskId } from '../../contract/ids.ts';
 import type { LettaSettings } from '../../contract/letta.ts';
@@ -26,6 +27,8 @@ const DETACH_AFTER_MS = 60_000;
 const DELETE_AFTER_MS = 86_400_000;
 /** A key that is refused is looked at again after this time. */
 const REFUSED_KEY_MS = 300_000;
+/** A run that is older does not keep a notice back. */
+const LONGEST_RUN_MS = 300_000;
 const PAGE = 500;
 const PREFIX = 'opencode_workspace_';
 const DESCRIPTION =
@@ -33,7 +36,8 @@ const DESCRIPTION =
 
 /**
  * A memory block per task, attached to a Letta agent while the task lives, and a notice to that agent when it ends. Blocks
- * are written whole from the journal. One call at a time: Letta leaves open what messages at the same time do.
+ * are written whole from the journal. One call at a time, and no notice while the agent is at work: Letta leaves open what
+ * messages at the same time do.
  */
 export function letta(settings: LettaSettings, key: string | null, world: LettaWorld): Projection {
   const { agent } = settings;
@@ -129,6 +133,8 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
     notice: async (task, agent) => {
       const client = await open();
       const text = noticeText(task);
+      // First: what was taken before is among the messages once no run is under way.
+      await requireIdle(client, agent, world.now());
       // It may have been told already, by a delivery whose answer was lost.
       const latest = await client.agents.messages.list(agent, { order: 'desc', limit: 20 });
       if (JSON.stringify(latest.getPaginatedItems()).includes(JSON.stringify(text))) return;
@@ -141,14 +147,14 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
       const client = await open();
       const id = await find(client, task);
       if (id === null) return;
-      await client.agents.blocks.detach(id, { agent_id: agent });
+      await orGone(client.agents.blocks.detach(id, { agent_id: agent }));
       attached.delete(id);
     },
     delete: async (task) => {
       if (!isTaskOver(task.state)) return;
       const client = await open();
       const id = await find(client, task);
-      if (id !== null) await client.blocks.delete(id);
+      if (id !== null) await orGone(client.blocks.delete(id));
     },
   };
 }
@@ -161,6 +167,27 @@ async function orLess<T>(first: Promise<T>, less: () => Promise<T>): Promise<T> 
     const { APIError } = await import('@letta-ai/letta-client');
     if (!(error instanceof APIError) || (error.status !== 422 && error.status !== 400)) throw error;
     return await less();
+  }
+}
+
+/**
+ * A message that was taken is among the agent's messages only once its run has begun with it; and of two at once Letta leaves
+ * open what they do. @throws AppError `conflict` while the agent is at work
+ */
+async function requireIdle(client: Letta, agent: string, now: number): Promise<void> {
+  const runs = await client.runs.list({ agent_id: agent, active: true, limit: 20 });
+  // What a killed server left behind is at work for ever.
+  const isAtWork = runs.getPaginatedItems().some((run) => now - Date.parse(run.created_at ?? '') < LONGEST_RUN_MS);
+  if (isAtWork) throw new AppError('conflict', 'the agent is at work: it is told when it has ended its turn');
+}
+
+/** What is not there any more, or was taken off before (Letta 0.16.8 answers 404 to both), is as it should be. */
+async function orGone(removal: Promise<unknown>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    const { NotFoundError } = await import('@letta-ai/letta-client');
+    if (!(error instanceof NotFoundError)) throw error;
   }
 }
 
@@ -179,7 +206,7 @@ async function attach(
     .filter(({ task }) => task === null || isTaskOver(task.state))
     .sort((a, b) => (a.task?.endedAt ?? 0) - (b.task?.endedAt ?? 0));
   for (const old of over.slice(0, Math.max(0, own.length + 1 - maxAttached))) {
-    await client.agents.blocks.detach(old.id, { agent_id: agent });
+    await orGone(client.agents.blocks.detach(old.id, { agent_id: agent }));
   }
   await client.agents.blocks.attach(id, { agent_id: agent });
 }

@@ -70,7 +70,7 @@ export function matrix(settings: MatrixSettings, token: string | null, world: Ma
       }
     },
     probe: async (signal) => {
-      await connect(signal);
+      await checkAccount(client, user, signal);
       return `${user} on ${new URL(url).origin}`;
     },
     listen: async (hearing) => {
@@ -89,11 +89,15 @@ function connection(client: MatrixClient, { user, room }: MatrixSettings): (sign
   let isChecked = false;
   return async (signal) => {
     if (isChecked) return;
-    const account = await client.whoami(signal);
-    if (account !== user) throw new MatrixError(403, 'M_FORBIDDEN', `the token is of ${account}, not ${user}`);
+    await checkAccount(client, user, signal);
     if (room !== undefined) await client.join(room, signal);
     isChecked = true;
   };
+}
+
+async function checkAccount(client: MatrixClient, user: string, signal: AbortSignal): Promise<void> {
+  const account = await client.whoami(signal);
+  if (account !== user) throw new MatrixError(403, 'M_FORBIDDEN', `the token is of ${account}, not ${user}`);
 }
 
 function entriesOf(fact: Fact, waiting: (key: string) => Item | null, updateEveryMs: number): readonly Entry[] {
