@@ -124,8 +124,8 @@ test('instructions reach every turn, also the one after a compaction, and the pr
 });
 
 test('a model that OpenCode does not have is refused by name', async () => {
-  const open = bench.open(backend, { model: 'scripted/m2' });
-  await expect(open).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('scripted/m2') });
+  const open = bench.open(backend, { model: 'scripted/none' });
+  await expect(open).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('scripted/none') });
 });
 
 test('nothing is installed into the private configuration directory', async () => {
