@@ -13,6 +13,8 @@ const DEBIAN = [
   { command: 'git', package: 'git', needs: ['start', 'test'], what: 'worktrees' },
   { command: 'chromium', package: 'chromium', needs: ['test'], what: 'the tests of the dashboard' },
   { command: 'bwrap', package: 'bubblewrap', needs: ['test'], what: 'the tests of the sandbox' },
+  { command: 'podman', package: 'podman', needs: ['test'], what: 'the tests of containers' },
+  { command: 'runc', package: 'runc', needs: ['test'], what: 'podman where control groups are of the old kind' },
   { command: 'strace', package: 'strace', needs: ['test'], what: 'the proof that nothing but loopback is reached' },
 ];
 

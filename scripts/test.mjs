@@ -27,6 +27,10 @@ const KNOWN_SKIPS = [
     name: 'bubblewrap',
     reason: 'it is not installed (Debian: bubblewrap), or this system lets nobody make namespaces',
   },
+  {
+    name: 'podman cannot be used',
+    reason: 'it is not installed (Debian: podman, runc), or may not make containers here',
+  },
   { name: 'strace cannot be used', reason: 'it is not installed (Debian: strace), or may not trace in this container' },
 ];
 

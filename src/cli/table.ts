@@ -260,6 +260,12 @@ export const COMMANDS: readonly Row[] = [
   row('Daemon', 'doctor', 'check that everything works', async () => (await import('./commands/doctor.ts')).doctor),
   row(
     'Daemon',
+    'image build',
+    'make the image of isolation "container"',
+    async () => (await import('./commands/image.ts')).build,
+  ),
+  row(
+    'Daemon',
     'model serve',
     'the scripted model on its own',
     async () => (await import('./commands/model.ts')).serve,

@@ -222,6 +222,17 @@ export const WallSettings = z.strictObject({
   readable: z.array(z.string().startsWith('/', 'expected an absolute path')).max(200).optional(),
 });
 
+/** Of isolation `container`. */
+export const ContainerSettings = z.strictObject({
+  engine: z.enum(['podman', 'docker']).optional(),
+  /** What agents find as their system; nothing is ever pulled for a task. */
+  image: z.string().min(1).optional(),
+  /** Bytes. */
+  memory: positive.optional(),
+  cpus: z.number().positive().optional(),
+  processes: positive.optional(),
+});
+
 /** The configuration file. Every object is strict: an unknown key is refused with the nearest name. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -270,6 +281,7 @@ export const Config = z.strictObject({
   /** What stands between agents, with their setup, checks and gates, and the machine: at least that. */
   isolation: Isolation.optional(),
   walls: WallSettings.optional(),
+  container: ContainerSettings.optional(),
   /** Models that may not, or may only, be used: `provider/model` or bare ids. */
   models: z
     .strictObject({ deny: z.array(z.string()).optional(), allowOnly: z.array(z.string()).optional() })
@@ -356,6 +368,13 @@ export const DEFAULTS = {
   },
   isolation: 'process',
   walls: { reach: [], readable: [] },
+  container: {
+    engine: 'podman',
+    image: 'localhost/gantry-agent',
+    memory: 4 * 1024 ** 3,
+    cpus: 2,
+    processes: 512,
+  },
   server: { port: 4000 },
   plugin: { mode: 'observe' },
 } as const satisfies Config;

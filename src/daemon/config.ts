@@ -8,6 +8,7 @@ import type { PolicyRule } from '../contract/approval.ts';
 import {
   type BackendSettings,
   Config,
+  type ContainerSettings,
   DEFAULTS,
   type MergeSettings,
   type ObserveSettings,
@@ -38,6 +39,7 @@ export type ConfigOptions = {
 };
 
 type Observe = z.infer<typeof ObserveSettings>;
+type Container = z.infer<typeof ContainerSettings>;
 
 /** What the engine gets, and beside it what only the daemon itself needs. */
 export type DaemonSettings = Settings & {
@@ -48,6 +50,7 @@ export type DaemonSettings = Settings & {
   readonly observe: { readonly [K in keyof Observe]-?: Exclude<Observe[K], undefined> };
   /** Of isolated agents. */
   readonly walls: { readonly reach: readonly string[]; readonly readable: readonly string[] };
+  readonly container: { readonly [K in keyof Container]-?: Exclude<Container[K], undefined> };
   readonly port: number;
   readonly webhooks: Readonly<Record<string, WebhookSettings>>;
   /** Where spans go; null: nowhere. */
@@ -244,6 +247,7 @@ function toSettings(leaves: readonly Leaf[], projectPath: string | null): Daemon
     retention: built.retention,
     observe: built.observe as DaemonSettings['observe'],
     walls: built.walls,
+    container: built.container as DaemonSettings['container'],
     port: built.server.port,
     ...bridgeSettings(built),
   };

@@ -6,7 +6,7 @@ import type { Environment } from './environment.ts';
 
 /** What the daemon itself needs beside the names that an agent program gets. */
 const OWN =
-  /^(GANTRY_(?!SPAWN$|AGENT$|TASK$|ATTEMPT$|TOKEN$|URL$)|XDG_|OTEL_|ROZET_|OPENROUTER_)|^(MAX_CONCURRENT_TASKS|MAX_QUEUED_TASKS|MAX_TASK_FILE_SIZE|RUNNER_TIMEOUT_MS|USER|LOGNAME|SHELL|SSH_AUTH_SOCK|NODE_COMPILE_CACHE)$/;
+  /^(GANTRY_(?!SPAWN$|AGENT$|TASK$|ATTEMPT$|TOKEN$|URL$)|XDG_|OTEL_|ROZET_|OPENROUTER_|CONTAINERS_|DOCKER_)|^(MAX_CONCURRENT_TASKS|MAX_QUEUED_TASKS|MAX_TASK_FILE_SIZE|RUNNER_TIMEOUT_MS|USER|LOGNAME|SHELL|SSH_AUTH_SOCK|NODE_COMPILE_CACHE)$/;
 
 /**
  * The whole environment of a daemon that is started in the background: the allow-listed names, the keys that a planner

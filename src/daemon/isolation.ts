@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../contract/errors.ts';
 import { type Isolation, parseEndpoint } from '../contract/isolation.ts';
+import { containerHost, containerProblem } from '../hosts/container.ts';
 import type { Host } from '../hosts/host.ts';
 import { localHost } from '../hosts/local.ts';
 import { sandboxHost, sandboxProblem } from '../hosts/sandbox.ts';
@@ -30,27 +31,28 @@ export function openIsolations(parts: {
   makePrivateDirectory(gates);
   const userHome = variable(environment, 'HOME');
   const options = {
+    environment,
     gates,
     hidden: [home, ...(userHome === undefined || userHome === '/' ? [] : [userHome])],
     readable: () => settings().walls.readable,
+    settings: () => settings().container,
     reach: () => [new URL(urlNow()).host, ...settings().walls.reach].flatMap((text) => parseEndpoint(text) ?? []),
   };
-  const hosts: Readonly<Record<Isolation, Host | null>> = {
+  const hosts: Readonly<Record<Isolation, Host>> = {
     process: localHost,
     sandbox: sandboxHost(options),
-    container: null,
+    container: containerHost(options),
   };
   const problem = async (isolation: Isolation): Promise<string | null> => {
     if (isolation === 'process') return null;
     if (isolation === 'sandbox') return await sandboxProblem(environment.PATH ?? '');
-    return 'this Gantry has no containers yet';
+    return await containerProblem(options);
   };
   return {
     problem,
     hostFor: async (isolation) => {
       const cause = await problem(isolation);
-      const host = hosts[isolation];
-      if (cause === null && host !== null) return host;
+      if (cause === null) return hosts[isolation];
       throw new AppError('isolation_missing', `isolation "${isolation}" cannot be had here: ${cause}`, {
         details: { isolation },
       });

@@ -13,7 +13,7 @@ import { isAllowed } from './allow.ts';
  * A connection begins with one line: `CONTROL`, `OPEN host:port` or `ACCEPT id`.
  */
 export type Gate = {
-  /** Holds the socket, and nothing else. */
+  /** Holds the socket. */
   readonly directory: string;
   /** As `HostProcess.reach`. @throws AppError `timeout` */
   readonly reach: (port: number) => Promise<number>;

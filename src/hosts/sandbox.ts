@@ -33,7 +33,7 @@ const PROBE_LIMIT_MS = 10_000;
 
 /** Programs of this machine behind the walls of bubblewrap (Linux; tested with 0.8.0). */
 export function sandboxHost(options: WalledOptions): Host {
-  return walledHost('sandbox', options, enclose);
+  return walledHost('sandbox', options, (inner) => enclose(inner, options.environment.PATH ?? ''));
 }
 
 /** Why there can be no sandbox here, with the remedy; null if there can. */
@@ -51,11 +51,10 @@ export async function sandboxProblem(path: string): Promise<string | null> {
   }
 }
 
-/** No value of a variable stands in the arguments: anybody may read those. */
-function enclose({ walls, cwd, env, command }: Enclosed): Enclosure {
+function enclose({ walls, cwd, command }: Enclosed, path: string): Enclosure {
   const shown = [...systemOf(), '--proc', '/proc', '--dev', '/dev', '--size', SCRATCH_BYTES, '--tmpfs', '/tmp'];
   const args = [...SEPARATE, ...shown, ...walls.flatMap(argumentsOf), '--remount-ro', '/', '--chdir', cwd];
-  return { command: ['bwrap', ...args, '--', ...command], env };
+  return { command: ['bwrap', ...args, '--', ...command], env: { PATH: path } };
 }
 
 const ARGUMENT = { readable: '--ro-bind', writable: '--bind' } as const;

@@ -1,8 +1,11 @@
 import { realpathSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Endpoint } from '../contract/isolation.ts';
 import { findProgram } from '../process/child.ts';
 import { settled } from '../process/stop.ts';
+import { MARKER_VARIABLE } from '../process/table.ts';
 import { isLoopback } from './allow.ts';
 import { type Gate, openGate, SOCKET } from './gate.ts';
 import type { Host, HostProcess, HostRun, HostStart } from './host.ts';
@@ -17,6 +20,8 @@ export type WalledOptions = {
   readonly hidden: readonly string[];
   /** Shown to every program, beside its own. */
   readonly readable: () => readonly string[];
+  /** Of the programs that make the walls. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** What may be reached on the network. */
   readonly reach: () => readonly Endpoint[];
 };
@@ -25,9 +30,9 @@ export type WalledOptions = {
 export type Enclosed = {
   readonly walls: readonly Wall[];
   readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly marker: string | null;
+  /** Begins with the relay, which gives the program its environment. */
   readonly command: readonly string[];
+  readonly marker: string | null;
 };
 export type Enclosure = {
   readonly command: readonly [string, ...string[]];
@@ -38,6 +43,12 @@ export type Enclosure = {
 type Spec = Pick<HostStart, 'command' | 'cwd' | 'env' | 'access'> & { readonly marker: string | null };
 
 const PROXY_PORT = 3128;
+const PROXY = Object.fromEntries(
+  [
+    ['HTTPS_PROXY', `http://127.0.0.1:${PROXY_PORT}`],
+    ['NO_PROXY', '127.0.0.1,localhost'],
+  ].flatMap(([name = '', value]) => [name, name.toLowerCase()].map((each) => [each, value])),
+);
 const PROXY_NAMES = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'].flatMap((name) => [
   name,
   name.toUpperCase(),
@@ -59,8 +70,8 @@ export function walledHost(id: string, options: WalledOptions, enclose: (inner: 
     const walls = await wallsOf(found, options.hidden.map(realIfAny));
     const gate = await openGate(options.gates, options.reach);
     try {
-      const inner = { ...found, walls: withRelay(walls, gate), ...relayed(found, gate, options.reach()) };
-      return await start({ ...spec, ...enclose(inner) }, gate);
+      const command = await relayed(found, gate, options.reach());
+      return await start({ ...spec, ...enclose({ ...found, walls: withRelay(walls, gate), command }) }, gate);
     } catch (error) {
       await gate.close();
       throw error;
@@ -109,36 +120,28 @@ const accessOf = (
 });
 
 const withRelay = (walls: readonly Wall[], gate: Gate): readonly Wall[] => [
-  ...walls,
+  ...walls.filter(({ path }) => path !== process.execPath),
   ...[process.execPath, RELAY, gate.directory].map((path) => ({ path, kind: 'readable' }) as const),
 ];
 
-/** The command that begins with the relay, and variables that lead to its proxy if there is something to reach. */
-function relayed(
-  { command, env }: Pick<Spec, 'command' | 'env'>,
+/**
+ * The command that begins with the relay. The environment goes by a file that only we can read, with variables that lead to
+ * the relay's proxy if there is something to reach.
+ */
+async function relayed(
+  { command, env, marker }: Pick<Spec, 'command' | 'env' | 'marker'>,
   gate: Gate,
   reach: readonly Endpoint[],
-): Pick<Enclosed, 'command' | 'env'> {
+): Promise<readonly string[]> {
   const ports = [...new Set(reach.filter(isLoopback).map(({ port }) => port))];
   const hasProxy = reach.some((endpoint) => !isLoopback(endpoint));
-  const proxy = `http://127.0.0.1:${PROXY_PORT}`;
   const kept = Object.entries(env).filter(([name]) => !PROXY_NAMES.includes(name));
-  const led = {
-    HTTPS_PROXY: proxy,
-    https_proxy: proxy,
-    NO_PROXY: '127.0.0.1,localhost',
-    no_proxy: '127.0.0.1,localhost',
-  };
-  return {
-    command: [
-      ...RELAY_COMMAND,
-      `${gate.directory}/${SOCKET}`,
-      ports.join(','),
-      hasProxy ? String(PROXY_PORT) : '-',
-      ...command,
-    ],
-    env: { ...Object.fromEntries(kept), ...(hasProxy ? led : {}) },
-  };
+  const marked = marker === null ? {} : { [MARKER_VARIABLE]: marker };
+  const whole = { ...Object.fromEntries(kept), ...(hasProxy ? PROXY : {}), ...marked };
+  const file = join(gate.directory, 'environment');
+  await writeFile(file, JSON.stringify(whole), { mode: 0o600 });
+  const proxy = hasProxy ? String(PROXY_PORT) : '-';
+  return [...RELAY_COMMAND, join(gate.directory, SOCKET), file, ports.join(','), proxy, ...command];
 }
 
 function realIfAny(path: string): string {

@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { constants } from 'node:os';
 
 /**
  * Runs where a walled-off program runs, before it, without anything else of Gantry: leads what the program sends to its
  * own loopback through the gate's socket (`hosts/gate.ts`), starts the program and ends with its exit code.
- * Arguments: the socket; ports of this machine, by commas; the port of the proxy or `-`; then the command.
+ * Arguments: the socket; a file with the program's whole environment as JSON; ports of this machine, by commas; the port of
+ * the proxy or `-`; then the command.
  */
-const [gate = '', ports = '', proxy = '-', program = '', ...args] = process.argv.slice(2);
+const [gate = '', environment = '', ports = '', proxy = '-', program = '', ...args] = process.argv.slice(2);
 
 const MAX_HEAD = 16 * 1024;
 const STOPS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
@@ -21,8 +23,7 @@ const child = start();
 obey(control);
 
 function start(): ChildProcess {
-  // Set by bubblewrap; the program gets what it was given.
-  const { PWD: _, ...env } = process.env;
+  const env = JSON.parse(readFileSync(environment, 'utf8')) as Record<string, string>;
   const running = spawn(program, args, { env, stdio: 'inherit' });
   for (const signal of STOPS) process.on(signal, () => running.kill(signal));
   running.on('error', (error) => {
@@ -36,6 +37,12 @@ function start(): ChildProcess {
 /** `TERM`, and `DIAL id port`: somebody outside wants to speak to a port in here. */
 function obey(socket: Socket): void {
   let text = '';
+  // The daemon is gone: so is whatever it has started here.
+  socket.once('close', () => {
+    child.kill('SIGKILL');
+    process.exit(1);
+  });
+  socket.once('end', () => socket.destroy());
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     const lines = `${text}${chunk}`.split('\n');
     text = lines.pop() ?? '';

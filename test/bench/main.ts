@@ -13,6 +13,7 @@ import { history } from './history.ts';
 import { hook } from './hook.ts';
 import { idle } from './idle.ts';
 import { ingest } from './ingest.ts';
+import { isolation } from './isolation.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import { mcp } from './mcp.ts';
 import { page } from './page.ts';
@@ -29,6 +30,7 @@ const MEASURES = [
   accept,
   firstByte,
   claudeStart,
+  isolation,
   attempts,
   scheduler,
   store,

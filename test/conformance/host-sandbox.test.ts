@@ -7,7 +7,7 @@ import { describeHost } from './host.ts';
 
 const gates = await mkdtemp(join(tmpdir(), 'gantry-gates-'));
 const problem = await sandboxProblem(process.env.PATH ?? '');
-const options = { gates, hidden: [], readable: () => [], reach: () => [] };
+const options = { environment: process.env, gates, hidden: [], readable: () => [], reach: () => [] };
 
 afterAll(() => rm(gates, { recursive: true }));
 

@@ -1,11 +1,17 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect } from 'vitest';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect } from 'vitest';
 import { sandboxProblem } from '../../src/hosts/sandbox.ts';
+import { openPodman, TEST_IMAGE } from '../support/podman.ts';
 import { scenario } from '../support/scenario.ts';
 import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import type { World } from '../support/world.ts';
+
+const podman = await openPodman();
+afterAll(() => podman[Symbol.asyncDispose]());
 
 const problem = await sandboxProblem(process.env.PATH ?? '');
 
@@ -87,3 +93,56 @@ describe.skipIf(problem !== null)(`isolation${problem === null ? '' : ` (${probl
     },
   );
 });
+
+/** What the agent writes down for tests goes where it may write. */
+const logInside = ({ backend, settings }: ScriptedAgent) => ({
+  backends: {
+    [backend]: { ...settings, env: { GANTRY_FAKE_LOG: '/tmp/agent.log', GANTRY_FAKE_CONTROL: '/tmp/control' } },
+  },
+});
+
+const isDue = podman.problem === null;
+describe.skipIf(!isDue)(`isolation by containers${isDue ? '' : ` (${podman.problem})`}`, () => {
+  scenario(
+    'without the image a request is refused and doctor says why; with it an agent works in a container that ends',
+    { config: logInside, not: { real: 'the walls are the same' } },
+    async (world) => {
+      const asked = () =>
+        world.call('delegations.submit', {
+          callerId: 'caller',
+          description: `Do it.\n${world.agent.play({ run: TRIES }, { text: 'made' })}`,
+          project: world.project.root,
+          isolation: 'container',
+        });
+      await expect(asked()).rejects.toMatchObject({ code: 'isolation_missing' });
+      const { checks } = await world.call('doctor', { isQuick: true });
+      const row = checks.find(({ name }) => name === 'isolation container');
+      expect(row).toMatchObject({ status: 'notice', detail: expect.stringContaining('gantry image build') });
+
+      await world.down();
+      Object.assign(world.env, podman.env, { HOME: world.userHome });
+      await world.up();
+      expect(await world.gantry(['image', 'build', '--base', TEST_IMAGE])).toMatchObject({ code: 0 });
+      const { view } = await asked();
+      const end = await world.call('delegations.get', { id: view.id, waitMs: 0 });
+      const requestId = end.view.requestId;
+      expect(await world.over(requestId)).toMatchObject({ state: 'done' });
+      const show = (file: string) => world.project.git(['show', `gantry/${requestId.slice('req_'.length)}:${file}`]);
+      expect(await show('tries.txt')).toBe('uid 1000\nread-only\nno home\nno capabilities');
+      const { items } = await world.call('delegations.files', { id: view.id });
+      expect(items.map(({ path }) => path)).toContain('tries.txt');
+      const left = await promisify(execFile)('podman', ['ps', '--all', '--quiet'], { env: podman.env });
+      expect(left.stdout).toBe('');
+    },
+  );
+});
+
+/** What a container must be, each in a line. */
+const TRIES = [
+  'echo "uid $(id -u)"',
+  'touch /usr/bin/x 2>/dev/null || echo read-only',
+  'ls "$HOME/.gitconfig" 2>/dev/null || echo "no home"',
+  'grep -q "CapEff:.0000000000000000" /proc/self/status && echo "no capabilities"',
+]
+  .map((line) => `( ${line} ) >> tries.txt`)
+  .join('; ');

@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { AppError } from '../contract/errors.ts';
+import { type RunResult, runCommand } from '../process/run.ts';
+import { MARKER_VARIABLE } from '../process/table.ts';
+import type { Host } from './host.ts';
+import { type Enclosed, type Enclosure, type WalledOptions, walledHost } from './walled.ts';
+import type { Wall } from './walls.ts';
+
+export type ContainerOptions = WalledOptions & {
+  readonly settings: () => {
+    readonly engine: 'podman' | 'docker';
+    readonly image: string;
+    readonly memory: number;
+    readonly cpus: number;
+    readonly processes: number;
+  };
+};
+
+/** Of the daemon's environment, what the engines' own programs look at. */
+const ENGINE_VARIABLES = [
+  'PATH',
+  'HOME',
+  'XDG_RUNTIME_DIR',
+  'CONTAINERS_CONF',
+  'CONTAINERS_STORAGE_CONF',
+  'DOCKER_HOST',
+  'DOCKER_CONFIG',
+];
+/** Where the image has such a directory, its mode holds (runc). */
+const SCRATCH = 'rw,exec,nosuid,nodev,mode=1777,size=1g';
+/** Inside; outside it is whoever Gantry runs as. */
+const USER = '1000';
+const PROBE_LIMIT_MS = 20_000;
+
+/** Programs of this machine in containers of an image (Podman 4.3 tested; Docker by the same arguments). */
+export function containerHost(options: ContainerOptions): Host {
+  return walledHost('container', options, (inner) => enclose(inner, options));
+}
+
+/** Why there can be no container here, with the remedy; null if there can. */
+export async function containerProblem({ settings, environment }: ContainerOptions): Promise<string | null> {
+  const { engine, image } = settings();
+  if (process.platform !== 'linux') return 'a container needs Linux: the programs of this machine run in it';
+  if (engine === 'docker' && process.getuid?.() === 0) {
+    return 'Gantry runs as root, and so would what Docker starts: run it as another user, or set container.engine to "podman"';
+  }
+  const found = await ask([engine, 'image', 'inspect', '--format', 'ok', image], environment);
+  if (found === null) return `${engine} is not installed: install it, or set container.engine`;
+  if (found.code === 0) return null;
+  const words = found.stderr.trim().split('\n').at(-1);
+  return `${engine} has no image ${image} (${words}): gantry image build`;
+}
+
+async function ask(
+  command: readonly [string, ...string[]],
+  environment: ContainerOptions['environment'],
+): Promise<RunResult | null> {
+  try {
+    return await runCommand({
+      command,
+      cwd: tmpdir(),
+      env: engineEnvironment(environment),
+      marker: null,
+      limitMs: PROBE_LIMIT_MS,
+    });
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'spawn_failed') return null;
+    throw error;
+  }
+}
+
+const engineEnvironment = (environment: ContainerOptions['environment']): Record<string, string> =>
+  Object.fromEntries(
+    ENGINE_VARIABLES.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
+  );
+
+function enclose({ walls, cwd, marker, command }: Enclosed, { settings, environment }: ContainerOptions): Enclosure {
+  const { engine, image, memory, cpus, processes } = settings();
+  const limits = [
+    ...['--memory', String(memory), '--memory-swap', String(memory), '--cpus', String(cpus)],
+    ...['--pids-limit', String(processes)],
+  ];
+  const strict = ['--network', 'none', '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
+  const mark = marker === null ? [] : ['--env', `${MARKER_VARIABLE}=${marker}`];
+  return {
+    command: [
+      engine,
+      ...['run', '--rm', '--interactive', '--pull', 'never', '--name', `gantry-${randomUUID()}`],
+      ...[...strict, ...limits, ...userOf(engine), ...mark, '--tmpfs', `/tmp:${SCRATCH}`],
+      ...walls.flatMap(argumentsOf),
+      ...['--workdir', cwd, '--entrypoint', command[0] ?? '', image, ...command.slice(1)],
+    ],
+    env: engineEnvironment(environment),
+  };
+}
+
+/** Not root inside, and as the owner of the workspace outside. */
+function userOf(engine: 'podman' | 'docker'): readonly string[] {
+  const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+  if (engine === 'docker') return ['--user', `${uid}:${gid}`];
+  if (uid !== 0) return ['--userns', 'keep-id', '--user', `${uid}:${gid}`];
+  const map = (kind: string): string[] => [kind, `0:1:${USER}`, kind, `${USER}:0:1`];
+  return [...map('--uidmap'), ...map('--gidmap'), '--user', `${USER}:${USER}`];
+}
+
+function argumentsOf({ path, kind }: Wall): string[] {
+  if (kind === 'empty') return ['--tmpfs', `${path}:${SCRATCH}`];
+  const field = (text: string): string => (/[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const fields = ['type=bind', field(`src=${path}`), field(`dst=${path}`), ...(kind === 'readable' ? ['ro=true'] : [])];
+  return ['--mount', fields.join(',')];
+}
