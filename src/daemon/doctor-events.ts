@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { Access } from '../api/access.ts';
@@ -9,7 +10,7 @@ import { jsonOf, openSend } from '../client/send.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { DoctorCheck, Scope } from '../contract/shapes.ts';
 import { notice, ok, problem } from './doctor-checks.ts';
-import { SPOOLED, spoolOf } from './hook-script.ts';
+import { SPOOLED, spoolOf, UNREADABLE } from './hook-script.ts';
 import { localFetch } from './local-fetch.ts';
 import { pluginFileOf, pluginTokenFileOf, readChanges, readPersonsFile } from './plugin-files.ts';
 
@@ -62,9 +63,14 @@ function checkPlugin({ home, access }: EventDoctorParts): DoctorCheck[] {
 }
 
 async function checkSpool({ home }: EventDoctorParts): Promise<DoctorCheck[]> {
-  const before = await waitingIn(spoolOf(home));
+  const directory = spoolOf(home);
+  const before = await waitingIn(directory);
   if (before.length > 0) await pause(SPOOL_LOOK_MS);
-  return [spoolCheck(before, before.length > 0 ? await waitingIn(spoolOf(home)) : [])];
+  const waiting = spoolCheck(before, before.length > 0 ? await waitingIn(directory) : []);
+  const aside = (await readdir(directory)).filter((name) => name.endsWith(UNREADABLE)).length;
+  if (aside === 0) return [waiting];
+  const fault = `events of hooks that could not be read and were set aside: ${aside}`;
+  return [waiting, notice('spool', fault, `look at ${join(directory, `*${UNREADABLE}`)}, then remove it`)];
 }
 
 const waitingIn = async (directory: string): Promise<string[]> =>

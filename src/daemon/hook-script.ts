@@ -8,6 +8,8 @@ export const hookScriptOf = (home: string): string => join(home, 'plugin', 'clau
 export const MAX_EVENT_BYTES = 8_388_608;
 /** A file that waits in the spool: `<id>.<pid>` and this. */
 export const SPOOLED = '.event';
+/** What cannot be read is renamed to its name and this, for a person to look at. */
+export const UNREADABLE = '.unreadable';
 /** A line per drop: how many events were removed from a full spool. */
 export const DROPPED = 'dropped';
 const MAX_SPOOL_KB = 65_536;

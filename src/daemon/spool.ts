@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '../base/log.ts';
 import { pause } from '../base/wait.ts';
 import type { AppError } from '../contract/errors.ts';
-import { DROPPED, MAX_EVENT_BYTES, SPOOLED } from './hook-script.ts';
+import { DROPPED, MAX_EVENT_BYTES, SPOOLED, UNREADABLE } from './hook-script.ts';
 
 /** An event that a hook has left: as it came. */
 export type SpooledHook = { readonly id: string; readonly source: string; readonly json: string };
@@ -26,8 +26,6 @@ const MAX_BATCH_BYTES = 8_000_000;
 const AGAIN_MS = 1_000;
 /** What a caller that was killed has left. */
 const STALE_MS = 3_600_000;
-/** What cannot be read is renamed to its name and this, for a person to look at. */
-const UNREADABLE = '.unreadable';
 
 type Entry = {
   readonly name: string;
