@@ -2,7 +2,7 @@ import { readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../contract/errors.ts';
-import { identityOf } from '../../process/identity.ts';
+import { identityOf, isAlive } from '../../process/identity.ts';
 import type { OpenSpec } from '../backend.ts';
 import { Transcript } from './transcript.ts';
 
@@ -47,7 +47,8 @@ async function holderOf(nativeId: string, configDirectory: string): Promise<numb
 /** On Linux the start is the tick that our own identities begin with; elsewhere a living pid must do. */
 function isRunning({ pid, procStart }: z.infer<typeof LiveEntry>): boolean {
   const identity = identityOf(pid);
-  if (identity === null) return false;
+  // A zombie still has an identity: after the death of its parent it may wait long to be reaped.
+  if (identity === null || !isAlive(identity)) return false;
   return process.platform !== 'linux' || procStart === undefined || identity.startTime.startsWith(`${procStart}@`);
 }
 
