@@ -75,6 +75,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'agents.start': (input, caller) => engine.agents.start(input, caller),
     'agents.handoff': (input, caller) => engine.agents.handOver(input, caller),
     'agents.peek': (input) => engine.agents.peek(input),
+    'agents.attach': (input, caller) => engine.agents.attach(input, caller),
     'agents.prime': (input, caller) => engine.agents.prime(input, caller),
     'agents.stop': (input, caller) => engine.agents.stop(input, caller),
     'tasks.sling': (input, caller) => engine.sling(input, caller),

@@ -23,6 +23,7 @@ export const CAPABILITIES = [
   'cost',
   'transcript',
   'survivesRestart',
+  'attach',
 ] as const;
 export type Capability = (typeof CAPABILITIES)[number];
 export type Capabilities = Readonly<Record<Capability, boolean>>;
@@ -176,6 +177,12 @@ export type CloseReport = {
   readonly survivors: readonly number[];
 };
 
+/** A program that a person runs in a terminal of their own; `env` may hold secrets, `command` never. */
+export type PersonView = {
+  readonly command: readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string>>;
+};
+
 /** One live conversation. Owned by whoever opened it; at most one per native session at a time. */
 export type BackendSession = {
   readonly nativeId: string;
@@ -197,6 +204,8 @@ export type BackendSession = {
   /** `gone`: the question does not exist any more (aborted, ended, answered). Allows are sent as once, never as always. */
   readonly answer: (nativeId: string, decision: Decision) => Promise<'taken' | 'gone'>;
   readonly transcript: () => Promise<readonly TranscriptItem[]>;
+  /** For a person who joins beside Gantry (`attach`); absent where a second writer would harm the conversation. */
+  readonly view?: PersonView;
   /** Ends the session and all that it started; the native session can be resumed later. Concurrent callers share one close. */
   readonly close: (graceMs: number) => Promise<CloseReport>;
 };

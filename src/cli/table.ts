@@ -125,6 +125,12 @@ export const COMMANDS: readonly Row[] = [
   ),
   row(
     'Agents',
+    'agent attach',
+    'join the conversation of an agent',
+    async () => (await import('./commands/agent.ts')).attach,
+  ),
+  row(
+    'Agents',
     'agent handoff',
     'give an agent with its task to another agent program',
     async () => (await import('./commands/agent.ts')).handoff,

@@ -129,6 +129,21 @@ export const LIFE_OPERATIONS = {
       messages: z.array(Message),
     }),
   },
+  'agents.attach': {
+    method: 'POST',
+    path: '/api/v1/agents/attach',
+    scope: 'admin',
+    summary: 'The command that opens a person’s view of an agent’s live conversation, with the access that it needs',
+    status: 200,
+    input: z.object({ agent: text }),
+    output: z.object({
+      agent: AgentAddress,
+      command: z.array(z.string()).min(1),
+      /** Added to the person's own; holds the access. */
+      env: z.record(z.string(), z.string()),
+      directory: z.string(),
+    }),
+  },
   'agents.prime': {
     method: 'GET',
     path: '/api/v1/agents/prime',

@@ -2,6 +2,7 @@ import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
 import { startAgent } from './agent-start.ts';
 import { stopAgent } from './agent-stop.ts';
+import { attach } from './attach.ts';
 import { handOver } from './handoff.ts';
 import type { LifeTools } from './life-tools.ts';
 import type { Parts } from './parts.ts';
@@ -28,6 +29,10 @@ export class Agents {
 
   peek(input: ParsedInputOf<'agents.peek'>): OutputOf<'agents.peek'> {
     return peek(this.#parts, this.#tools.queries, input);
+  }
+
+  attach(input: ParsedInputOf<'agents.attach'>, caller: Caller): OutputOf<'agents.attach'> {
+    return attach(this.#parts, this.#tools, input, caller);
   }
 
   prime(input: ParsedInputOf<'agents.prime'>, caller: Caller): OutputOf<'agents.prime'> {

@@ -4,6 +4,7 @@ import type {
   CloseReport,
   EndReason,
   OpenSpec,
+  PersonView,
   PromptReceipt,
 } from '../backends/backend.ts';
 import { type Deferred, deferred } from '../base/wait.ts';
@@ -150,6 +151,11 @@ export class LiveSession {
   /** What a prompt's turn used as far as it was told, also one without an end; null: nothing. */
   usedBy(id: PromptId): Usage | null {
     return this.#used.get(id) ?? null;
+  }
+
+  /** How a person joins it; null where that cannot be. */
+  get view(): PersonView | null {
+    return this.#backend.view ?? null;
   }
 
   interrupt(): Promise<void> {

@@ -26,6 +26,7 @@ backendConformance({
     cost: true,
     transcript: true,
     survivesRestart: false,
+    attach: false,
   },
   exceptions: [
     {

@@ -25,6 +25,7 @@ backendConformance({
     cost: true,
     transcript: true,
     survivesRestart: false,
+    attach: false,
   },
   exceptions: [
     { law: 'the reason of a denial reaches the agent, and the command does not run', reason: NO_REASON },

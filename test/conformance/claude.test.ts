@@ -21,6 +21,7 @@ backendConformance({
     cost: true,
     transcript: true,
     survivesRestart: false,
+    attach: false,
   },
   exceptions: [],
   setup: async (): Promise<Rig> => {

@@ -22,6 +22,7 @@ backendConformance({
     cost: true,
     transcript: true,
     survivesRestart: false,
+    attach: false,
   },
   exceptions: [],
   setup: async (root): Promise<Rig> => {

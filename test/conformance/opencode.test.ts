@@ -21,6 +21,7 @@ backendConformance({
     cost: true,
     transcript: true,
     survivesRestart: true,
+    attach: true,
   },
   exceptions: [],
   setup: async (): Promise<Rig> => {

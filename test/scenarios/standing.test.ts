@@ -1,11 +1,16 @@
 import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { StartedAgent, StoppedAgent } from '../../src/contract/life-operations.ts';
 import type { Message } from '../../src/contract/message.ts';
 import { scenario } from '../support/scenario.ts';
 import type { Act } from '../support/scripted-agent.ts';
+import { noTerminal, Terminal } from '../support/terminal.ts';
 import type { World } from '../support/world.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 const start = async (world: World): Promise<StartedAgent> => {
   const started = await world.gantry(['agent', 'start', 'mayor', '--role', 'worker', '--json']);
@@ -31,6 +36,31 @@ const receipts = (world: World, { id }: Message): string[] =>
 
 const lastRequest = async (world: World): Promise<string> => (await world.agent.requests()).at(-1)?.text ?? '';
 
+/** Where the program can share its conversation, a person joins it in a real terminal, takes part and leaves. @returns their words */
+async function joined(world: World): Promise<string | null> {
+  const alone = await world.gantry(['agent', 'attach', 'mayor']);
+  expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a terminal') });
+  if (world.agent.backend !== 'opencode') {
+    const refused = { code: 'unsupported', message: expect.stringContaining('able: ') };
+    await expect(world.call('agents.attach', { agent: 'mayor' })).rejects.toMatchObject(refused);
+    return null;
+  }
+  if (noTerminal !== null) return null;
+  const scratch = join(world.root, 'scratch');
+  await mkdir(scratch, { recursive: true });
+  const env = { ...world.env, HOME: scratch, TMPDIR: scratch };
+  const options = { cwd: world.project.root, env, columns: 120, rows: 40 };
+  await using terminal = await Terminal.open([process.execPath, MAIN, 'agent', 'attach', 'mayor'], options);
+  await terminal.shows('Noted.');
+  const words = 'By hand: mark-4712.';
+  await terminal.type(`${words} ${world.agent.play({ text: 'Read by the agent.' })}`);
+  await terminal.press('Enter');
+  await terminal.shows(/^ *Read by the agent\.$/m);
+  await terminal.press('C-c');
+  await terminal.shows('[exit 0]');
+  return words;
+}
+
 scenario('A4 A5 A7 D4 an agent without a task: woken by messages, over kills, stops and starts', {}, async (world) => {
   const started = await start(world);
   expect(await world.agent.requests()).toEqual([]);
@@ -44,12 +74,15 @@ scenario('A4 A5 A7 D4 an agent without a task: woken by messages, over kills, st
   expect(receipts(world, first)).toEqual(['queued', 'delivered', 'seen']);
   expect((await world.gantry(['agent', 'peek', 'mayor'])).stdout).toContain('Noted.');
 
+  const words = await joined(world);
+  expect(world.journal.view.sessions.get(started.sessionId)?.state).toBe('running');
   await world.kill();
   await world.up();
   await world.until('it stands by again', ({ sessions }) => sessions.get(started.sessionId)?.state === 'running');
   const second = await send(world, 'How wide?', { text: 'That wide.' });
   await seen(world, second);
   expect((await lastRequest(world)).split('mark-4711').length - 1).toBe(1);
+  expect(await lastRequest(world)).toContain(words ?? '');
 
   const stopped = await stop(world);
   expect(stopped).toMatchObject({ state: 'stopped', survivors: [], unsaved: ['draft.txt'] });

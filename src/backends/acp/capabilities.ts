@@ -14,6 +14,7 @@ export const UNSEEN: Capabilities = {
   cost: false,
   transcript: true,
   survivesRestart: false,
+  attach: false,
 };
 
 /** As the agent advertises them; `hasCost`: it has told what a session costs. */

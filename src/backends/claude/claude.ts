@@ -27,6 +27,7 @@ const CAPABILITIES: Capabilities = {
   cost: true,
   transcript: true,
   survivesRestart: false,
+  attach: false,
 };
 
 /** Called before every tool. Without our answer the call is refused. */

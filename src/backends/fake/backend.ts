@@ -17,6 +17,7 @@ const CAPABLE: Capabilities = {
   cost: true,
   transcript: true,
   survivesRestart: false,
+  attach: false,
 };
 
 /** `backends.fake.config`: capabilities to do without (`false`), and how often the agent says that it lives. */

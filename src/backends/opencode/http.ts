@@ -33,6 +33,7 @@ export type HttpAnswer = { readonly body: unknown; readonly headers: Headers };
 /** One server: address and password. */
 export type Http = {
   readonly url: string;
+  readonly password: string | null;
   /** @throws HttpFailure for every status but 2xx, for no answer, and for an answer over the bound. */
   readonly send: (request: HttpRequest) => Promise<HttpAnswer>;
   /** The body of a stream that is open; it ends with `signal`. @throws HttpFailure */
@@ -72,6 +73,7 @@ export function connectHttp(url: string, password: string | null): Http {
   };
   return {
     url: base,
+    password,
     send: async (asked) => (asked.method === undefined ? await again(() => send(asked)) : await send(asked)),
     open: async (path, signal) => {
       const response = await request(path, { signal });

@@ -2,7 +2,7 @@ import { realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../contract/errors.ts';
 import { MARKER_VARIABLE } from '../../process/table.ts';
-import type { BackendContext, BackendSession, OpenSpec, Prompt } from '../backend.ts';
+import type { BackendContext, BackendSession, OpenSpec, PersonView, Prompt } from '../backend.ts';
 import { projectInstructions } from '../project-instructions.ts';
 import { profileFault } from './agents.ts';
 import type { Dialect, NativePrompt, NativeSession } from './dialect.ts';
@@ -34,6 +34,7 @@ export async function openSession(
   const session: OpencodeSession = new OpencodeSession({
     nativeId: native.id,
     directory: spec.directory,
+    view: viewOf(spec, context, running, native.id),
     origin,
     isFresh,
     dialect: server.dialect,
@@ -55,6 +56,20 @@ export async function openSession(
   for (const text of noticesOf(running)) session.notice('info', text);
   if (!isFresh) await session.reconcile();
   return session;
+}
+
+/** The program's own terminal client beside Gantry's: the server serves both. */
+function viewOf(
+  { directory }: OpenSpec,
+  { settings }: BackendContext,
+  { http: { url, password } }: Running,
+  nativeId: string,
+): PersonView {
+  const [program = 'opencode', ...args] = settings.command ?? [];
+  return {
+    command: [program, ...args, 'attach', url, '--dir', directory, '-s', nativeId],
+    env: password === null ? {} : { OPENCODE_SERVER_PASSWORD: password },
+  };
 }
 
 function noticesOf({ version, launched }: Running): string[] {

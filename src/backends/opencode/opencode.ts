@@ -23,6 +23,7 @@ const CAPABILITIES: Capabilities = {
   cost: true,
   transcript: true,
   survivesRestart: true,
+  attach: true,
 };
 
 /**

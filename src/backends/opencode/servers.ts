@@ -2,7 +2,7 @@ import { within } from '../../base/wait.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { BackendContext } from '../backend.ts';
 import { dialectFor, versionOf } from './dialects.ts';
-import { connectHttp, HttpFailure } from './http.ts';
+import { connectHttp, type Http, HttpFailure } from './http.ts';
 import { adoptServer, endEntry, type Launched, startServer } from './launch.ts';
 import type { LaunchPlan } from './plan.ts';
 import { OpencodeServer } from './server.ts';
@@ -12,6 +12,7 @@ import { type OpenLimit, waitOpen } from './wait-open.ts';
 export type Running = {
   readonly server: OpencodeServer;
   readonly version: string;
+  readonly http: Http;
   /** Null for a server that is not ours: it is never stopped, disposed or configured. */
   readonly launched: Launched | null;
   readonly plan: LaunchPlan | null;
@@ -187,7 +188,7 @@ export class Servers {
       stop: async () => (await launched.stop(RETIRE_GRACE_MS)).exit,
       onGone: () => this.#gone(plan.key, server, launched.id),
     });
-    const running = { server, version: launched.version, launched, plan };
+    const running = { server, version: launched.version, http: launched.http, launched, plan };
     return await this.#connected(running, () => launched.stop(RETIRE_GRACE_MS));
   }
 
@@ -211,7 +212,7 @@ export class Servers {
       stop: async () => ({ code: null, signal: null }),
       onGone: () => this.#gone(ATTACHED, server, null),
     });
-    return await this.#connected({ server, version, launched: null, plan: null }, async () => undefined);
+    return await this.#connected({ server, version, http, launched: null, plan: null }, async () => undefined);
   }
 
   async #connected(running: Running, undo: () => Promise<unknown>): Promise<Running> {

@@ -4,7 +4,15 @@ import { AppError } from '../../contract/errors.ts';
 import type { Failure } from '../../contract/failure.ts';
 import type { MessageMode } from '../../contract/message.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
-import type { BackendEvent, BackendSession, CloseReport, EndReason, Prompt, PromptReceipt } from '../backend.ts';
+import type {
+  BackendEvent,
+  BackendSession,
+  CloseReport,
+  EndReason,
+  PersonView,
+  Prompt,
+  PromptReceipt,
+} from '../backend.ts';
 import { PromptLine } from '../prompt-line.ts';
 import { Asks } from './asks.ts';
 import { type NativeAsk, type NativeEvent, type NativeSession, transcriptOf } from './dialect.ts';
@@ -16,6 +24,7 @@ import { Turns } from './turns.ts';
 export type SessionOptions = Pick<TurnOptions, 'dialect' | 'clock' | 'bodyOf' | 'isFresh'> & {
   readonly nativeId: string;
   readonly directory: string;
+  readonly view: PersonView;
   readonly origin: BackendSession['origin'];
   /** A sub-agent's session is part of this one's tree from now on. */
   readonly onChild: (childId: string) => void;
@@ -38,6 +47,7 @@ const INTERRUPT_LIMIT_MS = 30_000;
 export class OpencodeSession implements BackendSession {
   readonly nativeId: string;
   readonly directory: string;
+  readonly view: PersonView;
   readonly origin: BackendSession['origin'];
   readonly events = new Channel<BackendEvent>(MAX_EVENTS);
   readonly #options: SessionOptions;
@@ -52,6 +62,7 @@ export class OpencodeSession implements BackendSession {
     const { nativeId, directory, dialect } = options;
     this.nativeId = nativeId;
     this.directory = directory;
+    this.view = options.view;
     this.origin = options.origin;
     this.#options = options;
     this.#asks = new Asks(nativeId, directory, dialect, this.#emit);

@@ -2,6 +2,7 @@ import type { OutputOf } from '../../contract/api.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { StartedAgent, StoppedAgent } from '../../contract/life-operations.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
+import { runForeground } from '../../process/foreground.ts';
 import { textFrom } from '../ask.ts';
 import { argument, defineCommand, flag, integer, oneOf, option, optionalArgument, words } from '../command.ts';
 import { projectFrom } from '../context.ts';
@@ -76,6 +77,28 @@ export const peek = defineCommand({
     const client = await context.client();
     const seen = await client.call('agents.peek', { agent: args.agent, limit: args.limit ?? 20 });
     context.output.result(seen, () => peekLines(seen));
+  },
+});
+
+export const attach = defineCommand({
+  arguments: { agent: agentArgument },
+  details: [
+    '  In this terminal, beside Gantry, by the agent program’s own client: opencode.',
+    '  Leaving it leaves the agent at work. --json shows how it is started instead,',
+    '  the server’s password included.',
+  ],
+  run: async (context, args) => {
+    if (!context.isInteractive && !context.output.isJson)
+      throw new AppError('usage', 'gantry agent attach needs a terminal; without one: gantry agent peek, or --json');
+    const client = await context.client();
+    const view = await client.call('agents.attach', { agent: args.agent });
+    if (context.output.isJson) {
+      context.output.json(view);
+      return 0;
+    }
+    const [program = '', ...rest] = view.command;
+    const env = { ...context.environment, ...view.env };
+    return (await runForeground([program, ...rest], { cwd: view.directory, env })) ?? 1;
   },
 });
 

@@ -84,10 +84,11 @@ export function endingLaws(law: Law): void {
     expect(await live.turn(rig.scenes.answer('untouched'))).toMatchObject({ outcome: 'done', text: 'untouched' });
   });
 
-  law('capabilities are what the suite has seen', async ({ backend, capabilities }) => {
-    await Promise.resolve();
+  law('capabilities are what the suite has seen', async ({ backend, capabilities, open }) => {
     expect(backend.capabilities).toEqual(capabilities);
     expect(typeof backend.release).toBe(capabilities.survivesRestart ? 'function' : 'undefined');
+    await using live = await open();
+    expect(live.session.view !== undefined).toBe(capabilities.attach);
   });
 
   for (const capability of ['resume', 'fork', 'interrupt', 'transcript', 'mcp'] as const satisfies Capability[]) {
