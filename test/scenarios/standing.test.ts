@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { until } from '../../src/base/wait.ts';
 import type { StartedAgent, StoppedAgent } from '../../src/contract/life-operations.ts';
 import type { Message } from '../../src/contract/message.ts';
 import { scenario } from '../support/scenario.ts';
@@ -10,6 +11,7 @@ import type { Act } from '../support/scripted-agent.ts';
 import { noTerminal, Terminal } from '../support/terminal.ts';
 import type { World } from '../support/world.ts';
 
+const BY_HAND = 'By hand: mark-4712.';
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 const start = async (world: World): Promise<StartedAgent> => {
@@ -36,8 +38,8 @@ const receipts = (world: World, { id }: Message): string[] =>
 
 const lastRequest = async (world: World): Promise<string> => (await world.agent.requests()).at(-1)?.text ?? '';
 
-/** Where the program can share its conversation, a person joins it in a real terminal, takes part and leaves. @returns their words */
-async function joined(world: World): Promise<string | null> {
+/** Where the program can share its conversation, a person joins it in a real terminal, and both speak at once. @returns the view, still open */
+async function joined(world: World): Promise<Terminal | null> {
   const alone = await world.gantry(['agent', 'attach', 'mayor']);
   expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a terminal') });
   if (world.agent.backend !== 'opencode') {
@@ -50,15 +52,24 @@ async function joined(world: World): Promise<string | null> {
   await mkdir(scratch, { recursive: true });
   const env = { ...world.env, HOME: scratch, TMPDIR: scratch };
   const options = { cwd: world.project.root, env, columns: 120, rows: 40 };
-  await using terminal = await Terminal.open([process.execPath, MAIN, 'agent', 'attach', 'mayor'], options);
+  await using stack = new AsyncDisposableStack();
+  const terminal = stack.use(await Terminal.open([process.execPath, MAIN, 'agent', 'attach', 'mayor'], options));
   await terminal.shows('Noted.');
-  const words = 'By hand: mark-4712.';
-  await terminal.type(`${words} ${world.agent.play({ text: 'Read by the agent.' })}`);
+  await terminal.type(`${BY_HAND} ${world.agent.play({ hold: 'person', text: 'Read by the agent.' })}`);
   await terminal.press('Enter');
+  await until(
+    async () => ((await lastRequest(world)).includes(BY_HAND) ? true : null),
+    { everyMs: 50, limitMs: 20_000 },
+    () => new Error('the words never reached the model'),
+  );
+  const meanwhile = await send(world, 'And from Gantry.', { text: 'Both were read.' });
+  await world.until('it is delivered', ({ messages }) => messages.get(meanwhile.id)?.state === 'delivered');
+  await world.agent.release('person');
   await terminal.shows(/^ *Read by the agent\.$/m);
-  await terminal.press('C-c');
-  await terminal.shows('[exit 0]');
-  return words;
+  await terminal.shows(/^ *Both were read\.$/m);
+  await seen(world, meanwhile);
+  stack.move();
+  return terminal;
 }
 
 scenario('A4 A5 A7 D4 an agent without a task: woken by messages, over kills, stops and starts', {}, async (world) => {
@@ -74,15 +85,19 @@ scenario('A4 A5 A7 D4 an agent without a task: woken by messages, over kills, st
   expect(receipts(world, first)).toEqual(['queued', 'delivered', 'seen']);
   expect((await world.gantry(['agent', 'peek', 'mayor'])).stdout).toContain('Noted.');
 
-  const words = await joined(world);
-  expect(world.journal.view.sessions.get(started.sessionId)?.state).toBe('running');
+  await using view = await joined(world);
   await world.kill();
   await world.up();
   await world.until('it stands by again', ({ sessions }) => sessions.get(started.sessionId)?.state === 'running');
   const second = await send(world, 'How wide?', { text: 'That wide.' });
   await seen(world, second);
   expect((await lastRequest(world)).split('mark-4711').length - 1).toBe(1);
-  expect(await lastRequest(world)).toContain(words ?? '');
+  if (view) {
+    expect(await lastRequest(world)).toContain(BY_HAND);
+    await view.shows(/^ *That wide\.$/m);
+    await view.press('C-c');
+    await view.shows('[exit 0]');
+  }
 
   const stopped = await stop(world);
   expect(stopped).toMatchObject({ state: 'stopped', survivors: [], unsaved: ['draft.txt'] });
