@@ -138,14 +138,18 @@ export class Delegations {
     const { id } = needDelegated(this.#parts.store.read, input.id, caller);
     const end = clock.now() + input.waitMs;
     let since = input.since;
+    // Only what is answered is looked at closely: of a queue, hundreds wait here and each commit wakes them all.
     for (;;) {
-      const view = this.#view(store.read.requests.need(id));
+      const request = store.read.requests.need(id);
       if (since === undefined) {
         const next = store.journal.head();
-        return { view, events: newestEvents(store, id, input.limit), next };
+        return { view: this.#view(request), events: newestEvents(store, id, input.limit), next };
       }
       const page = eventsAfter(store, id, since, input.limit);
-      if (page.events.length > 0 || isDelegationOver(view.status) || clock.now() >= end) return { view, ...page };
+      const [task = null] = store.read.tasks.list({ requestId: id });
+      if (page.events.length > 0 || isDelegationOver(statusOf(request, task)) || clock.now() >= end) {
+        return { view: this.#view(request), ...page };
+      }
       since = page.next;
       await this.#nextCommit(end - clock.now());
     }
