@@ -28,8 +28,9 @@ test('a process that has ended is dead and has no identity', async () => {
 });
 
 test.runIf(isLinux)('a zombie is dead', async () => {
-  // The shell execs into one that never waits for the child that it got this way; the child lives as long as the input.
-  const parent = spawn('/bin/sh', ['-c', 'cat <&0 & exec sh -c "echo $!; exec tail -f /dev/null"']);
+  // The shell execs into one that never waits for the child that it got this way. The child lives as long as the input,
+  // which it has by another number: a shell gives what runs in the background an empty input first.
+  const parent = spawn('/bin/sh', ['-c', 'exec 3<&0; cat <&3 & exec sh -c "echo $!; exec tail -f /dev/null"']);
   try {
     const [pid] = await once(parent.stdout, 'data');
     parent.stdin.end();
