@@ -101,7 +101,9 @@ export function describeHost(
         marker,
         limitMs: 500 + startMs,
       });
-      expect(result).toMatchObject({ code: null, signal: 'SIGTERM', stdout: 'begun\n', isTimedOut: true });
+      expect(result).toMatchObject({ stdout: 'begun\n', isTimedOut: true });
+      // The client of a container engine may be there to tell of the signal, as shells do.
+      expect(['null SIGTERM', '143 null']).toContain(`${result.code} ${result.signal}`);
       expect(await host.find(marker)).toEqual([]);
     });
   });
