@@ -40,12 +40,15 @@ function pack() {
   );
   const paths = packed.files.map(({ path }) => path);
   const beside = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
-  const isBuilt = (path) => /^dist\/.+\.(js|d\.ts|sql|css|html|svg|json)$/.test(path) && !/\.test\./.test(path);
+  const isBuilt = (path) =>
+    /^dist\/.+(\.(js|d\.ts|sql|css|html|svg|json)|\/Containerfile)$/.test(path) && !/\.test\./.test(path);
   const surprises = paths.filter((path) => !isBuilt(path) && !beside.includes(path));
   const wanted = [
     ...beside,
     'dist/cli/main.js',
     'dist/daemon/main.js',
+    'dist/process/relay.js',
+    'dist/hosts/Containerfile',
     'dist/client/client.js',
     'dist/client/client.d.ts',
     'dist/ui/index.html',

@@ -58,7 +58,12 @@ function install(name, wanted) {
 }
 
 function step(command, args) {
-  const { error, signal, status, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: INSTALL_LIMIT_MS });
+  const { error, signal, status, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    timeout: INSTALL_LIMIT_MS,
+    // As pip does: a machine behind a proxy has its certificates there.
+    env: { ...process.env, UV_SYSTEM_CERTS: 'true' },
+  });
   if (error === undefined && status === 0) return null;
   const said = stderr?.trim().split('\n').at(-1) ?? '';
   return `${command} ${args.slice(0, 2).join(' ')}: ${error?.message ?? signal ?? `exit code ${status}`} ${said}`.trim();
