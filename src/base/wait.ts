@@ -26,6 +26,17 @@ export async function within<T>(promise: Promise<T>, ms: number, onLimit: () => 
   }
 }
 
+/** What the promise gives; null if it takes longer. */
+export async function settled<T>(promise: Promise<T>, limitMs: number): Promise<T | null> {
+  const late = new Error('late');
+  try {
+    return await within(promise, limitMs, () => late);
+  } catch (error) {
+    if (error === late) return null;
+    throw error;
+  }
+}
+
 /** Resolves after `ms`, or at once when `signal` aborts; says which. For back-off and polling a fact, never for readiness. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<'elapsed' | 'aborted'> {
   if (signal?.aborted) return 'aborted';

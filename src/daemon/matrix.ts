@@ -1,11 +1,11 @@
 import { readFileSync, statSync } from 'node:fs';
-import { within } from '../base/wait.ts';
+import { settled } from '../base/wait.ts';
 import type { MatrixActs } from '../bridges/matrix/listen.ts';
 import type { MatrixWorld } from '../bridges/matrix/matrix.ts';
 import type { Decision } from '../contract/approval.ts';
 import type { Caller } from '../contract/caller.ts';
 import { requestOf } from '../contract/delegation.ts';
-import { AppError, toAppError } from '../contract/errors.ts';
+import { AppError } from '../contract/errors.ts';
 import { ApprovalId, RequestId } from '../contract/ids.ts';
 import type { MatrixSettings } from '../contract/matrix.ts';
 import { isTaskOver, type Task } from '../contract/task.ts';
@@ -70,7 +70,10 @@ function matrixActs(store: Store, engine: Engine): MatrixActs {
       const isWhole = verb !== 'cancel' || onlyTaskOf(read, task.requestId) !== null;
       const id = isWhole ? task.requestId : task.id;
       const done = engine[verb](id, reason || undefined, callerOf(sender));
-      const isDone = await inTime(done);
+      const isDone = await settled(
+        done.then(() => true),
+        STOP_LIMIT_MS,
+      );
       const state = isWhole ? read.requests.need(task.requestId).state : read.tasks.need(task.id).state;
       return `${id} is ${state}${isDone ? '' : '; what runs has not stopped yet'}.`;
     },
@@ -106,14 +109,4 @@ function pendingId(id: string): ApprovalId {
   const parsed = ApprovalId.safeParse(id);
   if (!parsed.success) throw new AppError('bad_request', `${id} is not the id of an approval, which begins with apr_`);
   return parsed.data;
-}
-
-async function inTime(done: Promise<unknown>): Promise<boolean> {
-  try {
-    await within(done, STOP_LIMIT_MS, () => new AppError('timeout', 'it has not stopped yet'));
-    return true;
-  } catch (error) {
-    if (toAppError(error).code !== 'timeout') throw error;
-    return false;
-  }
 }

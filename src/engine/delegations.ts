@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { within } from '../base/wait.ts';
+import { settled } from '../base/wait.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
 import { type DelegationStatus, handleOf, isDelegationOver, requestOf } from '../contract/delegation.ts';
-import { AppError, toAppError } from '../contract/errors.ts';
+import { AppError } from '../contract/errors.ts';
 import type { Request } from '../contract/request.ts';
 import type { Git } from '../git/git.ts';
 import type { Approvals } from './approvals.ts';
@@ -210,18 +210,15 @@ export class Delegations {
       throw new AppError('illegal_move', `Cannot ${input.control} task with status: ${previous}`);
     }
     const done = this.#tools.control[input.control](request.id, input.reason, caller);
-    const isStopped = await this.#inTime(done);
-    return { previous, status: this.#view(this.#parts.store.read.requests.need(request.id)).status, isStopped };
-  }
-
-  async #inTime(done: Promise<unknown>): Promise<boolean> {
-    try {
-      await within(done, STOP_LIMIT_MS, () => new AppError('timeout', 'it has not stopped yet'));
-      return true;
-    } catch (error) {
-      if (toAppError(error).code !== 'timeout') throw error;
-      return false;
-    }
+    const stopped = await settled(
+      done.then(() => true),
+      STOP_LIMIT_MS,
+    );
+    return {
+      previous,
+      status: this.#view(this.#parts.store.read.requests.need(request.id)).status,
+      isStopped: stopped ?? false,
+    };
   }
 
   files(input: ParsedInputOf<'delegations.files'>, caller: Caller): Promise<OutputOf<'delegations.files'>> {

@@ -145,8 +145,6 @@ export class StandingRun {
   /** Nothing was to do for so long: its program goes, its conversation stays. Returns when there is something for it. */
   async #rest(live: LiveSession): Promise<void> {
     this.#ready = deferred();
-    // Nobody need wait for it.
-    this.#ready.promise.catch(() => undefined);
     this.#isCalled = false;
     await live.close(GRACE_MS, 'paused', 'it was idle; a message opens it again');
     while (this.#reason === null && !this.#isCalled && !isWaking(this.#mailFor(live).mail)) {

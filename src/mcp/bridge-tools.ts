@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { pause } from '../base/wait.ts';
 import type { InputOf } from '../contract/api.ts';
 import { AppError } from '../contract/errors.ts';
 import type { QuestionOutcome } from '../contract/question-operations.ts';
@@ -152,7 +153,7 @@ async function outlive<T>(
       if (signal.aborted || !(since === null ? isWorth : isAway)(error)) throw error;
       since ??= performance.now();
       if (performance.now() - since > RESTART_MS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, RESTART_PAUSE_MS));
+      await pause(RESTART_PAUSE_MS, signal);
     }
   }
 }

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
-import { pause } from '../base/wait.ts';
+import { pause, settled } from '../base/wait.ts';
 import { spawnChild } from './child.ts';
 import { readChunks } from './lines.ts';
 import { OutputBuffer } from './output-buffer.ts';
 import type { StartSpec } from './spawn.ts';
-import { settled, stopOwn } from './stop.ts';
+import { stopOwn } from './stop.ts';
 
 export type RunSpec = Pick<StartSpec, 'command' | 'cwd' | 'env'> & {
   /** Null only for a program that is known to leave nothing behind: then nothing is swept after its end. */

@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises';
+import { settled } from '../base/wait.ts';
 import { type Child, type ChildSpec, type Exit, openOutput, spawnChild } from './child.ts';
 import type { ProcessIdentity } from './identity.ts';
 import { type Line, readLines } from './lines.ts';
 import { OutputBuffer } from './output-buffer.ts';
-import { type StopOptions, type StopReport, settled, stopOwn } from './stop.ts';
+import { type StopOptions, type StopReport, stopOwn } from './stop.ts';
 
 export type StartSpec = {
   /** Program and arguments; a bare name is looked up in `env.PATH`, a relative path starts at `cwd`. */

@@ -1,4 +1,4 @@
-import { pause, within } from '../base/wait.ts';
+import { pause, settled } from '../base/wait.ts';
 import type { Exit } from './child.ts';
 import { isAlive, type ProcessIdentity } from './identity.ts';
 import type { ProcessRow } from './table.ts';
@@ -83,16 +83,5 @@ async function signalUntilGone(
     }
     while (left.some(isAlive) && performance.now() < end) await pause(POLL_MS);
     if (left.length === 0 || performance.now() >= end) return left.filter(isAlive);
-  }
-}
-
-/** What the promise gives; null if it takes longer. */
-export async function settled<T>(promise: Promise<T>, limitMs: number): Promise<T | null> {
-  const late = new Error('late');
-  try {
-    return await within(promise, limitMs, () => late);
-  } catch (error) {
-    if (error === late) return null;
-    throw error;
   }
 }
