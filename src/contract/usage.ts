@@ -24,6 +24,24 @@ export const NO_USAGE: Usage = {
   costUsd: null,
 };
 
+/** OpenCode's counts of tokens in our words. */
+export const usageOf = (
+  tokens: {
+    readonly input: number;
+    readonly output: number;
+    readonly reasoning: number;
+    readonly cache: { readonly read: number; readonly write: number };
+  },
+  costUsd: number | null,
+): Usage => ({
+  inputTokens: tokens.input,
+  outputTokens: tokens.output,
+  reasoningTokens: tokens.reasoning,
+  cacheReadTokens: tokens.cache.read,
+  cacheWriteTokens: tokens.cache.write,
+  costUsd,
+});
+
 export const hasTokens = (u: Usage): boolean =>
   u.inputTokens + u.outputTokens + u.reasoningTokens + u.cacheReadTokens + u.cacheWriteTokens > 0;
 

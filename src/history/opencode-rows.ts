@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { HistoryMessage, HistoryPart } from '../contract/history.ts';
-import type { Usage } from '../contract/usage.ts';
+import { usageOf } from '../contract/usage.ts';
 
 /** The JSON in OpenCode's `message.data` and `part.data` (opencode-ai 1.18.33). Everything is optional: it is a foreign store. */
 const Tokens = z.object({
@@ -112,15 +112,6 @@ export function wordsOf(part: HistoryPart): string {
       return part satisfies never;
   }
 }
-
-export const usageOf = (tokens: z.output<typeof Tokens>, costUsd: number | null): Usage => ({
-  inputTokens: tokens.input,
-  outputTokens: tokens.output,
-  reasoningTokens: tokens.reasoning,
-  cacheReadTokens: tokens.cache.read,
-  cacheWriteTokens: tokens.cache.write,
-  costUsd,
-});
 
 /** Undefined for what is not JSON. */
 export function jsonOf(text: string): unknown {

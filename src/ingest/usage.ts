@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Usage } from '../contract/usage.ts';
+import { type Usage, usageOf } from '../contract/usage.ts';
 
 const count = z.number().int().nonnegative().default(0);
 
@@ -17,14 +17,5 @@ const Finished = z.object({
 /** What an event says was used; null if it says nothing of it. */
 export function usageIn(type: string, payload: Readonly<Record<string, unknown>>): Usage | null {
   const found = type === 'AssistantMessage' ? Finished.safeParse(payload).data : undefined;
-  if (!found) return null;
-  const { tokens, cost_usd: costUsd = null } = found;
-  return {
-    inputTokens: tokens.input,
-    outputTokens: tokens.output,
-    reasoningTokens: tokens.reasoning,
-    cacheReadTokens: tokens.cache.read,
-    cacheWriteTokens: tokens.cache.write,
-    costUsd,
-  };
+  return found ? usageOf(found.tokens, found.cost_usd ?? null) : null;
 }
