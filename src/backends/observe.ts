@@ -65,6 +65,8 @@ class Talk implements AsyncDisposable {
   readonly #backend: Backend;
   readonly #waiting = new Set<() => void>();
   readonly #reading: Promise<void>;
+  /** Why a question could not be answered: its turn would never end. */
+  #fault: AppError | null = null;
 
   constructor(backend: Backend, session: BackendSession) {
     this.#backend = backend;
@@ -92,6 +94,7 @@ class Talk implements AsyncDisposable {
     for (;;) {
       const found = pick(this.seen);
       if (found !== undefined) return found;
+      if (this.#fault) throw this.#fault;
       if (limit.aborted) throw new AppError('timeout', `${what} did not come within ${LIMIT_MS / 1000} s`);
       const end = this.seen.find((event) => event.type === 'ended');
       if (end) throw new AppError('backend_failed', `the session ended before ${what} came`);
@@ -116,7 +119,12 @@ class Talk implements AsyncDisposable {
   async #read(): Promise<void> {
     for await (const event of this.session.events) {
       this.seen.push(event);
-      if (event.type === 'asked') void this.#answer(event).catch(() => undefined);
+      if (event.type === 'asked') {
+        this.#answer(event).catch((error: unknown) => {
+          this.#fault ??= toAppError(error);
+          this.#wake();
+        });
+      }
       this.#wake();
     }
   }
