@@ -15,6 +15,9 @@ const MOST = { megabytes: 400, files: 250, processes: 80 };
 const GROWTH = { factor: 1.4, megabytes: 30, files: 20 };
 const MOST_BYTES_PER_FACT = 8_000;
 
+/** What /proc says of a process that is no more. */
+const GONE = ['ENOENT', 'ESRCH'];
+
 export type Sample = {
   readonly at: number;
   readonly megabytes: number;
@@ -38,7 +41,13 @@ export class Invariants {
   async tick(): Promise<void> {
     this.#facts();
     this.#rows(Date.now());
-    await this.#sample();
+    // Between a kill and the next start there is no daemon to look at.
+    if (!this.#world.hasDaemon) return;
+    try {
+      await this.#sample();
+    } catch (error) {
+      if (!GONE.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
   }
 
   /** Two live attempts of a task, an alert that is opened again while it is open. */
@@ -93,6 +102,7 @@ export class Invariants {
       ...[...merges.values()].filter(({ state }) => !isMergeOver(state)),
       ...[...sessions.values()].filter(({ state }) => !isSessionOver(state) && state !== 'paused'),
     ];
+    if (this.samples.length === 0) this.faults.push('the daemon was never looked at');
     this.faults.push(...open.map(({ id, state, cause }) => `at the end ${id} is ${state}: ${cause}`));
     for (const { command } of await this.#world.strangers()) this.faults.push(`a process is left: ${command}`);
     this.#growth();

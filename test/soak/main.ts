@@ -53,8 +53,9 @@ const invariants = new Invariants(world);
 let isFed = true;
 const watching = (async () => {
   while (isFed) {
-    // Between a kill and the next start there is no daemon to look at.
-    await invariants.tick().catch(() => undefined);
+    await invariants
+      .tick()
+      .catch((error: unknown) => invariants.faults.push(`it could not be looked: ${String(error)}`));
     await pause(TICK_MS);
   }
 })();

@@ -114,6 +114,10 @@ export class World implements AsyncDisposable {
     return this.#client;
   }
 
+  get hasDaemon(): boolean {
+    return this.#pid !== null;
+  }
+
   get daemonPid(): number {
     if (this.#pid === null) throw new Error('no daemon runs');
     return this.#pid;
