@@ -158,7 +158,10 @@ export class Delegations {
   async #nextCommit(limitMs: number): Promise<void> {
     const { store, clock } = this.#parts;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const forget = store.onCommit(() => void clock.after(LOOK_EVERY_MS, resolve));
+    const forget = store.onCommit(() => {
+      forget();
+      clock.after(LOOK_EVERY_MS, resolve);
+    });
     const cancel = clock.after(limitMs, resolve);
     await promise;
     forget();

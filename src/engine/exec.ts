@@ -1,3 +1,4 @@
+import { deferred } from '../base/wait.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
 import { toAppError } from '../contract/errors.ts';
 import type { Failure } from '../contract/failure.ts';
@@ -51,10 +52,10 @@ export class Execs {
   async wait(id: SessionId, waitMs: number): Promise<ExecResult> {
     const running = this.#running.get(id);
     if (running && waitMs > 0) {
-      const elapsed = new Promise<void>((resolve) => {
-        this.#parts.clock.after(waitMs, resolve);
-      });
-      await Promise.race([running.finished, elapsed]);
+      const elapsed = deferred<void>();
+      const cancel = this.#parts.clock.after(waitMs, () => elapsed.resolve());
+      await Promise.race([running.finished, elapsed.promise]);
+      cancel();
     }
     return this.result(id);
   }
