@@ -15,10 +15,10 @@ import type { DoctorCheck } from '../contract/shapes.ts';
 import { closeAlert, openAlert } from '../engine/alerts.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Store } from '../store/store.ts';
-import type { DaemonSettings } from './config.ts';
 import { notice, ok } from './doctor-checks.ts';
 import { type Environment, variable } from './environment.ts';
 import { matrixToken, matrixWorld } from './matrix.ts';
+import type { DaemonSettings } from './settings.ts';
 import { traceSettings } from './trace-settings.ts';
 import { VERSION } from './version.ts';
 

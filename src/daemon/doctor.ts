@@ -13,7 +13,7 @@ import { inspect } from '../git/inspect.ts';
 import { buildEnvironment } from '../hosts/environment.ts';
 import type { Store } from '../store/store.ts';
 import type { DaemonBridges } from './bridges.ts';
-import type { Configuration, DaemonSettings } from './config.ts';
+import type { Configuration } from './config.ts';
 import { tryBackend } from './doctor-backend.ts';
 import { notice, ok, problem } from './doctor-checks.ts';
 import { checkEvents, type EventDoctorParts } from './doctor-events.ts';
@@ -21,6 +21,7 @@ import { checkPlanner } from './doctor-planner.ts';
 import type { Environment } from './environment.ts';
 import type { Isolations } from './isolation.ts';
 import { ROZET_VARIABLES } from './rozet-variables.ts';
+import type { DaemonSettings } from './settings.ts';
 
 export type DoctorParts = EventDoctorParts & {
   readonly environment: Environment;

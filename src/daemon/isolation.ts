@@ -6,9 +6,9 @@ import { containerHost, containerProblem } from '../hosts/container.ts';
 import type { Host } from '../hosts/host.ts';
 import { localHost } from '../hosts/local.ts';
 import { sandboxHost, sandboxProblem } from '../hosts/sandbox.ts';
-import type { DaemonSettings } from './config.ts';
 import { type Environment, variable } from './environment.ts';
 import { makePrivateDirectory } from './private-file.ts';
+import type { DaemonSettings } from './settings.ts';
 
 /** The kinds of walls that this machine may have. */
 export type Isolations = {

@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.ts';
 import { checkAnswerAddress } from '../ingest/address.ts';
 import { createMask } from '../ingest/mask.ts';
 import type { Store } from '../store/store.ts';
-import type { DaemonSettings } from './config.ts';
+import type { DaemonSettings } from './settings.ts';
 
 /** Key in `meta` of the secret that the masks of a home are made with. */
 const MASK_KEY = 'maskKey';

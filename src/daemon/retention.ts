@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Store } from '../store/store.ts';
-import type { DaemonSettings } from './config.ts';
+import type { DaemonSettings } from './settings.ts';
 
 const EVERY_MS = 60_000;
 /** Of the event loop, per round. */
