@@ -1,9 +1,11 @@
+import type { ElicitRequestFormParams } from '@modelcontextprotocol/server';
+import type { Client } from '../client/client.ts';
 import type { InputOf } from '../contract/api.ts';
 import type { ApprovalSubject } from '../contract/approval.ts';
 import { toAppError } from '../contract/errors.ts';
 import { ApprovalId } from '../contract/ids.ts';
 import { SCOPES_THAT_SATISFY } from '../contract/shapes.ts';
-import type { Elicited, ElicitField, ToolContext } from './tool.ts';
+import type { Elicited, ElicitField, ElicitForm, ToolContext } from './tool.ts';
 
 type Form = { readonly message: string; readonly field: 'decision' | 'answer'; readonly schema: ElicitField };
 
@@ -17,16 +19,40 @@ export async function askAtClient(
   given: string,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!elicit) return;
-  const { scope, agent } = await client.call('whoami', {});
-  if (agent !== null || !SCOPES_THAT_SATISFY.approve.includes(scope)) return;
+  if (!elicit || !(await mayAnswer(client))) return;
   const approvalId = ApprovalId.parse(given);
+  const form = (await openForms(client, taskId)).find((one) => one.approvalId === approvalId);
+  if (form) await decideBy(client, approvalId, await elicit(form, signal));
+}
+
+export async function mayAnswer(client: Client): Promise<boolean> {
+  const { scope, agent } = await client.call('whoami', {});
+  return agent === null && SCOPES_THAT_SATISFY.approve.includes(scope);
+}
+
+/** What a task waits for, as far as a form of one field can ask it. */
+export async function openForms(client: Client, taskId: string): Promise<readonly ElicitForm[]> {
   const { items } = await client.call('delegations.approvals', { id: taskId });
-  const asked = items.find(({ id }) => id === approvalId);
-  const form = asked && formOf(asked.subject);
-  if (!form) return;
-  const { action, content } = await elicit(form.message, { [form.field]: form.schema }, signal);
-  const answer = answerOf(form.field, action, content?.[form.field]);
+  return items.flatMap(({ id: approvalId, subject }) => {
+    const form = formOf(subject);
+    return form ? [{ taskId, approvalId, message: form.message, fields: { [form.field]: form.schema } }] : [];
+  });
+}
+
+/** A form as the protocol has it. */
+export function elicitParams({ message, fields }: ElicitForm): ElicitRequestFormParams {
+  const properties = Object.fromEntries(
+    Object.entries(fields).map(([name, { enum: labels, ...field }]) => [
+      name,
+      labels ? { ...field, enum: [...labels] } : field,
+    ]),
+  );
+  return { mode: 'form', message, requestedSchema: { type: 'object', properties, required: Object.keys(fields) } };
+}
+
+/** Decides as the person has filled the form in, unless somebody was earlier. */
+export async function decideBy(client: Client, approvalId: ApprovalId, { action, content }: Elicited): Promise<void> {
+  const answer = answerOf(action, content);
   if (!answer) return;
   try {
     await client.call('delegations.decide', { approvalId, ...answer });
@@ -37,11 +63,12 @@ export async function askAtClient(
 
 type Answer = Pick<InputOf<'delegations.decide'>, 'decision' | 'message' | 'answers'>;
 
-function answerOf(field: Form['field'], action: Elicited['action'], said: unknown): Answer | null {
+function answerOf(action: Elicited['action'], { answer, decision }: Elicited['content'] = {}): Answer | null {
   if (action === 'decline') return { decision: 'deny', message: 'The person at the client declined.' };
-  if (action !== 'accept' || typeof said !== 'string') return null;
-  if (field === 'answer') return { decision: 'once', answers: [[said]] };
-  return { decision: said === 'once' || said === 'session' ? said : 'deny' };
+  if (action !== 'accept') return null;
+  if (typeof answer === 'string') return { decision: 'once', answers: [[answer]] };
+  if (typeof decision !== 'string') return null;
+  return { decision: decision === 'once' || decision === 'session' ? decision : 'deny' };
 }
 
 /** Null for what a form of one field cannot ask. */

@@ -62,7 +62,7 @@ const execute = defineTool({
       notify: input.notify as NotifyChoice | undefined,
       isSync: input.sync,
     });
-    if (input.sync) {
+    if (input.sync && !context.isTask) {
       const last = await waitForEnd(context, view.id, input.wait_ms ?? DEFAULT_WAIT_MS, view);
       return isDelegationOver(last.status) ? endedAnswer(last) : goingOnAnswer(last);
     }

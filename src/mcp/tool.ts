@@ -1,10 +1,18 @@
 import type { z } from 'zod';
 import type { Client } from '../client/client.ts';
+import type { ApprovalId } from '../contract/ids.ts';
 
 export type ElicitField = {
   readonly type: 'string';
   readonly title: string;
   readonly enum?: readonly string[];
+};
+/** One question to the person at the client. */
+export type ElicitForm = {
+  readonly taskId: string;
+  readonly approvalId: ApprovalId;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, ElicitField>>;
 };
 export type Elicited = {
   readonly action: 'accept' | 'decline' | 'cancel';
@@ -21,9 +29,9 @@ export type ToolContext = {
   /** Tells how far it is, if the caller wants to know. */
   readonly progress: ((message: string) => void) | null;
   /** Puts a form to the person at the client; null where the client has none. */
-  readonly elicit:
-    | ((message: string, fields: Readonly<Record<string, ElicitField>>, signal: AbortSignal) => Promise<Elicited>)
-    | null;
+  readonly elicit: ((form: ElicitForm, signal: AbortSignal) => Promise<Elicited>) | null;
+  /** The caller follows the task by the protocol's own means: a call that hands one over does not wait. */
+  readonly isTask: boolean;
   readonly version: string;
 };
 

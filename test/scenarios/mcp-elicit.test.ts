@@ -24,12 +24,16 @@ describe('a client that can ask its person', () => {
     const token = await tokenOf(world, 'admin');
     await using http = await httpClient(world, { token, elicit });
     await using stdio = await stdioClient(world, token, [], elicit);
-    for (const { tool } of [http, stdio]) {
+    await using rounds = await httpClient(world, { token, elicit, isStateless: true });
+    await using stdioRounds = await stdioClient(world, token, [], elicit, true);
+    for (const { tool } of [http, stdio, rounds, stdioRounds]) {
       asked.length = 0;
       const { value } = await tool('opencode_execute_task', task);
       expect(value).toMatchObject({ status: 'completed', output: expect.stringContaining('blue') });
       expect(asked).toEqual([expect.stringContaining('echo ran > ran.txt'), 'Which colour?']);
     }
+    // Each call handed over one task, in however many rounds.
+    expect((await http.tool('list_tasks')).value.tasks).toHaveLength(4);
   });
 
   scenario(
@@ -44,13 +48,15 @@ describe('a client that can ask its person', () => {
         return { action: 'cancel' as const };
       };
       const task_description = `Go.\n${world.agent.play({ run: 'echo ran > ran.txt' }, { text: 'end' })}`;
-      for (const [scope, most] of [
-        ['operate', 0],
-        ['admin', 1],
+      for (const [scope, most, isStateless] of [
+        ['operate', 0, false],
+        ['admin', 1, false],
+        ['operate', 0, true],
+        ['admin', 1, true],
       ] as const) {
         asks = 0;
         told = Promise.withResolvers();
-        await using mcp = await httpClient(world, { token: await tokenOf(world, scope), elicit });
+        await using mcp = await httpClient(world, { token: await tokenOf(world, scope), elicit, isStateless });
         const { value } = await mcp.tool('opencode_execute_task', { agent_id, task_description });
         const { task_id } = value;
         const waited = mcp.tool('wait_task', { task_id });

@@ -64,22 +64,23 @@ type Elicit = (form: { readonly message: string }) => {
   readonly content?: Record<string, string>;
 };
 
-function withPerson(client: Client, elicit: Elicit | undefined): Client {
+function makeClient(elicit?: Elicit, isStateless = false): Client {
+  const client = new Client(
+    { name: 'test', version: '1.0.0' },
+    {
+      ...(isStateless && { versionNegotiation: { mode: { pin: '2026-07-28' } } }),
+      ...(elicit && { capabilities: { elicitation: { form: {} } } }),
+    },
+  );
   if (elicit) client.setRequestHandler('elicitation/create', ({ params }) => elicit(params));
   return client;
 }
-
-const capabilitiesOf = (elicit: Elicit | undefined) => (elicit ? { capabilities: { elicitation: { form: {} } } } : {});
 
 export async function httpClient(
   world: World,
   { token, headers, isStateless, elicit }: HttpOptions,
 ): Promise<McpClient> {
-  const client = new Client(
-    { name: 'test', version: '1.0.0' },
-    { ...(isStateless && { versionNegotiation: { mode: { pin: '2026-07-28' } } }), ...capabilitiesOf(elicit) },
-  );
-  withPerson(client, elicit);
+  const client = makeClient(elicit, isStateless);
   const requestInit = { headers: { Authorization: `Bearer ${token}`, ...headers } };
   await client.connect(new StreamableHTTPClientTransport(new URL(`${world.client.url}/mcp`), { requestInit }));
   return wrap(client);
@@ -87,7 +88,7 @@ export async function httpClient(
 
 /** `gantry mcp --bridge`, started by an agent program that works in `cwd`. */
 export async function bridgeClient(world: World, cwd: string = world.project.root): Promise<McpClient> {
-  const client = new Client({ name: 'test', version: '1.0.0' });
+  const client = makeClient();
   const args = [MAIN, 'mcp', '--bridge'];
   await client.connect(new StdioClientTransport({ command: process.execPath, args, env: world.env, cwd }));
   return wrap(client);
@@ -99,8 +100,9 @@ export async function stdioClient(
   token: string,
   args: readonly string[] = [],
   elicit?: Elicit,
+  isStateless?: boolean,
 ): Promise<McpClient> {
-  const client = withPerson(new Client({ name: 'test', version: '1.0.0' }, capabilitiesOf(elicit)), elicit);
+  const client = makeClient(elicit, isStateless);
   const env = { ...world.env, GANTRY_URL: world.client.url, GANTRY_TOKEN: token };
   await client.connect(
     new StdioClientTransport({ command: process.execPath, args: [MAIN, 'mcp', ...args], env, cwd: world.root }),
