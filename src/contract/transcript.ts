@@ -1,4 +1,5 @@
 import type { Fact, FactKind } from './fact.ts';
+import type { Message } from './message.ts';
 import type { TranscriptItem } from './session.ts';
 
 /** The facts that a conversation is made of. */
@@ -10,6 +11,14 @@ export const TRANSCRIPT_KINDS = [
   'tool.ended',
   'turn.ended',
 ] as const satisfies readonly FactKind[];
+
+/** What a prompt that carried messages to an agent said, oldest first. */
+export const mailText = (messages: readonly Message[], promptId: string): string =>
+  messages
+    .filter((message) => message.promptId === promptId)
+    .sort((a, b) => a.createdAt - b.createdAt)
+    .map(({ text }) => text)
+    .join('\n\n');
 
 /**
  * The item of a conversation that a fact makes, or changes: an item with the same id is replaced. Null for all other

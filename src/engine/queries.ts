@@ -7,7 +7,7 @@ import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
 import type { TranscriptItem } from '../contract/session.ts';
 import type { AgentRow, BackendStatus, RequestDetail, ViewSnapshot } from '../contract/shapes.ts';
-import { TRANSCRIPT_KINDS, transcriptItem } from '../contract/transcript.ts';
+import { mailText, TRANSCRIPT_KINDS, transcriptItem } from '../contract/transcript.ts';
 import { agentRows } from './agent-rows.ts';
 import { openAlerts } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
@@ -136,13 +136,16 @@ export class Queries {
         (a) => a.prompts.map((p) => [p.id as string, p.text]),
       ),
     );
+    // What an agent that stands by is told are messages.
+    const textOf = (prompt: string): string =>
+      prompts.get(prompt) ?? mailText(read.messages.list({ promptId: prompt }), prompt);
     const items = new Map<string, TranscriptItem>();
     // A page may be short before the end of the journal.
     let cursor = 0;
     while (items.size < MAX_TRANSCRIPT_ITEMS) {
       const { facts, next } = journal.since(cursor, { sessionId: id, kinds: TRANSCRIPT_KINDS });
       for (const fact of facts) {
-        const item = transcriptItem(fact, (prompt) => prompts.get(prompt) ?? '');
+        const item = transcriptItem(fact, textOf);
         if (item) items.set(item.id, item);
       }
       if (next === cursor) break;

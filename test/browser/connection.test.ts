@@ -121,7 +121,7 @@ describe.skipIf(!hasChromium)('the connection in Chromium', () => {
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
     expect(await axeProblems(page)).toEqual([]);
     await page.keyboard.press('Escape');
-    await page.keyboard.press('4');
+    await page.keyboard.press('5');
     await page.getByRole('heading', { name: 'Events' }).waitFor();
     await page.keyboard.press('n');
     await page.getByRole('dialog', { name: 'New request' }).waitFor();

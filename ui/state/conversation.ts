@@ -3,7 +3,7 @@ import type { Attempt } from '../../src/contract/attempt.ts';
 import type { Fact } from '../../src/contract/fact.ts';
 import type { SessionId } from '../../src/contract/ids.ts';
 import type { TranscriptItem } from '../../src/contract/session.ts';
-import { transcriptItem } from '../../src/contract/transcript.ts';
+import { mailText, transcriptItem } from '../../src/contract/transcript.ts';
 import { type Store, textOf } from './store.ts';
 
 export type Conversation = {
@@ -22,7 +22,9 @@ export function useConversation(store: Store, session: MaybeRefOrGetter<SessionI
   const promptText = (id: string): string => {
     const isOwn = ({ sessionId }: Attempt): boolean => sessionId === toValue(session);
     const prompts = [...store.table('attempts').values()].filter(isOwn).flatMap((attempt) => attempt.prompts);
-    return prompts.find((prompt) => prompt.id === id)?.text ?? '';
+    const own = prompts.find((prompt) => prompt.id === id);
+    // What an agent that stands by is told are messages.
+    return own?.text ?? mailText([...store.table('messages').values()], id);
   };
   const take = (facts: readonly Fact[]): void => {
     const own = facts.filter(({ sessionId }) => sessionId === toValue(session));

@@ -1,17 +1,19 @@
 import { onMounted, onUnmounted, type Ref, ref } from 'vue';
-import { PAGES } from './route.ts';
+import { NAV } from './route.ts';
 import type { Store } from './store.ts';
 
 /** What single keys do: shown in the help, acted on here and in the inbox. */
 export const KEYS = [
-  { keys: ['1', '…', '6'], does: 'go to a page: Fleet, Requests, Merges, Events, Cost, Settings' },
+  { keys: ['1', '…', '8'], does: 'go to a page, in the order of the navigation' },
   { keys: ['n'], does: 'write a new request' },
-  { keys: ['j', 'k'], does: 'next, previous question of the inbox' },
+  { keys: ['j', 'k'], does: 'next, previous: question, message, conversation' },
   { keys: ['a'], does: 'allow once' },
   { keys: ['s'], does: 'allow for the session' },
   { keys: ['p'], does: 'allow for the project' },
   { keys: ['d'], does: 'deny, with a reason' },
-  { keys: ['/'], does: 'search, on the page of events' },
+  { keys: ['r'], does: 'reply, on the page of messages' },
+  { keys: ['e'], does: 'put away, on the page of messages' },
+  { keys: ['/'], does: 'search, on the pages of events and history' },
   { keys: ['f'], does: 'follow or hold, on the page of events' },
   { keys: ['?'], does: 'this list' },
   { keys: ['Esc'], does: 'close what is open' },
@@ -35,7 +37,7 @@ export function onKey(store: Store, act: (key: string, event: KeyboardEvent) => 
 export function useKeys(store: Store): { readonly isHelpOpen: Ref<boolean>; readonly closeHelp: () => void } {
   const isHelpOpen = ref(false);
   onKey(store, (key, event) => {
-    const page = PAGES[Number(key) - 1];
+    const page = NAV[Number(key) - 1];
     if (page !== undefined) store.router.go(page);
     else if (key === 'n') store.router.go('requests', null, { new: 1 });
     else if (key === '?') isHelpOpen.value = true;

@@ -4,7 +4,7 @@ export type Mark = { readonly tone: Tone; readonly shape: Shape };
 
 const mark = (tone: Tone, shape: Shape): Mark => ({ tone, shape });
 
-/** How a state looks: of requests, tasks, attempts, sessions, agents, approvals, checks, merges and verdicts. */
+/** How a state looks: of requests, tasks, attempts, sessions, agents, approvals, checks, messages, merges and verdicts. */
 const MARKS: Readonly<Record<string, Mark>> = {
   planning: mark('busy', 'turning'),
   running: mark('busy', 'turning'),
@@ -38,6 +38,10 @@ const MARKS: Readonly<Record<string, Mark>> = {
   'waiting-approval': mark('ask', 'warning'),
   'waiting-answer': mark('ask', 'warning'),
   'waiting-quota': mark('ask', 'pause'),
+  delivered: mark('busy', 'dot'),
+  seen: mark('good', 'check'),
+  replied: mark('good', 'check'),
+  refused: mark('bad', 'cross'),
   expired: mark('bad', 'cross'),
   denied: mark('bad', 'cross'),
   rejected: mark('bad', 'cross'),

@@ -1,12 +1,14 @@
 import { type ShallowRef, shallowRef } from 'vue';
 
-export const PAGES = ['fleet', 'requests', 'merges', 'events', 'cost', 'settings'] as const;
+/** The pages that the navigation names, in its order: their keys are 1, 2, … */
+export const NAV = ['fleet', 'requests', 'messages', 'merges', 'events', 'history', 'cost', 'settings'] as const;
+const PAGES = [...NAV, 'agents'] as const;
 export type PageName = (typeof PAGES)[number];
 
 /** Where the page is: `#/requests/req_…?task=tsk_…`. All of it is in the address, so that it can be kept and sent. */
 export type Route = {
   readonly page: PageName;
-  /** What of the page: a request's id. */
+  /** What of the page: a request's id, an agent's or mailbox's address, a conversation's id. */
   readonly id: string | null;
   readonly query: Readonly<Record<string, string>>;
 };

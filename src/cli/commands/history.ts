@@ -1,15 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Client } from '../../client/client.ts';
-import {
-  type HistoryMessage,
-  type HistoryProblem,
-  type HistorySession,
-  HistorySource,
-} from '../../contract/history.ts';
+import { wholeConversation } from '../../client/history.ts';
+import { type HistoryProblem, HistorySource } from '../../contract/history.ts';
+import { markdownOf } from '../../contract/history-markdown.ts';
 import { textFrom } from '../ask.ts';
 import { argument, type Context, defineCommand, integer, oneOf, option, words } from '../command.ts';
-import { markdownOf } from '../history-markdown.ts';
 import { orDash } from '../lists.ts';
 import { table } from '../output.ts';
 import { brief, duration } from '../text.ts';
@@ -17,9 +12,6 @@ import { brief, duration } from '../text.ts';
 const source = option('--source <name>', 'only this store', oneOf(HistorySource.options));
 const limit = option('-n, --limit <n>', 'at most so many', integer(1, 1000));
 const session = argument('session', "the agent program's own id of it");
-
-/** Pages of an export: whole, one after the other. */
-const PAGE = 500;
 
 export const sessions = defineCommand({
   options: { source, limit },
@@ -96,7 +88,7 @@ export const exportSession = defineCommand({
     output: option('-o, --output <file>', 'write it there; default: standard output'),
   },
   run: async (context, args) => {
-    const whole = await wholeOf(await context.client(), args.session, args.source);
+    const whole = await wholeConversation(await context.client(), args.session, args.source);
     const isJson = args.format === 'json' || context.globals.isJson;
     const text = isJson ? `${JSON.stringify(whole, null, 2)}\n` : markdownOf(whole.session, whole.messages);
     if (args.output === undefined) {
@@ -108,21 +100,6 @@ export const exportSession = defineCommand({
     context.output.note(`${whole.messages.length} messages are in ${file}`);
   },
 });
-
-async function wholeOf(
-  client: Client,
-  id: string,
-  only: HistorySource | undefined,
-): Promise<{ readonly session: HistorySession; readonly messages: readonly HistoryMessage[] }> {
-  const found: HistoryMessage[] = [];
-  let after: string | undefined;
-  for (;;) {
-    const page = await client.call('history.messages', { id, source: only, after, limit: PAGE });
-    found.push(...page.items);
-    if (page.next === null) return { session: page.session, messages: found };
-    after = page.next;
-  }
-}
 
 function tellProblems({ output }: Context, problems: readonly HistoryProblem[]): void {
   for (const { problem } of problems) output.note(problem);

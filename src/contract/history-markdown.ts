@@ -1,4 +1,4 @@
-import type { HistoryMessage, HistoryPart, HistorySession } from '../contract/history.ts';
+import type { HistoryMessage, HistoryPart, HistorySession } from './history.ts';
 
 const MAX_OUTPUT_LINES = 200;
 
