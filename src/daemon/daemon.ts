@@ -171,6 +171,8 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   scope.defer(() => mcp.close());
   announce(home, api.url, scope);
   scope.defer(() => engine.close());
+  for (const id of await isolations.sweep())
+    store.commit((tx) => tx.record('swept', { what: `container ${id.slice(0, 12)}`, pids: [] }, {}, 'gantry'));
   const { lines } = await engine.start();
   scope.use(readSpool(home, events, clock, log));
   scope.defer(keepTidy(store, () => configuration.settingsFor(null).retention, clock, log));

@@ -1,8 +1,9 @@
-import { rmSync } from 'node:fs';
+import { createHash, randomUUID } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../contract/errors.ts';
 import { type Isolation, parseEndpoint } from '../contract/isolation.ts';
-import { containerHost, containerProblem } from '../hosts/container.ts';
+import { containerHost, containerProblem, sweepContainers } from '../hosts/container.ts';
 import type { Host } from '../hosts/host.ts';
 import { localHost } from '../hosts/local.ts';
 import { sandboxHost, sandboxProblem } from '../hosts/sandbox.ts';
@@ -16,6 +17,8 @@ export type Isolations = {
   readonly hostFor: (isolation: Isolation) => Promise<Host>;
   /** Why it cannot be had here, with the remedy; null if it can. Asked anew each time. */
   readonly problem: (isolation: Isolation) => Promise<string | null>;
+  /** Removes what an earlier daemon of this home has left, before anything new is started. @returns ids of containers */
+  readonly sweep: () => Promise<readonly string[]>;
 };
 
 export function openIsolations(parts: {
@@ -26,8 +29,6 @@ export function openIsolations(parts: {
 }): Isolations {
   const { home, environment, settings, urlNow } = parts;
   const gates = join(home, 'gates');
-  // An earlier daemon that was killed has left its own.
-  rmSync(gates, { recursive: true, force: true });
   makePrivateDirectory(gates);
   const userHome = variable(environment, 'HOME');
   const options = {
@@ -36,6 +37,7 @@ export function openIsolations(parts: {
     hidden: [home, ...(userHome === undefined || userHome === '/' ? [] : [userHome])],
     readable: () => settings().walls.readable,
     settings: () => settings().container,
+    owner: { home: createHash('sha256').update(home).digest('hex').slice(0, 16), run: randomUUID() },
     reach: () => [new URL(urlNow()).host, ...settings().walls.reach].flatMap((text) => parseEndpoint(text) ?? []),
   };
   const hosts: Readonly<Record<Isolation, Host>> = {
@@ -50,6 +52,13 @@ export function openIsolations(parts: {
   };
   return {
     problem,
+    sweep: async () => {
+      // A daemon that was killed has left the gates of what it ran behind walls.
+      const left = readdirSync(gates).map((name) => join(gates, name));
+      const swept = left.length > 0 ? await sweepContainers(options) : [];
+      for (const gate of left) rmSync(gate, { recursive: true, force: true });
+      return swept;
+    },
     hostFor: async (isolation) => {
       const cause = await problem(isolation);
       if (cause === null) return hosts[isolation];

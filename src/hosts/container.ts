@@ -8,6 +8,8 @@ import { type Enclosed, type Enclosure, type WalledOptions, walledHost } from '.
 import type { Wall } from './walls.ts';
 
 export type ContainerOptions = WalledOptions & {
+  /** Whose containers they are: of one home, and of one of its daemons. */
+  readonly owner: { readonly home: string; readonly run: string };
   readonly settings: () => {
     readonly engine: 'podman' | 'docker';
     readonly image: string;
@@ -32,6 +34,8 @@ const SCRATCH = 'rw,exec,nosuid,nodev,mode=1777,size=1g';
 /** Inside; outside it is whoever Gantry runs as. */
 const USER = '1000';
 const PROBE_LIMIT_MS = 20_000;
+const OF_HOME = 'gantry.home';
+const OF_RUN = 'gantry.run';
 
 /** Programs of this machine in containers of an image (Podman 4.3 tested; Docker by the same arguments). */
 export function containerHost(options: ContainerOptions): Host {
@@ -50,6 +54,31 @@ export async function containerProblem({ settings, environment }: ContainerOptio
   if (found.code === 0) return null;
   const words = found.stderr.trim().split('\n').at(-1);
   return `${engine} has no image ${image} (${words}): gantry image build`;
+}
+
+/**
+ * Removes what containers earlier daemons of this home have left, stopped or frozen, and no other. Their programs end with
+ * their daemon; what a kill or a power cut in the wrong moment leaves is the container.
+ * @returns their ids
+ */
+export async function sweepContainers(options: ContainerOptions): Promise<readonly string[]> {
+  const { engine } = options.settings();
+  const { home, run } = options.owner;
+  const listed = async (label: string): Promise<readonly string[] | null> => {
+    const command = [engine, 'ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${label}`] as const;
+    const result = await ask(command, options.environment);
+    return result?.code === 0 ? result.stdout.split('\n').filter((id) => id !== '') : null;
+  };
+  const all = await listed(`${OF_HOME}=${home}`);
+  if (all === null || all.length === 0) return [];
+  const own = await listed(`${OF_RUN}=${run}`);
+  const left = own === null ? [] : all.filter((id) => !own.includes(id));
+  for (const id of left) {
+    // Where a frozen one would not die.
+    await ask([engine, 'unpause', id], options.environment);
+    await ask([engine, 'rm', '--force', id], options.environment);
+  }
+  return left;
 }
 
 async function ask(
@@ -75,19 +104,23 @@ const engineEnvironment = (environment: ContainerOptions['environment']): Record
     ENGINE_VARIABLES.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
   );
 
-function enclose({ walls, cwd, marker, command }: Enclosed, { settings, environment }: ContainerOptions): Enclosure {
+function enclose(
+  { walls, cwd, marker, command }: Enclosed,
+  { settings, environment, owner }: ContainerOptions,
+): Enclosure {
   const { engine, image, memory, cpus, processes } = settings();
   const limits = [
     ...['--memory', String(memory), '--memory-swap', String(memory), '--cpus', String(cpus)],
     ...['--pids-limit', String(processes)],
   ];
   const strict = ['--network', 'none', '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
-  const mark = marker === null ? [] : ['--env', `${MARKER_VARIABLE}=${marker}`];
+  const labels = ['--label', `${OF_HOME}=${owner.home}`, '--label', `${OF_RUN}=${owner.run}`];
+  const mark = marker === null ? [] : ['--env', `${MARKER_VARIABLE}=${marker}`, '--label', `gantry.work=${marker}`];
   return {
     command: [
       engine,
       ...['run', '--rm', '--interactive', '--pull', 'never', '--name', `gantry-${randomUUID()}`],
-      ...[...strict, ...limits, ...userOf(engine), ...mark, '--tmpfs', `/tmp:${SCRATCH}`],
+      ...[...strict, ...limits, ...userOf(engine), ...labels, ...mark, '--tmpfs', `/tmp:${SCRATCH}`],
       ...walls.flatMap(argumentsOf),
       ...['--workdir', cwd, '--entrypoint', command[0] ?? '', image, ...command.slice(1)],
     ],

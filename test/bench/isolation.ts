@@ -29,6 +29,7 @@ export const isolation: Measure = {
       readable: () => [],
       reach: () => [],
       settings: () => settings,
+      owner: { home: 'bench', run: 'bench' },
     };
     const hasSandbox = (await sandboxProblem(process.env.PATH ?? '')) === null;
     const hosts: Host[] = [

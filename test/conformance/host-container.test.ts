@@ -16,6 +16,7 @@ const options = {
   readable: () => [],
   reach: () => [],
   settings: () => settings,
+  owner: { home: 'test', run: 'test' },
 };
 
 afterAll(async () => {

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
+import { until } from '../../src/base/wait.ts';
 import { sandboxProblem } from '../../src/hosts/sandbox.ts';
 import { openPodman, TEST_IMAGE } from '../support/podman.ts';
 import { scenario } from '../support/scenario.ts';
@@ -14,6 +15,23 @@ const podman = await openPodman();
 afterAll(() => podman[Symbol.asyncDispose]());
 
 const problem = await sandboxProblem(process.env.PATH ?? '');
+
+/** Runs until a file is there. */
+const WAITS = 'touch begun; until test -e go; do sleep 0.1; done';
+
+/** The workspace of a request whose agent runs `WAITS`. */
+async function begun(world: World, id: string): Promise<string> {
+  const workspace = await world.until('the workspace', ({ attempts }) => {
+    const attempt = [...attempts.values()].find(({ requestId, state }) => requestId === id && state === 'working');
+    return attempt?.workspace;
+  });
+  await until(
+    () => Promise.resolve(existsSync(join(workspace, 'begun'))),
+    { everyMs: 50, limitMs: 60_000 },
+    () => new Error('the agent did not begin'),
+  );
+  return workspace;
+}
 
 /** What an agent tries, by name; each is a command that must fail. */
 const tricks = (world: World, other: string): Readonly<Record<string, string>> => ({
@@ -51,6 +69,24 @@ describe.skipIf(problem !== null)(`isolation${problem === null ? '' : ` (${probl
     const log = await world.project.git(['log', '--format=%s', `gantry/${id.slice('req_'.length)}`]);
     expect(log.split('\n')).toContain('mine');
   });
+
+  scenario(
+    'an agent in a sandbox ends with the daemon that is killed, and its work goes on with the next',
+    { config: reaching, deaths: 1, not: { real: 'the walls are the same' } },
+    async (world) => {
+      const { id } = await world.submitOne([{ run: WAITS }, { text: 'made' }], { isolation: 'sandbox' });
+      const workspace = await begun(world, id);
+      await world.kill();
+      await until(
+        async () => ((await world.strangers()).length === 0 ? true : null),
+        { everyMs: 50, limitMs: 60_000 },
+        () => new Error('what ran in the sandbox goes on without a daemon'),
+      );
+      await writeFile(join(workspace, 'go'), '');
+      await world.up();
+      expect(await world.over(id)).toMatchObject({ state: 'done' });
+    },
+  );
 
   scenario(
     'an agent in a sandbox gets at nothing else',
@@ -105,7 +141,7 @@ if (podman.problem !== null) test.skip(`isolation by containers (${podman.proble
 else
   scenario(
     'without the image a request is refused and doctor says why; with it an agent works in a container that ends',
-    { config: logInside, not: { real: 'the walls are the same' } },
+    { config: logInside, deaths: 1, not: { real: 'the walls are the same' } },
     async (world) => {
       const asked = () =>
         world.call('delegations.submit', {
@@ -131,10 +167,26 @@ else
       expect(await show('tries.txt')).toBe('uid 1000\nread-only\nno home\nno capabilities');
       const { items } = await world.call('delegations.files', { id: view.id });
       expect(items.map(({ path }) => path)).toContain('tries.txt');
-      const left = await promisify(execFile)('podman', ['ps', '--all', '--quiet'], { env: podman.env });
-      expect(left.stdout).toBe('');
+      expect(await inPodman('ps', '--all', '--quiet')).toBe('');
+
+      // The daemon is killed in the middle: its containers end, and what it might have left goes at the next start.
+      const going = await world.submitOne([{ run: WAITS }, { text: 'made' }], { isolation: 'container' });
+      const workspace = await begun(world, going.id);
+      const home = await inPodman('inspect', '--latest', '--format', '{{index .Config.Labels "gantry.home"}}');
+      await world.kill();
+      const stopped = (of: string) => inPodman('create', '--label', `gantry.home=${of}`, TEST_IMAGE, 'true');
+      const [ours, other] = [await stopped(home), await stopped('other')];
+      await writeFile(join(workspace, 'go'), '');
+      await world.up();
+      expect(await world.over(going.id)).toMatchObject({ state: 'done' });
+      const swept = world.journal.facts.flatMap(({ kind, data }) => (kind === 'swept' ? [data.what] : []));
+      expect(swept).toContain(`container ${ours.slice(0, 12)}`);
+      expect(await inPodman('ps', '--all', '--quiet', '--no-trunc')).toBe(other);
     },
   );
+
+const inPodman = async (...args: string[]): Promise<string> =>
+  (await promisify(execFile)('podman', args, { env: podman.env })).stdout.trim();
 
 /** What a container must be, each in a line. */
 const TRIES = [
