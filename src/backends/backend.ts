@@ -183,6 +183,15 @@ export type PersonView = {
   readonly env: Readonly<Record<string, string>>;
 };
 
+/** A conversation that a person has alone, in a program that lives on without Gantry. Until `over` nobody else may open it. */
+export type Loan = {
+  readonly view: PersonView;
+  /** Resolves when the person has left it, or its program is dead: nothing of it runs any more. Never rejects. */
+  readonly over: Promise<void>;
+  /** Ends it and all that it started. */
+  readonly end: (graceMs: number) => Promise<void>;
+};
+
 /** One live conversation. Owned by whoever opened it; at most one per native session at a time. */
 export type BackendSession = {
   readonly nativeId: string;
@@ -206,6 +215,11 @@ export type BackendSession = {
   readonly transcript: () => Promise<readonly TranscriptItem[]>;
   /** For a person who joins beside Gantry (`attach`); absent where a second writer would harm the conversation. */
   readonly view?: PersonView;
+  /**
+   * Where it would: gives the conversation, once it is closed here, to a person alone (`attach`).
+   * @throws AppError `backend_missing`, `backend_failed`; then nothing of it is left
+   */
+  readonly lend?: () => Promise<Loan>;
   /** Ends the session and all that it started; the native session can be resumed later. Concurrent callers share one close. */
   readonly close: (graceMs: number) => Promise<CloseReport>;
 };
@@ -240,7 +254,9 @@ export type Backend = {
   readonly sweep: (
     inUse: ReadonlySet<string>,
   ) => Promise<readonly { readonly what: string; readonly pids: readonly number[] }[]>;
-  /** Ends every program that the backend started. */
+  /** The conversation that an earlier daemon lent to a person (`BackendSession.lend`); null if that is over. */
+  readonly lent?: (nativeId: string) => Promise<Loan | null>;
+  /** Ends every program that the backend started, but for what is lent. */
   readonly close: (graceMs: number) => Promise<void>;
   /**
    * Lets go without ending what can live on alone (`survivesRestart`), for a restart of the daemon; ends the rest.

@@ -16,6 +16,10 @@ export const Standing = z.object({
 });
 export type Standing = z.infer<typeof Standing>;
 
+/** Its conversation is a person's alone for now: Gantry neither opens it nor speaks in it. */
+export const Lent = z.object({ sessionId: SessionId, to: z.string(), at: z.number() });
+export type Lent = z.infer<typeof Lent>;
+
 /** A stable worker identity: outlives its sessions. Its state is derived from its session and task. */
 export const Agent = z.object({
   /** The address is the identity. */
@@ -32,6 +36,8 @@ export const Agent = z.object({
   sessionId: SessionId.nullable(),
   /** Set from its start until it is stopped: it then has a session also without a task. */
   standing: Standing.nullable().default(null),
+  /** Set before Gantry lets go of it, until it has it back. */
+  lent: Lent.nullable().default(null),
   createdAt: z.number(),
   updatedAt: z.number(),
 });

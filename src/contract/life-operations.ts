@@ -133,15 +133,22 @@ export const LIFE_OPERATIONS = {
     method: 'POST',
     path: '/api/v1/agents/attach',
     scope: 'admin',
-    summary: 'The command that opens a person’s view of an agent’s live conversation, with the access that it needs',
+    summary:
+      'The command that opens a person’s view of an agent’s live conversation, with the access that it needs; where the program cannot share it, Gantry lets go of it until the person leaves',
     status: 200,
-    input: z.object({ agent: text }),
+    input: z.object({
+      agent: text,
+      /** Also in the middle of a turn, which is broken off, where it cannot be shared. */
+      isInterrupting: z.boolean().default(false),
+    }),
     output: z.object({
       agent: AgentAddress,
       command: z.array(z.string()).min(1),
       /** Added to the person's own; holds the access. */
       env: z.record(z.string(), z.string()),
       directory: z.string(),
+      /** The person has it alone, and what is sent to the agent waits until they leave. */
+      isAlone: z.boolean(),
     }),
   },
   'agents.prime': {

@@ -66,7 +66,18 @@ export const DaemonStatus = z.object({
 export type DaemonStatus = z.infer<typeof DaemonStatus>;
 
 /** The session's state while there is one, else the agent's; `error` is a backend's that fails. */
-export const AgentRowState = z.enum(['starting', 'running', 'paused', 'stopping', 'lost', 'idle', 'stopped', 'error']);
+/** `attached`: a person has its conversation. */
+export const AgentRowState = z.enum([
+  'starting',
+  'running',
+  'attached',
+  'paused',
+  'stopping',
+  'lost',
+  'idle',
+  'stopped',
+  'error',
+]);
 export type AgentRowState = z.infer<typeof AgentRowState>;
 
 export const AgentRow = z.object({

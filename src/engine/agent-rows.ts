@@ -93,6 +93,7 @@ export function rowOf({ store, clock }: Parts, agent: Agent): AgentRow {
 
 /** That it is stopped, or its session's, as long as it has one that is not over. */
 function stateOf(agent: Agent, session: Session | null): AgentRowState {
+  if (agent.lent) return 'attached';
   if (agent.state !== 'stopped' && session && !isSessionOver(session.state)) return session.state;
   return agent.state === 'working' ? 'starting' : agent.state;
 }

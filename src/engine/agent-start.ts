@@ -13,6 +13,7 @@ import { needCommit } from '../git/refs.ts';
 import type { Meta } from '../store/rows.ts';
 import type { Transaction } from '../store/store.ts';
 import { needNewAgent } from './addresses.ts';
+import { refuseLent } from './lent.ts';
 import type { LifeTools } from './life-tools.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
@@ -40,6 +41,7 @@ export async function startAgent(parts: Parts, tools: LifeTools, input: Input, c
   const meant = await whoIsMeant(parts, tools.git, input, caller);
   const { known, settings, id } = meant;
   refuseStopped(parts.store.read, meant.project?.id ?? null);
+  if (known) refuseLent(known);
   if (known?.standing) return await asItStands(parts, tools, known, input);
   if (known?.attemptId && isAttemptLive(parts.store.read.attempts.need(known.attemptId).state))
     return await goOn(parts, tools, known, caller);
@@ -137,7 +139,7 @@ async function stand(
     tx.sessions.insert(row, meta);
     if (before) markTold(tx, row.id, nativeId);
     const standing: Standing = { sessionId: row.id, workspace, branch, baseCommit, prompts: [], note: null };
-    const has = { standing, backend, model, taskId: null, attemptId: null, sessionId: row.id };
+    const has = { standing, lent: null, backend, model, taskId: null, attemptId: null, sessionId: row.id };
     const times = { createdAt: row.createdAt, updatedAt: row.createdAt };
     putIdle(tx, { id, projectId, role, name, state: 'idle', ...has, ...times }, meta);
   });

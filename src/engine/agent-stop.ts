@@ -1,9 +1,10 @@
 import type { CloseReport } from '../backends/backend.ts';
-import type { Agent } from '../contract/agent.ts';
+import type { Agent, Standing } from '../contract/agent.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
 import { isAttemptLive } from '../contract/attempt.ts';
 import type { Caller } from '../contract/caller.ts';
 import type { StoppedAgent } from '../contract/life-operations.ts';
+import { isSessionOver } from '../contract/session.ts';
 import { needAgent } from './addresses.ts';
 import { closeAlert } from './alerts.ts';
 import type { LifeTools } from './life-tools.ts';
@@ -34,8 +35,10 @@ export async function stopAgent(
     const task = agent.state === 'working' && agent.taskId ? tx.tasks.get(agent.taskId) : null;
     tx.agents.move(id, agent.state, 'stopped', task ? {} : { standing: null, sessionId: null }, meta);
     if (task) tx.tasks.update(task.id, { cause: `${id} is stopped (${cause}): gantry agent start ${id}` }, meta);
+    if (agent.lent) tx.agents.update(id, { lent: null }, meta);
     closeAlert(tx, `standing:${id}`, cause, { agent: id });
   });
+  if (agent.lent) await tools.loans.end(id);
   const end =
     agent.state === 'working'
       ? await endWork(parts, tools, agent, cause)
@@ -72,9 +75,18 @@ async function endStanding(
   await tools.standing.end([id], { type: 'stop', cause });
   const report = run?.closed ?? null;
   if (!standing) return { report, workspace: null, left: NOTHING_LEFT };
+  if (!run) endSession(parts, standing.sessionId, cause);
   const { workspace, branch, baseCommit } = standing;
   const project = projectId === null ? null : parts.store.read.projects.need(projectId);
   if (!project || branch === null || baseCommit === null)
     return { report, workspace, left: { isKept: true, unsaved: [] } };
   return { report, workspace, left: await tools.workspaces.leave(project, { workspace, branch, baseCommit }) };
+}
+
+/** One that no program had open, as after an emergency stop: it no longer counts as one that goes on. */
+function endSession({ store, clock }: Parts, id: Standing['sessionId'], cause: string): void {
+  const { state } = store.read.sessions.need(id);
+  if (isSessionOver(state)) return;
+  const meta = { actor: 'gantry', cause };
+  store.commit((tx) => tx.sessions.move(id, state, 'stopped', { cause, endedAt: clock.now() }, meta));
 }

@@ -31,7 +31,7 @@ export class Agents {
     return peek(this.#parts, this.#tools.queries, input);
   }
 
-  attach(input: ParsedInputOf<'agents.attach'>, caller: Caller): OutputOf<'agents.attach'> {
+  attach(input: ParsedInputOf<'agents.attach'>, caller: Caller): Promise<OutputOf<'agents.attach'>> {
     return attach(this.#parts, this.#tools, input, caller);
   }
 

@@ -3,6 +3,7 @@ import type { Request } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
 import { blockedNow, blockText } from './breaker.ts';
 import { overBudgetNow } from './budget.ts';
+import { lentText } from './lent.ts';
 import type { Parts } from './parts.ts';
 import { type Candidate, type Capacity, roleKey } from './scheduler.ts';
 import { stopFor, stopText } from './stops.ts';
@@ -43,6 +44,7 @@ export function capacityFor(parts: Parts, requests: readonly Request[], ready: r
       ...read.agents
         .list({ state: 'stopped' })
         .map((a) => [a.id, `${a.id} is stopped: gantry agent start ${a.id}`] as const),
+      ...read.agents.list({}).flatMap((a) => (a.lent ? [[a.id, lentText(a.id, a.lent)] as const] : [])),
     ]),
     overBudget: overBudgetNow(parts, ready),
     memory: memoryFor(parts.freeMemory(), settings.limits.memoryReserve),

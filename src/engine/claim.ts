@@ -96,6 +96,7 @@ async function claim(
           name: nameOf(attempt.agent),
           state: 'working',
           standing: null,
+          lent: null,
           ...agent,
           createdAt: attempt.createdAt,
           updatedAt: attempt.createdAt,
@@ -182,7 +183,10 @@ export function pickAgent(
   project: Pick<Project, 'name'>,
   task: Pick<Task, 'target' | 'agent' | 'role'>,
 ): AgentAddress | null {
-  const isFree = (address: AgentAddress): boolean => (read.agents.get(address)?.state ?? 'idle') === 'idle';
+  const isFree = (address: AgentAddress): boolean => {
+    const agent = read.agents.get(address);
+    return agent === null || (agent.state === 'idle' && agent.lent === null);
+  };
   if (task.target !== null) return isFree(task.target) ? task.target : null;
   if (task.agent !== null && isFree(task.agent)) return task.agent;
   for (let n = 1; ; n += 1) {

@@ -83,7 +83,9 @@ export class Dispatcher {
   #mayRun(requestId: RequestId, agent: AgentAddress): boolean {
     const { read } = this.#parts.store;
     const { state, projectId } = read.requests.need(requestId);
-    return state === 'running' && !stopFor(read, projectId, agent) && read.agents.get(agent)?.state !== 'stopped';
+    const worker = read.agents.get(agent);
+    const isHeld = worker?.state === 'stopped' || (worker?.lent ?? null) !== null;
+    return state === 'running' && !stopFor(read, projectId, agent) && !isHeld;
   }
 
   /** Resolves when what is known now has been given out as far as it can be. */

@@ -20,6 +20,7 @@ import { Events } from './events.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
 import { ForeignQuestions } from './foreign-questions.ts';
+import { Loans } from './loans.ts';
 import { MergeQueue } from './merge-queue.ts';
 import { Overlaps } from './overlap.ts';
 import type { Parts } from './parts.ts';
@@ -53,6 +54,7 @@ export class Engine {
   readonly #stops: EmergencyStops;
   readonly #execs: Execs;
   readonly #standing: StandingAgents;
+  readonly #loans: Loans;
   readonly agents: Agents;
   readonly #probes: Probes;
   readonly queries: Queries;
@@ -78,6 +80,7 @@ export class Engine {
       collector: this.#collector,
       standing: this.#standing,
     });
+    this.#loans = new Loans(parts, this.#dispatcher, this.#standing);
     this.#approvals.onCarriedOut = () => this.#dispatcher.wake();
     this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());
     this.#control = new Control(parts, this.#dispatcher, this.#planning);
@@ -97,6 +100,7 @@ export class Engine {
       probes: this.#probes,
       dispatcher: this.#dispatcher,
       standing: this.#standing,
+      loans: this.#loans,
       queries: this.queries,
       workspaces,
     });
@@ -117,6 +121,7 @@ export class Engine {
       planning: this.#planning,
       dispatcher: this.#dispatcher,
       standing: this.#standing,
+      loans: this.#loans,
     });
     this.#dispatcher.wake();
     this.#overlaps.start();

@@ -10,6 +10,7 @@ import type { Git } from '../git/git.ts';
 import { status } from '../git/inspect.ts';
 import { needAgent } from './addresses.ts';
 import { keepNote } from './handoff-note.ts';
+import { refuseLent } from './lent.ts';
 import type { LifeTools } from './life-tools.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
@@ -44,6 +45,7 @@ export async function handOver(
   const agent = needAgent(read, input.agent);
   const project = agent.projectId === null ? null : read.projects.need(agent.projectId);
   refuseStopped(read, agent.projectId);
+  refuseLent(agent);
   if (agent.backend === input.backend && input.model === undefined)
     throw new AppError('conflict', `${agent.id} is on ${agent.backend} already`);
   const settings = parts.settingsFor(project?.path ?? null);

@@ -1,5 +1,6 @@
 import type { Git } from '../git/git.ts';
 import type { Dispatcher } from './dispatch.ts';
+import type { Loans } from './loans.ts';
 import type { Probes } from './probes.ts';
 import type { Queries } from './queries.ts';
 import type { StandingAgents } from './standing.ts';
@@ -11,6 +12,7 @@ export type LifeTools = {
   readonly probes: Probes;
   readonly dispatcher: Dispatcher;
   readonly standing: StandingAgents;
+  readonly loans: Loans;
   readonly queries: Queries;
   readonly workspaces: Workspaces;
 };

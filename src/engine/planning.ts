@@ -273,7 +273,7 @@ const addressOf = (project: Project, role: string, request: Request): AgentAddre
 
 function insertAgent(tx: Transaction, { projectId, role, backend, model }: Task, id: AgentAddress, now: number): void {
   const name = id.slice(id.lastIndexOf('/') + 1);
-  const none = { taskId: null, attemptId: null, sessionId: null, standing: null };
+  const none = { taskId: null, attemptId: null, sessionId: null, standing: null, lent: null };
   const times = { createdAt: now, updatedAt: now };
   tx.agents.insert(
     { id, projectId, role, name, backend, model, state: 'idle', ...none, ...times },

@@ -1,6 +1,7 @@
 import type { Session } from '../contract/session.ts';
 import { closeAlert } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
+import type { Loans } from './loans.ts';
 import type { Parts } from './parts.ts';
 import type { Planning } from './planning.ts';
 import type { StandingAgents } from './standing.ts';
@@ -21,7 +22,13 @@ export async function recover(
     planning,
     dispatcher,
     standing,
-  }: { readonly planning: Planning; readonly dispatcher: Dispatcher; readonly standing: StandingAgents },
+    loans,
+  }: {
+    readonly planning: Planning;
+    readonly dispatcher: Dispatcher;
+    readonly standing: StandingAgents;
+    readonly loans: Loans;
+  },
 ): Promise<Recovered> {
   const { read } = parts.store;
   const lines: string[] = [];
@@ -48,6 +55,7 @@ export async function recover(
     planning.start(request.id);
     lines.push(`planning of ${request.id} goes on`);
   }
+  lines.push(...(await loans.recover()));
   for (const id of dispatcher.bringBack(null)) lines.push(`attempt ${id} goes on`);
   freeAgents(parts);
   for (const id of standing.bringBack()) lines.push(`${id} stands by again`);

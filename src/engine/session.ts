@@ -3,6 +3,7 @@ import type {
   BackendSession,
   CloseReport,
   EndReason,
+  Loan,
   OpenSpec,
   PersonView,
   PromptReceipt,
@@ -156,6 +157,11 @@ export class LiveSession {
   /** How a person joins it; null where that cannot be. */
   get view(): PersonView | null {
     return this.#backend.view ?? null;
+  }
+
+  /** Gives it to a person alone, once it is closed; null where that cannot be. */
+  get lend(): (() => Promise<Loan>) | null {
+    return this.#backend.lend ?? null;
   }
 
   interrupt(): Promise<void> {

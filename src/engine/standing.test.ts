@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { type Bench, bench, over, person, submitSteps } from '../../test/support/engine-bench.ts';
+import { noTerminal } from '../../test/support/terminal.ts';
 import type { StartedAgent } from '../contract/life-operations.ts';
 import type { Message } from '../contract/message.ts';
 import type { Session } from '../contract/session.ts';
@@ -151,6 +154,109 @@ describe('a standing agent', () => {
     await stop(test);
     await test.until('the task', () => test.store.read.tasks.list({ state: 'done' })[0]);
   });
+});
+
+describe.skipIf(noTerminal !== null)('a conversation that a person has alone', () => {
+  const attach = (test: Bench, more: { isInterrupting?: boolean } = {}) =>
+    test.engine.agents.attach({ agent: 'w1', isInterrupting: false, ...more }, person);
+  const lentOf = (test: Bench, { agent }: StartedAgent) => test.store.read.agents.need(agent).lent;
+  /** As the one who has it sees it, and how they leave it. */
+  const tmux = async ({ command: [program, u, s, socket] }: { command: string[] }, ...words: string[]) =>
+    (await promisify(execFile)(program ?? '', [u ?? '', s ?? '', socket ?? '', ...words])).stdout;
+
+  it('is let go of before, seen on the screen, and taken back with what came meanwhile', async () => {
+    await using test = await bench();
+    const started = await start(test);
+    await inState(test, send(test, [{ text: 'one' }], 'The marker is 4711.'), 'seen');
+    const [view, again] = [await attach(test), await attach(test)];
+    expect(view).toEqual(again);
+    expect(view.isAlone).toBe(true);
+    expect(await tmux(view, 'capture-pane', '-p')).toContain(`conversation ${started.nativeId}`);
+    expect((await test.engine.queries.agents({}))[0]).toMatchObject({ state: 'attached' });
+    expect(sessionOf(test, started).state).toBe('paused');
+    const message = send(test, [{ text: 'two' }]);
+    await expect(start(test)).rejects.toThrow(/person has the conversation/);
+    expect(test.store.read.messages.need(message.id).state).toBe('queued');
+    await tmux(view, 'kill-server');
+    await inState(test, message, 'seen');
+    expect(sessionOf(test, started)).toMatchObject({ id: started.sessionId, nativeId: started.nativeId });
+    expect((await requests(test)).at(-1)).toContain('4711');
+    expect(lentOf(test, started)).toBeNull();
+  });
+
+  it('is still theirs after a restart, and taken back when their program dies', async () => {
+    await using test = await bench();
+    const started = await start(test);
+    const view = await attach(test);
+    await test.restart();
+    const message = send(test, [{ text: 'two' }]);
+    expect(await attach(test)).toEqual(view);
+    // Whoever is brought back is there by now.
+    const other = await start(test, 'w2');
+    await inState(test, send(test, [{ text: 'mine' }], 'Not for w1.', other.agent), 'seen');
+    expect(sessionOf(test, started).state).toBe('paused');
+    const pid = Number(await tmux(view, 'display-message', '-p', '#{pane_pid}'));
+    expect([lentOf(test, started) !== null, test.store.read.messages.need(message.id).state]).toEqual([true, 'queued']);
+    process.kill(pid, 'SIGKILL');
+    await inState(test, message, 'seen');
+  });
+
+  it.each(['before it was shown', 'when the daemon was down'])('is taken back: its end came %s', async (when) => {
+    await using test = await bench();
+    const started = await start(test);
+    const view = when.startsWith('before') ? null : await attach(test);
+    const lent = { sessionId: started.sessionId, to: 'person', at: 1 };
+    if (!view) test.store.commit((tx) => tx.agents.update(started.agent, { lent }, { actor: 'person' }));
+    const end = test.engine.close();
+    if (view) await tmux(view, 'kill-server');
+    await end;
+    await test.restart();
+    await inState(test, send(test, [{ text: 'two' }]), 'seen');
+    expect(lentOf(test, started)).toBeNull();
+  });
+
+  it('is ended by a stop', async () => {
+    await using test = await bench();
+    const started = await start(test);
+    const view = await attach(test);
+    expect(await stop(test)).toMatchObject({ state: 'stopped' });
+    await expect(tmux(view, 'has-session')).rejects.toThrow();
+    expect(lentOf(test, started)).toBeNull();
+    expect(test.store.read.sessions.need(started.sessionId).state).toBe('stopped');
+  });
+
+  it('of a turn is refused unless it may be broken off; a task goes on with the same attempt', async () => {
+    await using test = await bench();
+    const { id } = await submitSteps(test, [{ once: 'held', hold: 'go', say: 'on' }, { text: 'end' }]);
+    const { agent } = await test.until('the work', () => test.store.read.attempts.list({ state: 'working' })[0]);
+    await test.until('its turn', () => test.store.read.sessions.list({ agent })[0]?.activity === 'busy');
+    const ask = (isInterrupting: boolean) => test.engine.agents.attach({ agent, isInterrupting }, person);
+    await expect(ask(false)).rejects.toThrow(/middle of a turn.*--interrupt/);
+    const view = await ask(true);
+    await test.release('go');
+    await tmux(view, 'kill-server');
+    expect(await over(test, id)).toMatchObject({ state: 'done' });
+    expect(test.store.read.attempts.list({ requestId: id })).toHaveLength(1);
+    expect((await requests(test)).at(-1)).toContain('person spoke with you in between');
+  });
+
+  it('is refused, and with Gantry as before, where the program can do neither', async () => {
+    await using test = await bench({ fake: { config: { attach: false } }, second: {} });
+    await start(test);
+    await expect(attach(test)).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('able: fake-two'),
+    });
+    await inState(test, send(test, [{ text: 'two' }]), 'seen');
+  });
+});
+
+it('is not lent without tmux, which is named, and stays with Gantry', async () => {
+  await using test = await bench({ fake: { env: { PATH: '/nowhere' } } });
+  await start(test);
+  const asked = test.engine.agents.attach({ agent: 'w1', isInterrupting: false }, person);
+  await expect(asked).rejects.toMatchObject({ code: 'backend_missing', message: expect.stringContaining('tmux') });
+  await inState(test, send(test, [{ text: 'two' }]), 'seen');
 });
 
 describe('a start', () => {

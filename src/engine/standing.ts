@@ -38,8 +38,8 @@ export class StandingAgents {
     return run;
   }
 
-  #mayRun({ id, projectId }: Agent): boolean {
-    return !this.#runs.has(id) && stopFor(this.#parts.store.read, projectId, id) === null;
+  #mayRun({ id, projectId, lent }: Agent): boolean {
+    return !this.#runs.has(id) && lent === null && stopFor(this.#parts.store.read, projectId, id) === null;
   }
 
   #run(agent: Agent, isFirst: boolean): StandingRun | null {

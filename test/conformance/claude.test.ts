@@ -21,7 +21,7 @@ backendConformance({
     cost: true,
     transcript: true,
     survivesRestart: false,
-    attach: false,
+    attach: true,
   },
   exceptions: [],
   setup: async (): Promise<Rig> => {

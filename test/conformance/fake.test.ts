@@ -22,7 +22,7 @@ backendConformance({
     cost: true,
     transcript: true,
     survivesRestart: false,
-    attach: false,
+    attach: true,
   },
   exceptions: [],
   setup: async (root): Promise<Rig> => {

@@ -38,22 +38,61 @@ const receipts = (world: World, { id }: Message): string[] =>
 
 const lastRequest = async (world: World): Promise<string> => (await world.agent.requests()).at(-1)?.text ?? '';
 
-/** Where the program can share its conversation, a person joins it in a real terminal, and both speak at once. @returns the view, still open */
-async function joined(world: World): Promise<Terminal | null> {
-  const alone = await world.gantry(['agent', 'attach', 'mayor']);
-  expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a terminal') });
-  if (world.agent.backend !== 'opencode') {
-    const refused = { code: 'unsupported', message: expect.stringContaining('able: ') };
-    await expect(world.call('agents.attach', { agent: 'mayor' })).rejects.toMatchObject(refused);
-    return null;
-  }
-  if (noTerminal !== null) return null;
+/** Agent programs whose own screen a person can have. */
+const SCREENS = { opencode: 'beside Gantry', claude: 'alone' };
+
+async function attach(world: World): Promise<Terminal> {
   const scratch = join(world.root, 'scratch');
   await mkdir(scratch, { recursive: true });
   const env = { ...world.env, HOME: scratch, TMPDIR: scratch };
   const options = { cwd: world.project.root, env, columns: 120, rows: 40 };
+  return await Terminal.open([process.execPath, MAIN, 'agent', 'attach', 'mayor'], options);
+}
+
+/** Where it cannot, Gantry lets go of it: also if it is killed in any step, there is one writer, and nothing is lost. */
+async function lent(world: World): Promise<void> {
+  const isLent = (is: boolean): Promise<true> =>
+    world.until(`lent: ${is}`, ({ agents }) => [...agents.values()].some(({ lent }) => (lent !== null) === is));
+  // Killed with the mark set, before the person has anything.
+  const cut = world.call('agents.attach', { agent: 'mayor' }).catch(() => null);
+  await isLent(true);
+  await world.kill();
+  await cut;
+  await world.up();
+
+  await using terminal = await attach(world);
+  await terminal.shows(/Noted\.[\s\S]*mayor, lent by Gantry/);
+  // An Enter that comes with the words is part of them.
+  const say = async (words: string, answer: string): Promise<void> => {
+    await terminal.type(`${words} ${world.agent.play({ text: answer })}`);
+    await terminal.shows(`"${answer}"`);
+    await terminal.press('Enter');
+    await terminal.shows(`● ${answer}`);
+  };
+  await say(BY_HAND, 'Read by the agent.');
+  await world.kill();
+  await world.up();
+  const meanwhile = await send(world, 'And from Gantry.', { text: 'Both were read.' });
+  expect((await world.gantry(['agents', '--json'])).stdout).toContain('"attached"');
+  await say('Still here.', 'Still mine.');
+  expect(receipts(world, meanwhile)).toEqual(['queued']);
+  await terminal.press('C-b');
+  await terminal.press('d');
+  await terminal.shows('[exit 0]');
+  await isLent(false);
+  await seen(world, meanwhile);
+  expect(await lastRequest(world)).toMatch(/mark-4712[\s\S]*Still here[\s\S]*And from Gantry/);
+}
+
+/** Where the program can share its conversation, a person joins it in a real terminal, and both speak at once. @returns the view, still open */
+async function joined(world: World): Promise<Terminal | null> {
+  const alone = await world.gantry(['agent', 'attach', 'mayor']);
+  expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining('needs a terminal') });
+  if (noTerminal !== null || !(world.agent.backend in SCREENS)) return null;
+  if (world.agent.backend === 'claude') await lent(world);
+  if (world.agent.backend !== 'opencode') return null;
   await using stack = new AsyncDisposableStack();
-  const terminal = stack.use(await Terminal.open([process.execPath, MAIN, 'agent', 'attach', 'mayor'], options));
+  const terminal = stack.use(await attach(world));
   await terminal.shows('Noted.');
   await terminal.type(`${BY_HAND} ${world.agent.play({ hold: 'person', text: 'Read by the agent.' })}`);
   await terminal.press('Enter');

@@ -79,6 +79,7 @@ export const sampleAgent = (n: number, over: Partial<Agent> = {}): Agent => ({
   attemptId: null,
   sessionId: null,
   standing: null,
+  lent: null,
   createdAt: START,
   updatedAt: START,
   ...over,

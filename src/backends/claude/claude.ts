@@ -5,10 +5,12 @@ import { pause } from '../../base/wait.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { Backend, BackendContext, Capabilities, OpenSpec } from '../backend.ts';
 import { contextFor } from '../isolated.ts';
+import { LentTerminals } from '../lent-terminal.ts';
 import { type Program, Programs } from '../programs.ts';
 import { projectInstructions } from '../project-instructions.ts';
 import { Connection, REPLY_LIMIT_MS } from './connection.ts';
 import { discard, type Launch, launchOf } from './launch.ts';
+import { lendTo } from './person.ts';
 import { probe } from './probe.ts';
 import { ClaudeSession } from './session.ts';
 import { Transcript } from './transcript.ts';
@@ -27,7 +29,7 @@ const CAPABILITIES: Capabilities = {
   cost: true,
   transcript: true,
   survivesRestart: false,
-  attach: false,
+  attach: true,
 };
 
 /** Called before every tool. Without our answer the call is refused. */
@@ -45,6 +47,7 @@ export function createClaudeBackend(context: BackendContext): Backend {
     live.delete(launch.own);
     discard(launch);
   };
+  const terminals = new LentTerminals(context);
   const programs = new Programs<ClaudeSession, Launch>(context, {
     name: 'Claude Code',
     capabilities: () => CAPABILITIES,
@@ -53,7 +56,7 @@ export function createClaudeBackend(context: BackendContext): Backend {
       live.add(launch.own);
       return launch;
     },
-    greet: (spec, program, launch) => greet(spec, program, launch, context, () => end(launch)),
+    greet: (spec, program, launch) => greet(spec, program, launch, context, terminals, () => end(launch)),
     discard: end,
   });
   return {
@@ -65,13 +68,18 @@ export function createClaudeBackend(context: BackendContext): Backend {
     sweep: async () => {
       const ended = await programs.sweep();
       const run = join(context.home, 'run');
+      const kept = new Set([...live, ...terminals.directories()]);
       const left = (await readdir(run).catch(() => []))
         .map((name) => join(run, name))
-        .filter((path) => !live.has(path));
+        .filter((path) => !kept.has(path));
       await Promise.all(left.map((path) => rm(path, { recursive: true, force: true })));
       return ended;
     },
-    close: (graceMs) => programs.close(graceMs),
+    lent: (nativeId) => terminals.find(nativeId),
+    close: (graceMs) => {
+      terminals.close();
+      return programs.close(graceMs);
+    },
   };
 }
 
@@ -79,10 +87,13 @@ async function greet(
   spec: OpenSpec,
   { process, ready, over }: Program,
   launch: Launch,
-  { clock, log }: BackendContext,
+  context: BackendContext,
+  terminals: LentTerminals,
   onEnd: () => void,
 ): Promise<ClaudeSession> {
+  const { clock, log } = context;
   const { nativeId, origin, configDirectory, places } = launch;
+  const instructions = await instructionsOf(spec);
   const connection = new Connection(process);
   let session: ClaudeSession | null = null;
   const reading = connection.read(
@@ -93,7 +104,7 @@ async function greet(
     },
   );
   // How the program has ended says more than what that did to the handshake.
-  const hello = handshake(connection, spec).catch((error: unknown) =>
+  const hello = handshake(connection, spec, instructions).catch((error: unknown) =>
     connection.isOver ? NEVER : Promise.reject(error),
   );
   const notices = await ready(hello, reading);
@@ -107,6 +118,8 @@ async function greet(
     transcript: new Transcript(configDirectory, nativeId),
     clock,
     newUuid: randomUUID,
+    // Behind walls there is no terminal of a person.
+    lend: spec.isolated ? null : () => lendTo(terminals, spec, nativeId, instructions, context),
     onEnd: (survivors) => {
       onEnd();
       over(survivors);
@@ -121,8 +134,11 @@ async function greet(
 }
 
 /** @returns what is worth knowing. @throws AppError `backend_version`; `backend_failed` if it would not obey */
-async function handshake(connection: Connection, spec: OpenSpec): Promise<readonly string[]> {
-  const instructions = await instructionsOf(spec);
+async function handshake(
+  connection: Connection,
+  spec: OpenSpec,
+  instructions: string | null,
+): Promise<readonly string[]> {
   const extra = instructions === null ? {} : { appendSystemPrompt: instructions };
   const answer = await connection.request({ subtype: 'initialize', hooks: GATE, ...extra }, spec.limitMs);
   const hello = WireHello.safeParse(answer).data;

@@ -41,6 +41,7 @@ const SETTINGS = { crossSessionInbound: 'refuse', cleanupPeriodDays: 3650 };
 /** Of the variables that the settings give to the program, those with such names are not for what the agent runs. */
 const SECRET_NAME = /(key|token|secret|password|passwd|credentials?)$/i;
 const MAX_TITLE_CHARS = 80;
+const MCP_FILE = 'mcp.json';
 
 /** @throws AppError `backend_failed`, `unsupported`, `conflict` if somebody else has the session open */
 export async function launchOf(spec: OpenSpec, context: BackendContext): Promise<Launch> {
@@ -48,7 +49,7 @@ export async function launchOf(spec: OpenSpec, context: BackendContext): Promise
   const found = await stat(spec.directory).catch(() => null);
   if (!found?.isDirectory()) throw new AppError('backend_failed', `there is no directory ${spec.directory}`);
   const env = environmentOf(spec, context);
-  const configDirectory = env.CLAUDE_CONFIG_DIR ?? join(env.HOME ?? '/', '.claude');
+  const configDirectory = configDirectoryIn(env);
   if (settings.profile === 'private') {
     for (const path of [configDirectory, env.HOME ?? configDirectory])
       await mkdir(path, { recursive: true, mode: 0o700 });
@@ -56,16 +57,13 @@ export async function launchOf(spec: OpenSpec, context: BackendContext): Promise
   const reason = await whyNotResumed(spec, configDirectory);
   const from = reason === null ? spec.from : ({ type: 'new' } as const);
   const nativeId = from.type === 'resume' ? from.nativeId : randomUUID();
-  // Short: sockets are made below it, whose paths may have 107 characters.
-  const own = join(home, 'run', randomUUID().slice(0, 8));
-  const files = { mcp: join(own, 'mcp.json'), shell: join(own, 'shell.sh') };
-  const options = argumentsOf(spec, context, files.mcp);
-  await mkdir(own, { recursive: true, mode: 0o700 });
-  await writeFiles(files, spec.mcp, settings.env ?? {});
+  const own = ownDirectory(home);
+  const options = argumentsOf(spec, context, own);
+  const variables = await makeOwn(own, spec.mcp, settings.env ?? {});
   return {
-    command: [...commandOf(context), ...options, ...identityOf(from, nativeId, spec.title)],
+    command: [...commandOf(context), ...HEADLESS, ...options, ...identityOf(from, nativeId, spec.title)],
     cwd: spec.directory,
-    env: { ...env, CLAUDE_CODE_TMPDIR: own, CLAUDE_ENV_FILE: files.shell },
+    env: { ...env, ...variables },
     maxLineBytes: MAX_LINE_BYTES,
     nativeId,
     origin: reason === null ? { type: ORIGINS[from.type] } : { type: 'new-instead', reason },
@@ -76,6 +74,12 @@ export async function launchOf(spec: OpenSpec, context: BackendContext): Promise
 }
 
 const ORIGINS = { new: 'new', resume: 'resumed', fork: 'forked' } as const;
+
+export const configDirectoryIn = (env: Readonly<Record<string, string>>): string =>
+  env.CLAUDE_CONFIG_DIR ?? join(env.HOME ?? '/', '.claude');
+
+/** Of one start alone. Short: sockets are made below it, whose paths may have 107 characters. */
+export const ownDirectory = (home: string): string => join(home, 'run', randomUUID().slice(0, 8));
 
 export const discard = ({ own }: Launch): void => rmSync(own, { recursive: true, force: true });
 
@@ -101,15 +105,21 @@ export function environmentOf(
   };
 }
 
-function argumentsOf(spec: OpenSpec, { settings }: BackendContext, mcpFile: string): string[] {
+/** With Gantry at its stdio. */
+const HEADLESS = [
+  ...['--print', '--input-format', 'stream-json', '--output-format', 'stream-json', '--verbose'],
+  '--include-partial-messages',
+  ...['--permission-prompt-tool', 'stdio'],
+];
+
+/** What holds for every start, whoever is at the other end. @throws AppError `unsupported` */
+export function argumentsOf(spec: OpenSpec, { settings }: BackendContext, own: string): string[] {
   const model = modelOf(spec.model ?? settings.model ?? null);
   return [
-    ...['--print', '--input-format', 'stream-json', '--output-format', 'stream-json', '--verbose'],
-    '--include-partial-messages',
-    ...['--permission-mode', 'default', '--permission-prompt-tool', 'stdio'],
+    ...['--permission-mode', 'default'],
     // There is no trust dialog: hooks and servers of an untrusted repository would run.
     ...['--setting-sources', spec.project.isTrusted ? 'user,project,local' : 'user'],
-    ...['--strict-mcp-config', '--mcp-config', mcpFile],
+    ...['--strict-mcp-config', '--mcp-config', join(own, MCP_FILE)],
     ...['--settings', JSON.stringify(SETTINGS)],
     ...['--disallowedTools', removedTools(spec.profile).join(',')],
     // Else a resumed session would go on with the instructions of its first start.
@@ -134,16 +144,22 @@ function modelOf(model: string | null): string | null {
   throw new AppError('unsupported', words, { details: { model } });
 }
 
-/** Secrets of MCP servers stand in a file that only its owner can read; keys of the program are not for the agent's shell. */
-async function writeFiles(
-  files: { readonly mcp: string; readonly shell: string },
+/**
+ * Secrets of MCP servers stand in a file that only its owner can read; keys of the program are not for the agent's shell.
+ * @returns the variables that the start needs for it
+ */
+export async function makeOwn(
+  own: string,
   servers: OpenSpec['mcp'],
   variables: Readonly<Record<string, string>>,
-): Promise<void> {
+): Promise<Readonly<Record<string, string>>> {
+  const shell = join(own, 'shell.sh');
   const mcpServers = Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, nativeServer(server)]));
-  await writeFile(files.mcp, JSON.stringify({ mcpServers }), { mode: 0o600 });
+  await mkdir(own, { recursive: true, mode: 0o700 });
+  await writeFile(join(own, MCP_FILE), JSON.stringify({ mcpServers }), { mode: 0o600 });
   const secret = Object.keys(variables).filter((name) => SECRET_NAME.test(name));
-  await writeFile(files.shell, `unset ${[...secret, 'CLAUDE_CODE_MESSAGING_TOKEN'].join(' ')}\n`, { mode: 0o600 });
+  await writeFile(shell, `unset ${[...secret, 'CLAUDE_CODE_MESSAGING_TOKEN'].join(' ')}\n`, { mode: 0o600 });
+  return { CLAUDE_CODE_TMPDIR: own, CLAUDE_ENV_FILE: shell };
 }
 
 function nativeServer(server: McpServer): object {

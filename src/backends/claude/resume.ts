@@ -7,7 +7,13 @@ import type { OpenSpec } from '../backend.ts';
 import { Transcript } from './transcript.ts';
 
 /** What a running Claude Code tells of itself in `sessions/<pid>.json` of its configuration. */
-const LiveEntry = z.object({ pid: z.number(), sessionId: z.string(), procStart: z.string().optional() });
+const LiveEntry = z.object({
+  pid: z.number(),
+  sessionId: z.string(),
+  procStart: z.string().optional(),
+  status: z.string().optional(),
+});
+type LiveEntry = z.infer<typeof LiveEntry>;
 
 /**
  * Why a conversation cannot be gone on with; null if it can, or is a new one.
@@ -27,25 +33,25 @@ export async function whyNotResumed(
   }
   const holder = from.type === 'resume' ? await holderOf(nativeId, configDirectory) : null;
   if (holder !== null) {
-    throw new AppError('conflict', `session ${nativeId} is open in another Claude Code (process ${holder})`);
+    throw new AppError('conflict', `session ${nativeId} is open in another Claude Code (process ${holder.pid})`);
   }
   return null;
 }
 
 /** The process that has the session open; null if there is none. A killed one leaves its entry behind. */
-async function holderOf(nativeId: string, configDirectory: string): Promise<number | null> {
+export async function holderOf(nativeId: string, configDirectory: string): Promise<LiveEntry | null> {
   const directory = join(configDirectory, 'sessions');
   for (const name of await readdir(directory).catch(() => [])) {
     if (!name.endsWith('.json')) continue;
     const text = await readFile(join(directory, name), 'utf8').catch(() => '');
     const entry = LiveEntry.safeParse(parsed(text)).data;
-    if (entry?.sessionId === nativeId && isRunning(entry)) return entry.pid;
+    if (entry?.sessionId === nativeId && isRunning(entry)) return entry;
   }
   return null;
 }
 
 /** On Linux the start is the tick that our own identities begin with; elsewhere a living pid must do. */
-function isRunning({ pid, procStart }: z.infer<typeof LiveEntry>): boolean {
+function isRunning({ pid, procStart }: LiveEntry): boolean {
   const identity = identityOf(pid);
   // A zombie still has an identity: after the death of its parent it may wait long to be reaped.
   if (identity === null || !isAlive(identity)) return false;

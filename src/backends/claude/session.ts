@@ -9,6 +9,7 @@ import type {
   BackendEvent,
   BackendSession,
   CloseReport,
+  Loan,
   PermissionProfile,
   Prompt,
   PromptReceipt,
@@ -33,6 +34,8 @@ export type SessionOptions = {
   readonly transcript: Transcript;
   readonly clock: Clock;
   readonly newUuid: () => string;
+  /** Null where no person can have it. */
+  readonly lend: (() => Promise<Loan>) | null;
   readonly onEnd: (survivors: readonly number[]) => void;
 };
 
@@ -45,6 +48,7 @@ const INTERRUPT_LIMIT_MS = 30_000;
 export class ClaudeSession implements BackendSession {
   readonly nativeId: string;
   readonly origin: BackendSession['origin'];
+  readonly lend?: () => Promise<Loan>;
   readonly #options: SessionOptions;
   readonly #life: ProgramLife;
   readonly #turns: Turns;
@@ -59,6 +63,7 @@ export class ClaudeSession implements BackendSession {
     this.nativeId = options.nativeId;
     this.origin = options.origin;
     this.#options = options;
+    if (options.lend) this.lend = options.lend;
     this.#life = new ProgramLife(options.process, (survivors) => this.#ended(survivors));
     const emit = (event: BackendEvent): void => this.#life.push(event);
     this.#view = new View(emit, places, options.clock);

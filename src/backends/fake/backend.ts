@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../contract/errors.ts';
 import { type Backend, type BackendContext, CAPABILITIES, type Capabilities, type Probe } from '../backend.ts';
+import { LentTerminals } from '../lent-terminal.ts';
 import { commandOf, versionProblem } from './command.ts';
 import { fakePrograms } from './programs.ts';
 import { AGENT_VERSION } from './wire.ts';
@@ -17,7 +18,7 @@ const CAPABLE: Capabilities = {
   cost: true,
   transcript: true,
   survivesRestart: false,
-  attach: false,
+  attach: true,
 };
 
 /** `backends.fake.config`: capabilities to do without (`false`), and how often the agent says that it lives. */
@@ -40,7 +41,8 @@ export function createFakeBackend(context: BackendContext): Backend {
   }
   const off = CAPABILITIES.filter((name) => config[name] === false);
   const capabilities = { ...CAPABLE, ...Object.fromEntries(off.map((name) => [name, false])) };
-  const programs = fakePrograms(context, capabilities, settings.data.heartbeatMs);
+  const terminals = new LentTerminals(context);
+  const programs = fakePrograms(context, capabilities, settings.data.heartbeatMs, terminals);
   return {
     id: context.id,
     capabilities,
@@ -48,7 +50,11 @@ export function createFakeBackend(context: BackendContext): Backend {
     promptIds: () => ({}),
     open: (spec) => programs.open(spec),
     sweep: () => programs.sweep(),
-    close: (graceMs) => programs.close(graceMs),
+    lent: (nativeId) => terminals.find(nativeId),
+    close: (graceMs) => {
+      terminals.close();
+      return programs.close(graceMs);
+    },
   };
 }
 

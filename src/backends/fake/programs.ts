@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../contract/errors.ts';
-import { type BackendContext, CAPABILITIES, type Capabilities, type OpenSpec } from '../backend.ts';
+import { type BackendContext, CAPABILITIES, type Capabilities, type Loan, type OpenSpec } from '../backend.ts';
 import { contextFor } from '../isolated.ts';
+import type { LentTerminals } from '../lent-terminal.ts';
 import { type Program, type ProgramStart, Programs } from '../programs.ts';
 import { commandOf, PACKAGE, versionProblem } from './command.ts';
 import { Connection, MAX_LINE_BYTES } from './connection.ts';
@@ -13,12 +15,13 @@ export function fakePrograms(
   context: BackendContext,
   capabilities: Capabilities,
   heartbeatMs: number,
+  terminals: LentTerminals,
 ): Programs<FakeSession> {
   return new Programs(context, {
     name: 'fake agent',
     capabilities: () => capabilities,
     start: (spec) => startOf(spec, contextFor(spec, context)),
-    greet: (spec, program) => greet(spec, program, { context, capabilities, heartbeatMs }),
+    greet: (spec, program) => greet(spec, program, { context, capabilities, heartbeatMs, terminals }),
   });
 }
 
@@ -45,9 +48,14 @@ async function startOf({ directory, env, from }: OpenSpec, context: BackendConte
 async function greet(
   spec: OpenSpec,
   { process, ready, over }: Program,
-  options: { readonly context: BackendContext; readonly capabilities: Capabilities; readonly heartbeatMs: number },
+  options: {
+    readonly context: BackendContext;
+    readonly capabilities: Capabilities;
+    readonly heartbeatMs: number;
+    readonly terminals: LentTerminals;
+  },
 ): Promise<FakeSession> {
-  const { capabilities, heartbeatMs } = options;
+  const { capabilities, heartbeatMs, terminals, context } = options;
   const { log, settings } = options.context;
   const connection = new Connection(process);
   let session: FakeSession | null = null;
@@ -71,10 +79,34 @@ async function greet(
   const hello = await ready(connection.hello, reading);
   const problem = versionProblem(hello.version);
   if (problem !== null) throw new AppError('backend_version', problem);
-  const opened = new FakeSession({ hello, process, connection, capabilities, onEnd: over });
+  const opened = new FakeSession({
+    hello,
+    process,
+    connection,
+    capabilities,
+    lend: capabilities.attach && !spec.isolated ? () => lendTo(terminals, spec, hello.nativeId, context) : null,
+    onEnd: over,
+  });
   session = opened;
   reading
     .then((fault) => opened.outputEnded(fault))
     .catch((err: unknown) => log.error({ err, session: spec.sessionId }, 'the end of a fake agent was not seen to'));
   return opened;
 }
+
+/** Its screen says which conversation it is, and what is typed. */
+const lendTo = (
+  terminals: LentTerminals,
+  { title, directory, env }: OpenSpec,
+  nativeId: string,
+  { home, environment, settings }: BackendContext,
+): Promise<Loan> =>
+  terminals.lend({
+    nativeId,
+    title,
+    command: ['sh', '-c', 'echo "conversation $0"; exec cat', nativeId],
+    cwd: directory,
+    env: { ...environment, ...settings.env, ...env },
+    own: join(home, 'lent', randomUUID().slice(0, 8)),
+    isReady: () => Promise.resolve(true),
+  });

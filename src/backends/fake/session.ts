@@ -6,7 +6,15 @@ import type { PromptId } from '../../contract/ids.ts';
 import type { MessageMode } from '../../contract/message.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
 import type { HostProcess } from '../../hosts/host.ts';
-import type { BackendEvent, BackendSession, Capabilities, CloseReport, Prompt, PromptReceipt } from '../backend.ts';
+import type {
+  BackendEvent,
+  BackendSession,
+  Capabilities,
+  CloseReport,
+  Loan,
+  Prompt,
+  PromptReceipt,
+} from '../backend.ts';
 import { ProgramLife } from '../program-life.ts';
 import type { Connection, EventFrame, Hello } from './connection.ts';
 import type { AgentEvent, WireFailure } from './wire.ts';
@@ -19,6 +27,7 @@ const MAX_NOTED = 20;
 export class FakeSession implements BackendSession {
   readonly nativeId: string;
   readonly origin: BackendSession['origin'];
+  readonly lend?: () => Promise<Loan>;
   readonly #life: ProgramLife;
   readonly #connection: Connection;
   readonly #capabilities: Capabilities;
@@ -36,10 +45,12 @@ export class FakeSession implements BackendSession {
     readonly process: HostProcess;
     readonly connection: Connection;
     readonly capabilities: Capabilities;
+    readonly lend: (() => Promise<Loan>) | null;
     readonly onEnd: (survivors: readonly number[]) => void;
   }) {
     this.nativeId = options.hello.nativeId;
     this.origin = options.hello.origin;
+    if (options.lend) this.lend = options.lend;
     this.#life = new ProgramLife(options.process, (survivors) => {
       this.#asks.clear();
       for (const { receipt } of this.#line) receipt.resolve(refused(this.#life.endFailure));

@@ -82,16 +82,17 @@ export const peek = defineCommand({
 
 export const attach = defineCommand({
   arguments: { agent: agentArgument },
+  options: { isInterrupting: flag('--interrupt', 'also in the middle of a turn, which is broken off (claude)') },
   details: [
-    '  In this terminal, beside Gantry, by the agent program’s own client: opencode.',
-    '  Leaving it leaves the agent at work. --json shows how it is started instead,',
-    '  the server’s password included.',
+    '  In this terminal, by the agent program’s own screen. opencode: beside Gantry; leaving it leaves the agent at',
+    '  work. claude: in tmux, you alone; messages wait until you leave it with Ctrl-B D or /exit, then Gantry goes on.',
+    '  --json shows how the screen is started instead, with the server’s password if it has one.',
   ],
   run: async (context, args) => {
     if (!context.isInteractive && !context.output.isJson)
       throw new AppError('usage', 'gantry agent attach needs a terminal; without one: gantry agent peek, or --json');
     const client = await context.client();
-    const view = await client.call('agents.attach', { agent: args.agent });
+    const view = await client.call('agents.attach', { agent: args.agent, isInterrupting: args.isInterrupting });
     if (context.output.isJson) {
       context.output.json(view);
       return 0;

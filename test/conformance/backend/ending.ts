@@ -88,7 +88,8 @@ export function endingLaws(law: Law): void {
     expect(backend.capabilities).toEqual(capabilities);
     expect(typeof backend.release).toBe(capabilities.survivesRestart ? 'function' : 'undefined');
     await using live = await open();
-    expect(live.session.view !== undefined).toBe(capabilities.attach);
+    expect((live.session.view ?? live.session.lend) !== undefined).toBe(capabilities.attach);
+    expect(typeof backend.lent).toBe(typeof live.session.lend);
   });
 
   for (const capability of ['resume', 'fork', 'interrupt', 'transcript', 'mcp'] as const satisfies Capability[]) {
