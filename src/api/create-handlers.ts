@@ -109,6 +109,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'facts.list': (input) => listFacts(journal, input),
     'facts.search': (input) => searchFacts(journal, search, input),
     'usage.summary': (input) => queries.usage(input),
+    'budgets.list': () => ({ items: queries.budgets() }),
     'exec.start': (input) => engine.exec(input),
     'exec.wait': ({ id, waitMs }) => engine.execResult(id, waitMs),
     'config.explain': (input) => daemon.explainConfig(input),

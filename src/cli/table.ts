@@ -30,6 +30,12 @@ export const COMMANDS: readonly Row[] = [
     async () => (await import('./commands/show.ts')).show,
   ),
   row('Look', 'queue', 'what waits, and why', async () => (await import('./commands/queue.ts')).queue),
+  row(
+    'Look',
+    'budgets',
+    'limits, and what is spent and reserved of them',
+    async () => (await import('./commands/budgets.ts')).budgets,
+  ),
   row('Look', 'logs', 'what agents said and did', async () => (await import('./commands/logs.ts')).logs),
   row('Look', 'explain', 'why a thing is in its state', async () => (await import('./commands/explain.ts')).explain),
   row('Look', 'diff', 'the collected work of a request', async () => (await import('./commands/diff.ts')).diff),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BudgetRow } from './budget.ts';
 import { Fact, FactClass } from './fact.ts';
 import { AgentAddress, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
 import { limit, listOf, type Operation } from './operation.ts';
@@ -47,5 +48,14 @@ export const JOURNAL_OPERATIONS = {
       project: z.string().optional(),
     }),
     output: z.object({ since: z.number(), until: z.number(), rows: z.array(UsageRow) }),
+  },
+  'budgets.list': {
+    method: 'GET',
+    path: '/api/v1/budgets',
+    scope: 'read',
+    summary: 'Every limit that holds now, with what was spent of it and what running work may still take',
+    status: 200,
+    input: z.object({}),
+    output: z.object({ items: z.array(BudgetRow) }),
   },
 } as const satisfies Record<string, Operation>;

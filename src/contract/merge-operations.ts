@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MergeId, RequestId } from './ids.ts';
 import { Merge, MergeState, Verdict } from './merge.ts';
-import { limit, listOf, type Operation } from './operation.ts';
+import { cursor, limit, listOf, type Operation, page } from './operation.ts';
 
 export const MERGE_OPERATIONS = {
   'merges.add': {
@@ -27,8 +27,9 @@ export const MERGE_OPERATIONS = {
       project: z.string().optional(),
       state: listOf(MergeState),
       limit,
+      cursor,
     }),
-    output: z.object({ items: z.array(Merge.extend({ place: z.number().int().nullable() })) }),
+    output: page(Merge.extend({ place: z.number().int().nullable() })),
   },
   'merges.review': {
     method: 'POST',

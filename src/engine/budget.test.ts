@@ -80,12 +80,15 @@ describe('work over its budget', () => {
     ]);
     const asked = await pending(test);
     expect(asked).toMatchObject({ nativeId: expect.stringMatching(/^gantry:budget:task:tsk_\w+:tokens$/) });
+    const limit = { scope: 'task', requestId: id, kind: 'tokens', limit: 100, spent: 120, reserved: 0 };
+    expect(test.engine.queries.budgets()).toEqual([expect.objectContaining(limit)]);
     const [task] = test.store.read.tasks.list({ requestId: id });
     expect(task).toMatchObject({ state: 'deferred', cause: expect.stringContaining(`gantry approve ${asked.id}`) });
     await test.until('the end of the session', () => test.store.read.sessions.list({})[0]?.state === 'paused');
     await test.restart();
     await test.release('never');
     test.engine.decide(asked.id, { type: 'allow', scope: 'once', expiresAt: null }, person);
+    expect(test.engine.queries.budgets()).toEqual([expect.objectContaining({ ...limit, limit: 200 })]);
     const request = await over(test, id);
     expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a', 'b', 'c']);
     expect(request.usage).toMatchObject({ inputTokens: 121, costUsd: null });
@@ -100,6 +103,8 @@ describe('work over its budget', () => {
     const second = await submitSteps(test, [{ text: 'end' }]);
     const row = await test.until('the queue', () => test.engine.queries.queue(undefined)[0]);
     expect(row).toMatchObject({ requestId: second.id, reason: "budget: 100 tokens of the day's 100 tokens are spent" });
+    const day = { scope: 'day', name: null, kind: 'tokens', limit: 100, spent: 100, reserved: 0 };
+    expect(test.engine.queries.budgets()).toEqual([expect.objectContaining(day)]);
   });
 
   it('is stopped for money at a price that the agent program did not report', async () => {

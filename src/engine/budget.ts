@@ -1,6 +1,8 @@
+import type { BudgetRow } from '../contract/budget.ts';
 import type { Budget } from '../contract/config.ts';
 import type { Failure } from '../contract/failure.ts';
-import type { TaskId } from '../contract/ids.ts';
+import type { ProjectId, TaskId } from '../contract/ids.ts';
+import type { Request } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
 import type { Usage } from '../contract/usage.ts';
 import type { Reader, Transaction } from '../store/store.ts';
@@ -11,53 +13,74 @@ import { propose } from './proposals.ts';
 import { type Spending, type Spent, spendingOf } from './spending.ts';
 
 /** One limit that holds for a task, with what was spent against it. */
-export type Line = {
-  /** Names the limit for a raise: `request:req_…:usd`, `day:2026-01-31:tokens`. */
-  readonly key: string;
-  readonly what: string;
-  readonly kind: keyof Budget;
-  readonly limit: number;
-  readonly spent: number;
-  /** What running work may still take of it. */
-  readonly reserved: number;
-};
+export type Line = Pick<BudgetRow, 'key' | 'kind' | 'limit' | 'spent' | 'reserved'> & { readonly what: string };
 
 /** A limit that is crossed. */
 export type Overrun = { readonly line: Line; readonly failure: Failure };
 
+/** Something that has a budget, and what was spent against it. */
+export type Scope = {
+  readonly scope: BudgetRow['scope'];
+  readonly what: string;
+  readonly id: string;
+  readonly budget: Budget;
+  readonly spent: () => Spent;
+};
+
+/** What may have a budget in a project. */
+export function scopesIn(parts: Parts, read: Reader, projectId: ProjectId, spending: Spending) {
+  const { limits, budgets, roles } = parts.settingsFor(read.projects.need(projectId).path);
+  const day = new Date(parts.clock.now()).toISOString().slice(0, 10);
+  return {
+    roles: Object.keys(roles),
+    task: (task: Task): Scope => ({
+      scope: 'task',
+      what: 'task',
+      id: task.id,
+      budget: { usd: roles[task.role]?.taskUsd ?? limits.taskUsd ?? undefined, ...budgets?.task },
+      spent: () => spending.ofTask(task),
+    }),
+    request: (request: Request): Scope => ({
+      scope: 'request',
+      what: 'request',
+      id: request.id,
+      budget: { usd: request.options.budgetUsd ?? limits.requestUsd ?? undefined, ...budgets?.request },
+      spent: () => spending.ofRequest(request),
+    }),
+    role: (role: string): Scope => ({
+      scope: 'role',
+      what: `role ${role}`,
+      id: `${role}:${day}`,
+      budget: roles[role]?.budget ?? {},
+      spent: () => spending.ofRole(role),
+    }),
+    project: (): Scope => ({
+      scope: 'project',
+      what: 'project',
+      id: `${projectId}:${day}`,
+      budget: budgets?.project ?? {},
+      spent: () => spending.ofProject(projectId),
+    }),
+    day: (): Scope => ({ scope: 'day', what: 'day', id: day, budget: budgets?.day ?? {}, spent: spending.ofDay }),
+  };
+}
+
+/** The limits of a budget, with what a person raised them by. */
+export const linesOf = (read: Reader, { scope, what, id, budget, spent }: Scope): Line[] =>
+  KINDS.flatMap((kind): Line[] => {
+    const limit = budget[kind];
+    if (limit === undefined) return [];
+    const key = `${scope}:${id}:${kind}`;
+    const { [kind]: used, reserved } = spent();
+    return [{ key, what, kind, limit: limit * (1 + raisesOf(read, key)), spent: used, reserved: reserved[kind] }];
+  });
+
 /** Every limit that holds for a task: of itself, its request, its role, its project and the day. */
 export function linesFor(parts: Parts, read: Reader, task: Task, spending: Spending): Line[] {
-  const { limits, budgets, roles } = parts.settingsFor(read.projects.need(task.projectId).path);
+  const of = scopesIn(parts, read, task.projectId, spending);
   const request = read.requests.need(task.requestId);
-  const role = roles[task.role];
-  const day = new Date(parts.clock.now()).toISOString().slice(0, 10);
-  const scopes: readonly [what: string, key: string, budget: Budget, spent: () => Spent][] = [
-    [
-      'task',
-      task.id,
-      { usd: role?.taskUsd ?? limits.taskUsd ?? undefined, ...budgets?.task },
-      () => spending.ofTask(task),
-    ],
-    [
-      'request',
-      request.id,
-      { usd: request.options.budgetUsd ?? limits.requestUsd ?? undefined, ...budgets?.request },
-      () => spending.ofRequest(request),
-    ],
-    [`role ${task.role}`, `${task.role}:${day}`, role?.budget ?? {}, () => spending.ofRole(task)],
-    ['project', `${task.projectId}:${day}`, budgets?.project ?? {}, () => spending.ofProject(task)],
-    ['day', day, budgets?.day ?? {}, spending.ofDay],
-  ];
-  return scopes.flatMap(([what, id, budget, spent]) =>
-    KINDS.flatMap((kind): Line[] => {
-      const limit = budget[kind];
-      if (limit === undefined) return [];
-      const key = `${what.split(' ')[0]}:${id}:${kind}`;
-      const raised = limit * (1 + raisesOf(read, key));
-      const { [kind]: used, reserved } = spent();
-      return [{ key, what, kind, limit: raised, spent: used, reserved: reserved[kind] }];
-    }),
-  );
+  const scopes = [of.task(task), of.request(request), of.role(task.role), of.project(), of.day()];
+  return scopes.flatMap((scope) => linesOf(read, scope));
 }
 
 const KINDS = ['usd', 'tokens', 'time', 'attempts'] as const;

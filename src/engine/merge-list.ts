@@ -21,6 +21,8 @@ export function listMerges(parts: Parts, input: ParsedInputOf<'merges.list'>): O
   const projectId = input.project === undefined ? undefined : needProject(parts, input.project).id;
   const places = new Map(linesOf(parts).flatMap(({ merges }) => merges.map(({ id }, index) => [id, index + 1])));
   const filter = { ...(projectId && { projectId }), ...(input.state && { state: input.state }) };
-  const merges = parts.store.read.merges.list({ ...filter, order: 'desc', limit: input.limit });
-  return { items: merges.map((merge) => ({ ...merge, place: places.get(merge.id) ?? null })) };
+  const after = input.cursor && { after: input.cursor };
+  const merges = parts.store.read.merges.list({ ...filter, ...after, order: 'desc', limit: input.limit });
+  const nextCursor = merges.length === input.limit ? (merges.at(-1)?.id ?? null) : null;
+  return { items: merges.map((merge) => ({ ...merge, place: places.get(merge.id) ?? null })), nextCursor };
 }

@@ -56,6 +56,14 @@ describe('the merge queue', () => {
     // The later one was given back to its author, who resolved it: the fake agent wrote its own line again.
     expect([one, two]).toContain(conflicts[0]?.requestId);
     expect(await test.repo.git(['show', 'main:same.txt'])).toBe(conflicts[0]?.requestId === one ? 'one' : 'two');
+    const pages: string[][] = [];
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const { items, nextCursor } = test.engine.merges.list({ limit: 2, ...(cursor && { cursor }) });
+      pages.push(items.map(({ id }) => id));
+      cursor = nextCursor;
+    }
+    expect(pages.map(({ length }) => length)).toEqual([2, 2, 1]);
+    expect(pages.flat()).toEqual(pages.flat().toSorted().reverse());
     const commits = (await test.repo.git(['rev-list', '--first-parent', 'main'])).split('\n');
     for (const commit of commits) {
       expect(await test.repo.git(['ls-tree', '--name-only', commit])).not.toContain('bad.txt');

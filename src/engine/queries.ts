@@ -1,5 +1,6 @@
 import type { QueueRow } from '../contract/agent-operations.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import type { BudgetRow } from '../contract/budget.ts';
 import type { Caller } from '../contract/caller.ts';
 import type { RequestId, SessionId, TaskId } from '../contract/ids.ts';
 import type { Message } from '../contract/message.ts';
@@ -10,6 +11,7 @@ import type { AgentRow, BackendStatus, RequestDetail, ViewSnapshot } from '../co
 import { mailText, TRANSCRIPT_KINDS, transcriptItem } from '../contract/transcript.ts';
 import { agentRows } from './agent-rows.ts';
 import { openAlerts } from './alerts.ts';
+import { budgetRows } from './budget-list.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { mergeOf } from './merge-intake.ts';
 import type { Parts } from './parts.ts';
@@ -182,6 +184,10 @@ export class Queries {
 
   usage(input: ParsedInputOf<'usage.summary'>): OutputOf<'usage.summary'> {
     return usageSummary(this.#parts, input);
+  }
+
+  budgets(): BudgetRow[] {
+    return budgetRows(this.#parts);
   }
 
   projects(): Project[] {

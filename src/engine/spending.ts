@@ -1,5 +1,6 @@
 import type { Attempt } from '../contract/attempt.ts';
 import type { Budget } from '../contract/config.ts';
+import type { ProjectId } from '../contract/ids.ts';
 import type { Request } from '../contract/request.ts';
 import { isTaskActive, type Task } from '../contract/task.ts';
 import { addUsage, NO_USAGE, type Usage } from '../contract/usage.ts';
@@ -13,8 +14,8 @@ export type Spent = Amounts & { readonly reserved: Amounts };
 export type Spending = {
   readonly ofTask: (task: Task) => Spent;
   readonly ofRequest: (request: Request) => Spent;
-  readonly ofRole: (task: Task) => Spent;
-  readonly ofProject: (task: Task) => Spent;
+  readonly ofRole: (role: string) => Spent;
+  readonly ofProject: (id: ProjectId) => Spent;
   readonly ofDay: () => Spent;
 };
 
@@ -52,8 +53,8 @@ export function spendingOf(
       const plan = request.plan ? { ...NOTHING, ...ofUsage(request.plan.usage) } : NOTHING;
       return { ...add(spent, plan), reserved: spent.reserved };
     },
-    ofRole: (task) => once(`role ${task.role}`, () => todays((t) => t.role === task.role)),
-    ofProject: (task) => once(task.projectId, () => todays((t) => t.projectId === task.projectId)),
+    ofRole: (role) => once(`role ${role}`, () => todays((task) => task.role === role)),
+    ofProject: (id) => once(id, () => todays((task) => task.projectId === id)),
     ofDay: () => once('day', () => todays(() => true)),
   };
 }

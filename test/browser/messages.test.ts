@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,13 +10,13 @@ import { World } from '../support/world.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
-describe.skipIf(!hasChromium)('messages and agents in Chromium', () => {
+describe.skipIf(!hasChromium)('messages, agents and what holds them up in Chromium', () => {
   let world: World;
   let browser: Browser;
   let dashboard: DashboardPage;
 
   beforeAll(async () => {
-    world = await World.make(fake);
+    world = await World.make(fake, { budgets: { day: { tokens: 1_000_000 }, task: { usd: 2 } } });
     await world.up();
     browser = await openBrowser();
     dashboard = await DashboardPage.open(browser, world.client);
@@ -97,6 +99,38 @@ describe.skipIf(!hasChromium)('messages and agents in Chromium', () => {
     await dashboard.go(`#/agents/${encodeURIComponent(agent)}`);
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByText('stopped', { exact: true }).first().waitFor();
+    expect(faults).toEqual([]);
+  });
+
+  test('what waits is in line with its reason, a conflict that is coming is told, and limits with what is reserved', async () => {
+    const { page, faults } = dashboard;
+    const gate = join(world.root, 'checked');
+    const { id } = await world.submitPlan([
+      { id: 'T1', acts: [{ write: { path: 'same.txt', content: 'one\n' } }, { hold: 'first', text: 'end' }] },
+      {
+        id: 'T2',
+        acts: [{ write: { path: 'same.txt', content: 'two\n' } }, { text: 'end' }],
+        check: `while test ! -e '${gate}'; do sleep 0.05; done`,
+      },
+      { id: 'T3', acts: [{ text: 'end' }], needs: ['T1'] },
+    ]);
+    await dashboard.go('#/fleet');
+    await page.locator('[data-queued]').getByText('waits for Task T1').waitFor();
+    await page.getByRole('heading', { name: 'Conflicts that are coming' }).waitFor();
+    await page.getByRole('listitem').getByRole('link', { name: 'T2 Task T2' }).waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('fleet-waiting');
+
+    await dashboard.go('#/cost');
+    await page.locator('[data-budget^=day]').getByText('1 M tokens').first().waitFor();
+    const task = page.locator('[data-budget^=task]');
+    await task.getByText('$2.00').first().waitFor();
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('budgets');
+    await writeFile(gate, '');
+    await world.agent.release('first');
+    await world.over(id);
+    await task.first().waitFor({ state: 'detached' });
     expect(faults).toEqual([]);
   });
 });
