@@ -105,7 +105,9 @@ export async function startApi(parts: ApiParts): Promise<Api> {
   server.on('error', (error) => parts.log.error({ err: error }, 'a connection could not be accepted'));
   server.on('request', (incoming, outgoing) => {
     // A closing server must not wait for connections that are kept alive after their last answer.
-    outgoing.once('close', () => setImmediate(() => !server.listening && server.closeIdleConnections()));
+    outgoing.once('close', () => {
+      if (!server.listening) setImmediate(() => server.closeIdleConnections());
+    });
     if (!door.handle(incoming, outgoing)) void listener(incoming, outgoing);
   });
   server.on('upgrade', (incoming, socket, head) => void upgrade(incoming, socket, head, shared));

@@ -59,12 +59,17 @@ export type EventReader = {
 const PAGE_LENGTH = 8_000_000;
 /** How far one reading looks for what may not be there. */
 const WINDOW = 20_000;
+/** Sessions of senders that are known without looking. */
+const MAX_SUBJECTS = 10_000;
 /** A sender's key stands for its event for so long. */
 export const REPEAT_MS = 86_400_000;
 
 const COLUMNS = 'seq, at, kind, projectId, taskId, agent, data';
 
-export function eventReader(connection: Connection, names: EventNames, times: EventTimes): EventReader {
+export function eventReader(
+  connection: Connection,
+  { head, names, times }: { readonly head: () => number; readonly names: EventNames; readonly times: EventTimes },
+): EventReader {
   const toRow = ({ data, ...row }: SqlRow): EventRow => ({ ...row, json: data }) as EventRow;
   return {
     *iterate({ after, before }, order) {
@@ -82,8 +87,7 @@ export function eventReader(connection: Connection, names: EventNames, times: Ev
       return connection.number(sql, after, to);
     },
     since(cursor, limit) {
-      const head = connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'fact'");
-      const end = Math.min(head, cursor + WINDOW);
+      const end = Math.min(head(), cursor + WINDOW);
       const prunedTo = connection.number('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?', PRUNED_TO);
       const sql = `SELECT ${COLUMNS} FROM fact
         WHERE seq > ? AND seq <= ? AND kind IN ('observed', 'approval.changed') ORDER BY seq LIMIT ?`;
@@ -118,6 +122,8 @@ export class EventWriter {
   readonly #facts: FactWriter;
   readonly #names: EventNames;
   readonly #times: EventTimes;
+  /** By native id, between two changes of state. */
+  readonly #subjects = new Map<string, FactSubject>();
 
   constructor(connection: Connection, facts: FactWriter, names: EventNames, times: EventTimes) {
     this.#connection = connection;
@@ -156,8 +162,19 @@ export class EventWriter {
 
   /** Gantry's own session, if the sender is a program of one: its events are found with the task's. */
   #subjectOf(nativeId: string): FactSubject {
+    const known = this.#subjects.get(nativeId);
+    if (known) return known;
     const sql = `SELECT id AS sessionId, attemptId, agent FROM sessions WHERE nativeId = ? ORDER BY ordinal DESC LIMIT 1`;
-    return { ...NO_SUBJECT, ...(this.#connection.get(sql, nativeId) as Partial<FactSubject> | undefined) };
+    const found = this.#connection.get(sql, nativeId) as Partial<FactSubject> | undefined;
+    const subject = found ? { ...NO_SUBJECT, ...found } : NO_SUBJECT;
+    if (this.#subjects.size >= MAX_SUBJECTS) this.#subjects.clear();
+    this.#subjects.set(nativeId, subject);
+    return subject;
+  }
+
+  /** Sessions may have changed. */
+  forgetSessions(): void {
+    this.#subjects.clear();
   }
 
   #known({ scope, key }: { scope: string; key: string }, at: number): number | null {

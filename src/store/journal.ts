@@ -40,8 +40,7 @@ const SUBJECTS = ['sessionId', 'taskId', 'requestId', 'attemptId', 'projectId', 
 /** Key in `meta`. */
 export const PRUNED_TO = 'store.prunedTo';
 
-export function openJournal(connection: Connection): Journal {
-  const head = (): number => connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'fact'");
+export function openJournal(connection: Connection, head: Journal['head']): Journal {
   const prunedTo = (): number => connection.number('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?', PRUNED_TO);
 
   return {

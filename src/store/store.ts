@@ -98,8 +98,8 @@ export class Store implements AsyncDisposable {
     this.#names = new EventNames(connection);
     this.#times = new EventTimes(connection);
     this.#events = new EventWriter(connection, this.#facts, this.#names, this.#times);
-    this.journal = openJournal(connection);
-    this.events = eventReader(connection, this.#names, this.#times);
+    this.journal = openJournal(connection, this.#facts.head);
+    this.events = eventReader(connection, { head: this.#facts.head, names: this.#names, times: this.#times });
     this.read = openReader(connection, clock);
     this.#transaction = openTransaction(connection, clock, this.#facts, this.#events);
     this.#observations = new Observations((items) => this.#append(items));
@@ -222,14 +222,17 @@ export class Store implements AsyncDisposable {
     { durability, isOfEvents }: { readonly durability: Durability; readonly isOfEvents: boolean },
   ): T {
     let result: T;
+    if (!isOfEvents) this.#events.forgetSessions();
     try {
       this.#connection.setDurability(durability);
       result = this.#connection.transaction(fn);
     } catch (error) {
-      this.#facts.takeLast();
+      this.#facts.reset();
       this.#names.settle(false);
       this.#times.reset();
       throw error;
+    } finally {
+      if (!isOfEvents) this.#events.forgetSessions();
     }
     this.#names.settle(true);
     const head = this.#facts.takeLast();

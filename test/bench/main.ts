@@ -14,11 +14,14 @@ import { hook } from './hook.ts';
 import { idle } from './idle.ts';
 import { ingest } from './ingest.ts';
 import { isolation } from './isolation.ts';
+import { live } from './live.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import { mcp } from './mcp.ts';
 import { page } from './page.ts';
+import { reads } from './reads.ts';
 import { pageReport, type Result, textReport } from './report.ts';
 import { scheduler } from './scheduler.ts';
+import { stalled } from './stalled.ts';
 import { store } from './store.ts';
 
 /** Measures Gantry's own overhead: `npm run bench [-- --only NAME] [--quick | --write]`. */
@@ -35,6 +38,9 @@ const MEASURES = [
   scheduler,
   store,
   ingest,
+  live,
+  reads,
+  stalled,
   history,
   mcp,
   page,
