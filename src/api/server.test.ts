@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
@@ -460,5 +461,16 @@ describe('starting and closing', () => {
       released.resolve();
       await closing[Symbol.asyncDispose]();
     }
+  });
+
+  test('a connection that was opened ahead and never used is not waited for', { timeout: 20_000 }, async () => {
+    await using closing = await openTestApi();
+    const socket = connect(closing.port, '127.0.0.1');
+    await once(socket, 'connect');
+    const over = once(socket, 'close');
+    // Connections are taken in their order: when this is answered, the daemon has the silent one too.
+    expect((await closing.send('/healthz')).status).toBe(200);
+    await closing.close(600_000);
+    await over;
   });
 });

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Clock } from '../base/clock.ts';
 import type { Family } from '../base/exposition.ts';
@@ -77,6 +77,11 @@ export async function startApi(parts: ApiParts): Promise<Api> {
     shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   });
   server.maxConnections = MAX_CONNECTIONS;
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   const port = await listen(server, parts.host, parts.port);
   const streams = new Streams({ ...parts, limits, isTalkative: false });
   const site = { hosts: servedHosts(port, parts.names ?? []), cookie: cookieName(port) };
@@ -115,7 +120,7 @@ export async function startApi(parts: ApiParts): Promise<Api> {
   return {
     url: `http://${name}:${port}`,
     port,
-    close: (graceMs) => close(server, [streams, door.streams], graceMs),
+    close: (graceMs) => close(server, connections, [streams, door.streams], graceMs),
   };
 }
 
@@ -136,10 +141,17 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   });
 }
 
-async function close(server: Server, streams: readonly Streams[], graceMs: number): Promise<void> {
+async function close(
+  server: Server,
+  connections: ReadonlySet<Socket>,
+  streams: readonly Streams[],
+  graceMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
   for (const one of streams) one.close();
   server.closeIdleConnections();
+  // Browsers and Node's fetch open some ahead; to Node (24.21) they are not idle, and would be waited for.
+  for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
   try {
     await within(closed, graceMs, () => new AppError('timeout', 'calls are still running'));
   } catch (error) {
