@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Clock } from '../base/clock.ts';
 import type { Family } from '../base/exposition.ts';
@@ -14,6 +13,7 @@ import { FactPages, type JournalReader } from './fact-pages.ts';
 import type { StreamLimits } from './fact-reader.ts';
 import type { Handlers } from './handlers.ts';
 import { type IdempotencyKeys, IdempotentRuns } from './idempotency.ts';
+import { type Listening, listen } from './listen.ts';
 import type { McpHttp } from './mcp.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { servedHosts } from './site.ts';
@@ -27,9 +27,6 @@ export type ApiLimits = StreamLimits & {
 };
 
 export const API_LIMITS: ApiLimits = { ...STREAM_LIMITS, maxBodyBytes: 8_000_000, maxDepth: 100 };
-
-/** Beyond it a connection is closed unread: files of the process are few. */
-const MAX_CONNECTIONS = 1_000;
 
 export type ApiParts = {
   readonly handlers: Handlers;
@@ -76,13 +73,8 @@ export async function startApi(parts: ApiParts): Promise<Api> {
     keepAliveTimeout: 30_000,
     shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   });
-  server.maxConnections = MAX_CONNECTIONS;
-  const connections = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-  });
-  const port = await listen(server, parts.host, parts.port);
+  const listening = await listen(server, parts.host, parts.port);
+  const { port } = listening;
   const streams = new Streams({ ...parts, limits, isTalkative: false });
   const site = { hosts: servedHosts(port, parts.names ?? []), cookie: cookieName(port) };
   const door = new EventDoor({ ...parts, ...parts.events, ...site, limits: parts.events.limits ?? {} });
@@ -120,38 +112,21 @@ export async function startApi(parts: ApiParts): Promise<Api> {
   return {
     url: `http://${name}:${port}`,
     port,
-    close: (graceMs) => close(server, connections, [streams, door.streams], graceMs),
+    close: (graceMs) => close(server, listening, [streams, door.streams], graceMs),
   };
-}
-
-async function listen(server: Server, host: string, port: number): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException): void => {
-      const isTaken = error.code === 'EADDRINUSE';
-      const message = isTaken
-        ? `port ${port} on ${host} is taken by another program`
-        : `${host}:${port}: ${error.message}`;
-      reject(new AppError(isTaken ? 'port_in_use' : 'internal', message, { cause: error }));
-    };
-    server.once('error', onError);
-    server.listen(port, host, () => {
-      server.off('error', onError);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
 }
 
 async function close(
   server: Server,
-  connections: ReadonlySet<Socket>,
+  listening: Listening,
   streams: readonly Streams[],
   graceMs: number,
 ): Promise<void> {
-  const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+  const closed = listening.close();
   for (const one of streams) one.close();
   server.closeIdleConnections();
   // Browsers and Node's fetch open some ahead; to Node (24.21) they are not idle, and would be waited for.
-  for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+  for (const socket of listening.connections) if (socket.bytesRead === 0) socket.destroy();
   try {
     await within(closed, graceMs, () => new AppError('timeout', 'calls are still running'));
   } catch (error) {
