@@ -13,6 +13,8 @@ export const Standing = z.object({
   prompts: z.array(StoredPrompt),
   /** What its next prompt begins with: what went before, where the conversation does not know it. */
   note: z.string().nullable(),
+  /** Kept ready for the next task that it fits, and told nothing before: how it was made, and the attempt that it will be. */
+  warm: z.object({ key: z.string(), attemptId: AttemptId }).nullable().default(null),
 });
 export type Standing = z.infer<typeof Standing>;
 

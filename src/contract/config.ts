@@ -67,9 +67,11 @@ export const RoleSettings = z.strictObject({
   may: z.array(RoleRight).optional(),
   /** At least that, for agents of this role. */
   isolation: Isolation.optional(),
-  /** How many agents: as many as there is work (`many`), one in each project, or one for the whole plane. */
   /** How many sessions of this role at once. */
   maxSessions: positive.optional(),
+  /** So many in each project stand ready, with a workspace and an open session, before there is a task for them. */
+  warm: z.number().int().min(0).max(50).optional(),
+  /** How many agents: as many as there is work (`many`), one in each project, or one for the whole plane. */
   instances: z.enum(['many', 'project', 'plane']).optional(),
   /** An agent that stands by and has nothing to do for so long lets its program go; 0: never. Without it 15 minutes. */
   idleClose: Duration.optional(),

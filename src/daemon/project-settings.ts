@@ -34,6 +34,7 @@ const RIGHTS: Readonly<Record<string, Right>> = {
   'roles.*.instances': free,
   'roles.*.idleClose': trusted,
   'roles.*.maxSessions': trusted,
+  'roles.*.warm': trusted,
   // Another vendor gets the words and the money.
   'roles.*.fallback.mode': trusted,
   'roles.*.fallback.chain': trusted,

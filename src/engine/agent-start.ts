@@ -23,6 +23,7 @@ import type { LiveSession } from './session.ts';
 import { freshSession, isTold, markTold } from './session-row.ts';
 import type { Settings } from './settings.ts';
 import { refuseStopped } from './stops.ts';
+import { keepForPerson } from './warm-fit.ts';
 
 type Input = ParsedInputOf<'agents.start'>;
 /** Who is meant, known or not. */
@@ -42,7 +43,7 @@ export async function startAgent(parts: Parts, tools: LifeTools, input: Input, c
   const { known, settings, id } = meant;
   refuseStopped(parts.store.read, meant.project?.id ?? null);
   if (known) refuseLent(known);
-  if (known?.standing) return await asItStands(parts, tools, known, input);
+  if (known?.standing) return await asItStands(parts, tools, known, input, caller);
   if (known?.attemptId && isAttemptLive(parts.store.read.attempts.need(known.attemptId).state))
     return await goOn(parts, tools, known, caller);
   const kept = known && input.backend === undefined && input.model === undefined ? known : null;
@@ -51,6 +52,11 @@ export async function startAgent(parts: Parts, tools: LifeTools, input: Input, c
     : placementOf(settings, meant.role, input);
   requireModel(placement.model, settings);
   await tools.probes.needUsable(placement.backend);
+  await tools.pool.makeRoom({
+    backend: placement.backend,
+    projectId: meant.project?.id ?? null,
+    role: meant.role,
+  });
   await stand(parts, tools, meant, placement, caller);
   const run = tools.standing.start(id);
   try {
@@ -85,7 +91,13 @@ async function whoIsMeant(parts: Parts, git: Git, input: Input, caller: Caller):
 }
 
 /** It stands by already: nothing changes but that one which is down is tried again. */
-async function asItStands(parts: Parts, tools: LifeTools, agent: Agent, input: Input): Promise<StartedAgent> {
+async function asItStands(
+  parts: Parts,
+  tools: LifeTools,
+  agent: Agent,
+  input: Input,
+  caller: Caller,
+): Promise<StartedAgent> {
   const isOther = input.backend !== undefined && input.backend !== agent.backend;
   if (isOther)
     throw new AppError(
@@ -93,6 +105,7 @@ async function asItStands(parts: Parts, tools: LifeTools, agent: Agent, input: I
       `${agent.id} is there already, on ${agent.backend}: gantry agent handoff ${agent.id} --to ${input.backend}`,
     );
   if (agent.state === 'working') throw new AppError('conflict', `${agent.id} works on ${agent.taskId} now`);
+  keepForPerson(parts, agent, caller);
   const run = tools.standing.start(agent.id);
   run.call();
   return { ...answer(parts, agent.id, await run.ready, null), cause: 'it was there already' };
@@ -138,7 +151,15 @@ async function stand(
     const meta = { actor: caller.actor, cause: 'started', subject: { projectId, agent: id } };
     tx.sessions.insert(row, meta);
     if (before) markTold(tx, row.id, nativeId);
-    const standing: Standing = { sessionId: row.id, workspace, branch, baseCommit, prompts: [], note: null };
+    const standing: Standing = {
+      sessionId: row.id,
+      workspace,
+      branch,
+      baseCommit,
+      prompts: [],
+      note: null,
+      warm: null,
+    };
     const has = { standing, lent: null, backend, model, taskId: null, attemptId: null, sessionId: row.id };
     const times = { createdAt: row.createdAt, updatedAt: row.createdAt };
     putIdle(tx, { id, projectId, role, name, state: 'idle', ...has, ...times }, meta);

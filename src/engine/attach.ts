@@ -7,6 +7,7 @@ import { needAgent } from './addresses.ts';
 import type { LifeTools } from './life-tools.ts';
 import type { Parts } from './parts.ts';
 import type { LiveSession } from './session.ts';
+import { keepForPerson } from './warm-fit.ts';
 
 /**
  * What a person runs to see an agent's live conversation and to speak in it: beside Gantry where its program can share one,
@@ -24,6 +25,7 @@ export async function attach(
   const { id } = agent;
   const known = agent.lent && (await tools.loans.view(id));
   if (known) return answer(parts, agent, known, true);
+  keepForPerson(parts, agent, caller);
   const live = await liveOf(tools, agent);
   const { view, lend } = live;
   if (view === null && lend === null) throw unsupported(parts, agent);

@@ -24,6 +24,7 @@ import { settleFailure } from './settle.ts';
 import type { StandingAgents } from './standing.ts';
 import { type Given, Turns } from './turns.ts';
 import { type Verification, verify } from './verify.ts';
+import { isTaken, takeWarm } from './warm-take.ts';
 import type { Saved, Workspaces } from './workspace.ts';
 
 /** Why a run is told to end. `park` and `shutdown` leave the attempt to a later run; the others end it. */
@@ -111,9 +112,9 @@ export class AttemptRun {
 
   async #work(): Promise<void> {
     const { attempt } = this.#ledger;
-    await this.#standing.end([attempt.agent], { type: 'park', cause: `it works on ${attempt.taskId}` });
+    await this.#takeAgent(attempt);
     const setup = attempt.number === 1 ? this.#settings.setup : null;
-    await this.#workspaces.prepare(this.#project, attempt, setup, this.#stop.signal);
+    await this.#workspaces.prepare(this.#project, this.#ledger.attempt, setup, this.#stop.signal);
     let prompt = attempt.state === 'verifying' ? null : await this.#firstPrompt();
     for (;;) {
       if (prompt) await this.#talk(prompt);
@@ -126,13 +127,22 @@ export class AttemptRun {
     }
   }
 
+  /** An agent has one conversation at a time: the one that it stands by with makes way, or, kept ready for this, is the attempt's. */
+  async #takeAgent({ id, agent, taskId }: Attempt): Promise<void> {
+    if (!isTaken(this.#parts.store.read, id))
+      return await this.#standing.end([agent], { type: 'park', cause: `it works on ${taskId}` });
+    this.#live = await this.#standing.handOver(agent);
+    const given = { ledger: this.#ledger, project: this.#project, settings: this.#settings };
+    this.#live = await takeWarm(this.#parts, this.#workspaces, given, this.#live, this.#stop.signal);
+    if (this.#live) this.#begun(this.#live);
+  }
+
   async #session(): Promise<LiveSession> {
     this.#live ??= await this.#open();
     return this.#live;
   }
 
   async #open(): Promise<LiveSession> {
-    const { backend } = this.#ledger.attempt;
     try {
       const live = await openAttemptSession(
         this.#parts,
@@ -142,15 +152,20 @@ export class AttemptRun {
         this.#settings,
         this.#stop.signal,
       );
-      this.#parts.store.commit((tx) => unblock(tx, backend));
-      this.#opened.resolve(live);
-      live.onUsage = (usage) => this.#watchSpending(live, usage);
+      this.#begun(live);
       return live;
     } catch (error) {
       this.#opened.reject(toAppError(error));
       this.#isBackendDown = this.#reason === null && isBackendDown(error);
       throw error;
     }
+  }
+
+  #begun(live: LiveSession): void {
+    const { backend } = this.#ledger.attempt;
+    this.#parts.store.commit((tx) => unblock(tx, backend));
+    this.#opened.resolve(live);
+    live.onUsage = (usage) => this.#watchSpending(live, usage);
   }
 
   /** Between two requests to the model nothing is lost by an interruption. */

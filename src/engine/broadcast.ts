@@ -6,6 +6,7 @@ import type { Receipt } from '../contract/message-operations.ts';
 import type { Parts } from './parts.ts';
 import { checkMode, messageRow, needRight } from './post.ts';
 import { needProject } from './projects.ts';
+import { isWarm } from './warm-fit.ts';
 
 /** One durable message and one receipt for every agent that is meant; the sender gets none. All or none is queued. */
 export function broadcast(parts: Parts, input: ParsedInputOf<'messages.broadcast'>, caller: Caller): Receipt[] {
@@ -35,6 +36,10 @@ function recipients(parts: Parts, input: ParsedInputOf<'messages.broadcast'>): A
   const { role, isLiveOnly } = input;
   return read.agents
     .list({ ...(project && { projectId: project.id }), ...(role !== undefined && { role }) })
+    .filter(
+      // Those that stand ready have no part in the work yet.
+      (agent) => !isWarm(agent),
+    )
     .filter(
       ({ sessionId }) => !isLiveOnly || (sessionId !== null && read.sessions.get(sessionId)?.state === 'running'),
     );

@@ -1,30 +1,44 @@
-import type { BackendId, ProjectId } from '../contract/ids.ts';
+import type { AgentAddress, BackendId, ProjectId } from '../contract/ids.ts';
 import type { Request } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
 import { blockedNow, blockText } from './breaker.ts';
 import { overBudgetNow } from './budget.ts';
 import { lentText } from './lent.ts';
+import type { MemoryUse } from './memory-use.ts';
 import type { Parts } from './parts.ts';
 import { type Candidate, type Capacity, roleKey } from './scheduler.ts';
 import { stopFor, stopText } from './stops.ts';
-
-/** What one more agent program is expected to need: the bare OpenCode and Claude Code programs measure below this. Bytes. */
-const EXPECTED_BYTES = 200 * 1024 * 1024;
+import { isWarm, warmAgents } from './warm-fit.ts';
 
 /** What the scheduler needs to know of a task; none if its request does not go on. */
 export function candidate(task: Task, request: Request | undefined): Candidate[] {
   if (!request) return [];
   const { id, requestId, projectId, backend, role, target, priority, position, createdAt, files } = task;
   const place = { id, requestId, projectId, backend, role, target, priority, position, createdAt, files };
-  return [{ ...place, requestCreatedAt: request.createdAt }];
+  return [{ ...place, requestCreatedAt: request.createdAt, kind: kindOf(task) }];
+}
+
+/** What decides, nearly, whether a session that stands ready serves a task: the claim looks closely. */
+const kindOf = ({ projectId, role, backend, model }: Pick<Task, 'projectId' | 'role' | 'backend' | 'model'>): string =>
+  `${projectId} ${role} ${backend} ${model ?? ''}`;
+
+/** Those of them that are open now. */
+function warmNow(parts: Parts, isReady: (id: AgentAddress) => boolean): ReadonlyMap<string, number> {
+  const ready = warmAgents(parts.store.read).filter(({ id }) => isReady(id));
+  return new Map([...Map.groupBy(ready, kindOf)].map(([kind, agents]) => [kind, agents.length]));
 }
 
 /** The limits as they are now. */
-export function capacityFor(parts: Parts, requests: readonly Request[], ready: readonly Task[]): Capacity {
+export function capacityFor(
+  parts: Parts,
+  tools: { readonly memory: MemoryUse; readonly isReady: (id: AgentAddress) => boolean },
+  requests: readonly Request[],
+  ready: readonly Task[],
+): Capacity {
   const { read } = parts.store;
   const settings = parts.settingsFor(null);
-  // Those at work are counted with their tasks.
-  const standing = read.agents.list({ state: 'idle' }).filter((agent) => agent.standing !== null);
+  // Those at work are counted with their tasks; those that stand ready make way for tasks.
+  const standing = read.agents.list({ state: 'idle' }).filter((agent) => agent.standing !== null && !isWarm(agent));
   const projects = [...new Set(requests.map(({ projectId }) => projectId))];
   return {
     maxParallel: settings.limits.maxParallel,
@@ -47,7 +61,8 @@ export function capacityFor(parts: Parts, requests: readonly Request[], ready: r
       ...read.agents.list({}).flatMap((a) => (a.lent ? [[a.id, lentText(a.id, a.lent)] as const] : [])),
     ]),
     overBudget: overBudgetNow(parts, ready),
-    memory: memoryFor(parts.freeMemory(), settings.limits.memoryReserve),
+    warm: warmNow(parts, tools.isReady),
+    memory: tools.memory.now(),
   };
 }
 
@@ -61,12 +76,4 @@ function perProject(parts: Parts, ids: readonly ProjectId[]): Pick<Capacity, 'pe
       if (maxSessions !== undefined) perRole.set(roleKey(id, role), maxSessions);
   }
   return { perProject, perRole };
-}
-
-/** @param free bytes; null is unknown, which limits nothing */
-export function memoryFor(free: number | null, reserve: number): Capacity['memory'] {
-  if (free === null || reserve === 0) return { places: Number.POSITIVE_INFINITY, reason: '' };
-  const places = Math.max(0, Math.floor((free - reserve) / EXPECTED_BYTES));
-  const mb = (bytes: number): number => Math.round(bytes / 1024 / 1024);
-  return { places, reason: `memory: ${mb(free)} MB are free, ${mb(reserve)} MB are kept (limits.memoryReserve)` };
 }

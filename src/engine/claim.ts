@@ -6,12 +6,16 @@ import type { Project } from '../contract/project.ts';
 import { isSessionOver } from '../contract/session.ts';
 import type { Task } from '../contract/task.ts';
 import { NO_USAGE } from '../contract/usage.ts';
+import type { Meta } from '../store/rows.ts';
 import type { Reader, Transaction } from '../store/store.ts';
 import { openAlert } from './alerts.ts';
 import type { Collector } from './collect.ts';
 import { isolationOf } from './isolation.ts';
 import type { Parts } from './parts.ts';
+import type { StandingAgents } from './standing.ts';
 import { stopFor } from './stops.ts';
+import { readyFor, type WarmAgent } from './warm-fit.ts';
+import { markTaken } from './warm-take.ts';
 import type { Workspaces } from './workspace.ts';
 
 /** A task that cannot be claimed for a reason of its project waits for a person; the others go on. */
@@ -41,7 +45,7 @@ export async function claimOrStop(...args: Parameters<typeof claim>): Promise<At
  */
 async function claim(
   parts: Parts,
-  tools: { readonly workspaces: Workspaces; readonly collector: Collector },
+  tools: { readonly workspaces: Workspaces; readonly collector: Collector; readonly standing: StandingAgents },
   taskId: TaskId,
 ): Promise<AttemptId | null> {
   const task = parts.store.read.tasks.need(taskId);
@@ -50,14 +54,11 @@ async function claim(
   return parts.store.commit((tx) => {
     const current = tx.tasks.need(taskId);
     if (current.state !== 'ready' || stopFor(tx, project.id)) return null;
-    const address = pickAgent(tx, project, current);
+    const warm = readyFor(parts, ({ id }) => tools.standing.run(id)?.isReady ?? false, project, current);
+    const address = warm?.id ?? pickAgent(tx, project, current);
     if (address === null) return null;
-    const attempt = attemptFor(parts, tx, {
-      task: current,
-      address,
-      base,
-      directory: tools.workspaces.pathFor(project, current, current.attempts + 1),
-    });
+    const directory = tools.workspaces.pathFor(project, current, current.attempts + 1);
+    const attempt = attemptFor(parts, tx, { task: current, address, base, directory, warm });
     const meta = {
       actor: 'gantry',
       cause: `attempt ${attempt.number} by ${attempt.agent}`,
@@ -77,43 +78,47 @@ async function claim(
       { attemptId: attempt.id, attempts: attempt.number, agent: attempt.agent, cause: null, endedAt: null },
       meta,
     );
-    const agent = {
-      taskId,
-      attemptId: attempt.id,
-      sessionId: attempt.sessionId,
-      backend: attempt.backend,
-      model: attempt.model,
-    };
-    const isOfPlane = attempt.agent.startsWith('-/');
-    const known = tx.agents.get(attempt.agent);
-    if (known) tx.agents.move(known.id, known.state, 'working', agent, meta);
-    else
-      tx.agents.insert(
-        {
-          id: attempt.agent,
-          projectId: isOfPlane ? null : project.id,
-          role: task.role,
-          name: nameOf(attempt.agent),
-          state: 'working',
-          standing: null,
-          lent: null,
-          ...agent,
-          createdAt: attempt.createdAt,
-          updatedAt: attempt.createdAt,
-        },
-        meta,
-      );
-    if (attempt.sessionId) tx.sessions.update(attempt.sessionId, { attemptId: attempt.id }, meta);
+    putAtWork(tx, project, task, attempt, warm, meta);
+    if (attempt.sessionId) {
+      tx.sessions.update(attempt.sessionId, { attemptId: attempt.id, ...(warm && { purpose: 'attempt' }) }, meta);
+    }
+    if (warm) markTaken(tx, attempt.id, warm.standing);
     return attempt.id;
   });
+}
+
+/** The agent of the attempt, known or new, is at work. */
+function putAtWork(
+  tx: Transaction,
+  project: Project,
+  { id: taskId, role }: Task,
+  { id: attemptId, agent: id, sessionId, backend, model, createdAt }: Attempt,
+  warm: WarmAgent | null,
+  meta: Meta,
+): void {
+  const has = { taskId, attemptId, sessionId, backend, model };
+  const known = tx.agents.get(id);
+  if (known) {
+    tx.agents.move(id, known.state, 'working', { ...has, ...(warm && { standing: null }) }, meta);
+    return;
+  }
+  const projectId = id.startsWith('-/') ? null : project.id;
+  const row = { id, projectId, role, name: nameOf(id), state: 'working' as const, standing: null, lent: null };
+  tx.agents.insert({ ...row, ...has, createdAt, updatedAt: createdAt }, meta);
 }
 
 function attemptFor(
   parts: Parts,
   tx: Transaction,
-  input: { readonly task: Task; readonly address: AgentAddress; readonly base: string; readonly directory: string },
+  input: {
+    readonly task: Task;
+    readonly address: AgentAddress;
+    readonly base: string;
+    readonly directory: string;
+    readonly warm: WarmAgent | null;
+  },
 ): Attempt {
-  const { task, address } = input;
+  const { task, address, warm } = input;
   const now = parts.clock.now();
   const number = task.attempts + 1;
   const request = tx.requests.need(task.requestId);
@@ -121,7 +126,7 @@ function attemptFor(
   const isolation = isolationOf(settings, task.role, request.options.isolation);
   const before = heir(tx, task, isolation);
   return {
-    id: newId('att', now),
+    id: warm?.standing.warm.attemptId ?? newId('att', now),
     taskId: task.id,
     requestId: task.requestId,
     number,
@@ -131,9 +136,9 @@ function attemptFor(
     agent: address,
     backend: task.backend,
     model: task.model,
-    sessionId: before?.sessionId ?? null,
+    sessionId: before?.sessionId ?? warm?.standing.sessionId ?? null,
     isolation,
-    workspace: before?.workspace ?? input.directory,
+    workspace: before?.workspace ?? warm?.standing.workspace ?? input.directory,
     branch: before?.branch ?? `${request.branch}-${task.label.toLowerCase()}-${number}`,
     baseCommit: before?.baseCommit ?? input.base,
     prompts: before?.prompts ?? [],
@@ -183,14 +188,23 @@ export function pickAgent(
   project: Pick<Project, 'name'>,
   task: Pick<Task, 'target' | 'agent' | 'role'>,
 ): AgentAddress | null {
-  const isFree = (address: AgentAddress): boolean => {
+  const isIdle = (address: AgentAddress): boolean => {
     const agent = read.agents.get(address);
     return agent === null || (agent.state === 'idle' && agent.lent === null);
   };
-  if (task.target !== null) return isFree(task.target) ? task.target : null;
-  if (task.agent !== null && isFree(task.agent)) return task.agent;
+  if (task.target !== null) return isIdle(task.target) ? task.target : null;
+  if (task.agent !== null && isIdle(task.agent)) return task.agent;
+  return freeAddress(project, task.role, (address) => isIdle(address) && !read.agents.get(address)?.standing?.warm);
+}
+
+/** The lowest number of a role that is free. */
+export function freeAddress(
+  project: Pick<Project, 'name'>,
+  role: string,
+  isFree: (address: AgentAddress) => boolean,
+): AgentAddress {
   for (let n = 1; ; n += 1) {
-    const address = `${project.name}/${task.role}/${task.role}-${n}`;
+    const address = `${project.name}/${role}/${role}-${n}`;
     if (isFree(address)) return address;
   }
 }

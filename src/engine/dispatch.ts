@@ -9,24 +9,30 @@ import { expireQueued } from './delegation-queue.ts';
 import { rerouteBlocked } from './failover.ts';
 import { finishRequests } from './finish.ts';
 import { expireMail } from './mail.ts';
+import type { MemoryUse } from './memory-use.ts';
 import type { Parts } from './parts.ts';
 import { promote } from './promote.ts';
 import { type Candidate, type Choice, choose } from './scheduler.ts';
 import type { Settings } from './settings.ts';
 import type { StandingAgents } from './standing.ts';
 import { stopFor } from './stops.ts';
+import type { WarmPool } from './warm-pool.ts';
 import type { Workspaces } from './workspace.ts';
 
 /** Free memory is not told by anybody: it is looked at again. */
 const MEMORY_LOOK_MS = 5_000;
 /** Nor is a changed limit: while something waits, it is looked whether the settings are still those that it waits by. */
 const SETTINGS_LOOK_MS = 1_000;
+/** So seldom while nothing waits: agents that are to stand ready may be wanted. */
+const IDLE_LOOK_MS = 30_000;
 
 type Tools = {
   readonly approvals: Approvals;
   readonly workspaces: Workspaces;
   readonly collector: Collector;
   readonly standing: StandingAgents;
+  readonly pool: WarmPool;
+  readonly memory: MemoryUse;
 };
 
 /** Gives ready tasks out, as many as the limits allow, and looks after the runs. Woken by facts; idle it does nothing. */
@@ -105,7 +111,11 @@ export class Dispatcher {
     this.#isStopped = true;
     this.#cancelTimer?.();
     this.#cancelLook();
+    this.#tools.memory.watch(false);
     await this.#pumping;
+    await this.#tools.pool.close();
+    await this.#tools.pool.close();
+    this.#tools.memory.watch(false);
     this.#cancelLook();
     await this.stopRuns([...this.#runs.keys()], { type: 'shutdown', cause: 'the daemon stops' });
   }
@@ -127,7 +137,12 @@ export class Dispatcher {
     return choose(
       candidates(ready.filter((t) => !isHeld.has(t.id))),
       candidates([...active, ...held]),
-      capacityFor(this.#parts, [...requests.values()], ready),
+      capacityFor(
+        this.#parts,
+        { memory: this.#tools.memory, isReady: (id) => this.#tools.standing.run(id)?.isReady ?? false },
+        [...requests.values()],
+        ready,
+      ),
     );
   }
 
@@ -140,15 +155,21 @@ export class Dispatcher {
       const nextBackend = rerouteBlocked(this.#parts);
       await finishRequests(this.#parts, this.#tools.collector, (id) => this.#hasRun(id));
       const { start, waiting } = this.outlook();
+      this.#tools.pool.isHeld = start.length > 0;
       for (const taskId of start) {
+        const task = this.#parts.store.read.tasks.need(taskId);
+        if (!this.#tools.pool.serves(task)) await this.#tools.pool.makeRoom(task);
         if (this.#isStopped) return;
         const attemptId = await claimOrStop(this.#parts, this.#tools, taskId);
         if (attemptId) this.#start(attemptId);
         // Left to a person or closed: what waited for it, and its request, may end by that.
         else this.wake();
       }
+      this.#tools.pool.isHeld = false;
+      this.#tools.pool.settle(waiting);
+      this.#tools.memory.watch(this.#runs.size > 0);
       const nextLook = waiting.some(({ isPassing }) => isPassing) ? this.#parts.clock.now() + MEMORY_LOOK_MS : null;
-      this.#lookAtSettings(waiting.length > 0);
+      this.#lookAtSettings(waiting.length > 0 || this.#tools.pool.isUsed);
       this.#wakeAt([nextTask, nextMail, nextQueued, nextBackend, nextLook]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
@@ -196,16 +217,17 @@ export class Dispatcher {
 
   #lookAtSettings(isNeeded: boolean): void {
     this.#cancelLook();
-    if (!isNeeded || this.#isStopped) return;
+    if (this.#isStopped) return;
+    const ms = isNeeded ? SETTINGS_LOOK_MS : IDLE_LOOK_MS;
     const projects = this.#parts.store.read.projects.list({ state: 'active' }).map(({ path }) => path);
     const limits = (): string =>
       JSON.stringify([null, ...projects].map((path) => limitsIn(this.#parts.settingsFor(path))));
     const seen = limits();
     const look = (): void => {
       if (limits() !== seen) this.wake();
-      else this.#cancelLook = this.#parts.clock.after(SETTINGS_LOOK_MS, look);
+      else this.#cancelLook = this.#parts.clock.after(ms, look);
     };
-    this.#cancelLook = this.#parts.clock.after(SETTINGS_LOOK_MS, look);
+    this.#cancelLook = this.#parts.clock.after(ms, look);
   }
 
   #wakeAt(times: readonly (number | null)[]): void {

@@ -21,6 +21,7 @@ import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
 import { ForeignQuestions } from './foreign-questions.ts';
 import { Loans } from './loans.ts';
+import { MemoryUse } from './memory-use.ts';
 import { MergeQueue } from './merge-queue.ts';
 import { Overlaps } from './overlap.ts';
 import type { Parts } from './parts.ts';
@@ -37,6 +38,7 @@ import { StandingAgents } from './standing.ts';
 import { refuseStopped } from './stops.ts';
 import { submitRequest } from './submit.ts';
 import { Themes } from './themes.ts';
+import { WarmPool } from './warm-pool.ts';
 import { Workspaces } from './workspace.ts';
 
 const CLOSE_GRACE_MS = 5_000;
@@ -74,13 +76,19 @@ export class Engine {
     const workspaces = new Workspaces(parts, this.#git);
     this.#collector = new Collector(parts, this.#git, workspaces);
     this.#standing = new StandingAgents(parts, { approvals: this.#approvals, workspaces });
+    const memory = new MemoryUse(parts);
+    const pool = new WarmPool(parts, { git: this.#git, standing: this.#standing, workspaces, memory });
     this.#dispatcher = new Dispatcher(parts, {
       approvals: this.#approvals,
       workspaces,
       collector: this.#collector,
       standing: this.#standing,
+      pool,
+      memory,
     });
     this.#loans = new Loans(parts, this.#dispatcher, this.#standing);
+    this.#standing.onReady = () => this.#dispatcher.wake();
+    pool.onChanged = () => this.#dispatcher.wake();
     this.#approvals.onCarriedOut = () => this.#dispatcher.wake();
     this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());
     this.#control = new Control(parts, this.#dispatcher, this.#planning);
@@ -101,6 +109,7 @@ export class Engine {
       dispatcher: this.#dispatcher,
       standing: this.#standing,
       loans: this.#loans,
+      pool,
       queries: this.queries,
       workspaces,
     });
@@ -215,12 +224,16 @@ export class Engine {
     return this.#collector.diff(this.#parts.store.read.projects.need(request.projectId), request, maxBytes);
   }
 
-  addProject(input: ParsedInputOf<'projects.add'>, caller: Caller): Promise<Project> {
-    return addProject(this.#parts, this.#git, input, caller);
+  async addProject(input: ParsedInputOf<'projects.add'>, caller: Caller): Promise<Project> {
+    const project = await addProject(this.#parts, this.#git, input, caller);
+    this.#dispatcher.wake();
+    return project;
   }
 
   removeProject(wanted: string, caller: Caller): Project {
-    return removeProject(this.#parts, wanted, caller);
+    const project = removeProject(this.#parts, wanted, caller);
+    this.#dispatcher.wake();
+    return project;
   }
 
   send(input: ParsedInputOf<'messages.send'>, caller: Caller): Message {

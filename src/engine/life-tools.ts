@@ -4,6 +4,7 @@ import type { Loans } from './loans.ts';
 import type { Probes } from './probes.ts';
 import type { Queries } from './queries.ts';
 import type { StandingAgents } from './standing.ts';
+import type { WarmPool } from './warm-pool.ts';
 import type { Workspaces } from './workspace.ts';
 
 /** What the life cycle of an agent needs of the engine. */
@@ -13,6 +14,7 @@ export type LifeTools = {
   readonly dispatcher: Dispatcher;
   readonly standing: StandingAgents;
   readonly loans: Loans;
+  readonly pool: WarmPool;
   readonly queries: Queries;
   readonly workspaces: Workspaces;
 };

@@ -27,7 +27,11 @@ const room: Capacity = {
   stopped: new Map(),
   busy: new Map(),
   overBudget: new Map(),
-  memory: { places: Number.POSITIVE_INFINITY, reason: '' },
+  memory: {
+    left: Number.POSITIVE_INFINITY,
+    expected: new Map([['fake', { bytes: 200, text: 'fake takes 200' }]]),
+    text: '',
+  },
 };
 
 describe('a task waits, with the reason,', () => {
@@ -48,7 +52,12 @@ describe('a task waits, with the reason,', () => {
       0,
       /has cost/,
     ],
-    ['for memory', { memory: { places: 1, reason: 'memory: 10 MB are free' } }, 1, /10 MB are free/],
+    [
+      'for memory',
+      { memory: { ...room.memory, left: 399, text: 'memory: 10 are free' } },
+      1,
+      /10 are free; fake takes 200/,
+    ],
   ])('%s', (_, capacity, started, reason) => {
     const choice = choose(two, [], { ...room, ...capacity });
     expect(choice.start).toHaveLength(started);
@@ -85,7 +94,7 @@ describe('choose', () => {
     const choice = choose([a, b, c], [], room);
     expect(choice.start).toEqual([a.id, c.id]);
     expect(choice.waiting).toEqual([
-      { id: b.id, position: 1, reason: `./src/ is being changed by ${a.id}`, isPassing: false },
+      { id: b.id, position: 1, reason: `./src/ is being changed by ${a.id}`, isPassing: false, isMemory: false },
     ]);
   });
 
@@ -110,7 +119,15 @@ describe('choose', () => {
     const choice = choose([task(1)], [], { ...room, unusable: new Map([['fake', 'it is down']]) });
     expect(choice).toEqual({
       start: [],
-      waiting: [{ id: task(1).id, position: 1, reason: 'backend fake cannot be used: it is down', isPassing: false }],
+      waiting: [
+        {
+          id: task(1).id,
+          position: 1,
+          reason: 'backend fake cannot be used: it is down',
+          isPassing: false,
+          isMemory: false,
+        },
+      ],
     });
   });
 

@@ -16,6 +16,8 @@ export type Candidate = {
   readonly createdAt: number;
   /** Paths relative to the project; a directory covers what is below it. */
   readonly files: readonly string[];
+  /** What a session must have been made for to serve it. */
+  readonly kind?: string;
 };
 
 export type Capacity = {
@@ -35,8 +37,16 @@ export type Capacity = {
   readonly busy: ReadonlyMap<AgentAddress, string>;
   /** Tasks that may not spend more, with the cause. */
   readonly overBudget: ReadonlyMap<TaskId, string>;
-  /** How many more programs fit into memory. */
-  readonly memory: { readonly places: number; readonly reason: string };
+  /** How many sessions stand ready, by kind: the first tasks of that kind need no further one. */
+  readonly warm?: ReadonlyMap<string, number>;
+  readonly memory: {
+    /** Bytes that new sessions may take; infinite where nothing limits them. */
+    readonly left: number;
+    /** What one more session takes, and how that is known. */
+    readonly expected: ReadonlyMap<BackendId, { readonly bytes: number; readonly text: string }>;
+    /** Why no more are left. */
+    readonly text: string;
+  };
 };
 
 export type Waiting = {
@@ -45,6 +55,8 @@ export type Waiting = {
   readonly reason: string;
   /** It may end without anybody telling: memory, or a budget of the day. */
   readonly isPassing: boolean;
+  /** There would be a place, but not the memory. */
+  readonly isMemory: boolean;
 };
 export type Choice = { readonly start: readonly TaskId[]; readonly waiting: readonly Waiting[] };
 
@@ -74,15 +86,12 @@ export function choose(ready: readonly Candidate[], active: readonly Candidate[]
   for (const task of inOrder(ready)) {
     const reason = running.obstacle(task);
     if (reason === null) {
-      running.add(task);
+      running.start(task);
       start.push(task.id);
     } else {
-      waiting.push({
-        id: task.id,
-        position: waiting.length + 1,
-        reason,
-        isPassing: reason === capacity.memory.reason || capacity.overBudget.has(task.id),
-      });
+      const isMemory = reason === running.memoryText(task);
+      const isPassing = isMemory || capacity.overBudget.has(task.id);
+      waiting.push({ id: task.id, position: waiting.length + 1, reason, isPassing, isMemory });
     }
   }
   return { start, waiting };
@@ -91,8 +100,10 @@ export function choose(ready: readonly Candidate[], active: readonly Candidate[]
 /** What runs: counts, and who claims which files. */
 class Tally {
   readonly #capacity: Capacity;
-  readonly #active: number;
   readonly #fullText: string;
+  readonly #memoryTexts = new Map<BackendId, string>();
+  readonly #warm: Map<string, number>;
+  #memoryLeft: number;
   #total = 0;
   readonly #requests = new Map<string, number>();
   readonly #backends = new Map<string, number>();
@@ -105,8 +116,30 @@ class Tally {
     this.#capacity = capacity;
     for (const task of active) this.add(task);
     for (const [backend, sessions] of capacity.standing ?? []) count(this.#backends, backend, sessions);
-    this.#active = active.length;
+    this.#memoryLeft = capacity.memory.left;
+    this.#warm = new Map(capacity.warm);
     this.#fullText = `limit of ${capacity.maxParallel} attempts at once is reached`;
+  }
+
+  /** It takes a session that stands ready, or the memory for one of its own. */
+  start(task: Candidate): void {
+    this.add(task);
+    const ready = this.#ready(task);
+    if (ready > 0 && task.kind !== undefined) this.#warm.set(task.kind, ready - 1);
+    else this.#memoryLeft -= this.#capacity.memory.expected.get(task.backend)?.bytes ?? 0;
+  }
+
+  #ready({ kind }: Candidate): number {
+    return kind === undefined ? 0 : (this.#warm.get(kind) ?? 0);
+  }
+
+  memoryText({ backend }: Candidate): string {
+    const known = this.#memoryTexts.get(backend);
+    if (known !== undefined) return known;
+    const { text, expected } = this.#capacity.memory;
+    const made = [text, expected.get(backend)?.text].filter((part) => part !== undefined).join('; ');
+    this.#memoryTexts.set(backend, made);
+    return made;
   }
 
   add(task: Candidate): void {
@@ -148,7 +181,8 @@ class Tally {
     if (project !== null) return `limit of ${project} at once for this project is reached`;
     const role = limitOf(perRole, this.#roles, roleKey(task.projectId, task.role));
     if (role !== null) return `limit of ${role} sessions of role ${task.role} is reached`;
-    return this.#total - this.#active >= memory.places ? memory.reason : null;
+    const needed = memory.expected.get(task.backend)?.bytes ?? 0;
+    return this.#memoryLeft < needed && this.#ready(task) === 0 ? this.memoryText(task) : null;
   }
 
   #claimed(task: Candidate): string | null {

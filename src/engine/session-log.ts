@@ -18,7 +18,7 @@ const MAX_IN_FLIGHT = 512;
 /** Writes a session's events into the journal, in their order, many to a transaction. */
 export class LogWriter {
   readonly #parts: Parts;
-  readonly #subject: Partial<FactSubject>;
+  #subject: Partial<FactSubject>;
   readonly #actor: string;
   #last: Promise<unknown> = Promise.resolve();
   #inFlight = 0;
@@ -37,6 +37,12 @@ export class LogWriter {
     this.#subject = subject;
     this.#actor = how.actor;
     this.#told = how.isResumed ? toldOf(parts, subject.sessionId ?? null) : new Set();
+  }
+
+  /** From now on what is told is of this. */
+  about(subject: Partial<FactSubject>): void {
+    this.release();
+    this.#subject = subject;
   }
 
   /** Resolves at once while few are on their way; else when they are durable. */

@@ -29,12 +29,23 @@ export function freshSession(
 }
 
 /** The row in state `starting` again, whatever a crash left. @throws AppError `conflict` if it is over */
-export function reopened(parts: Parts, id: Session['id'], subject: Partial<FactSubject>): Session {
+export function reopened(
+  parts: Parts,
+  id: Session['id'],
+  subject: Partial<FactSubject>,
+  patch: Pick<Partial<Session>, 'nativeId'> = {},
+): Session {
   const row = parts.store.read.sessions.need(id);
   if (row.state === 'starting') return row;
   if (isSessionOver(row.state)) throw new AppError('conflict', `session ${id} is over (${row.state})`);
   return parts.store.commit((tx) =>
-    tx.sessions.move(id, row.state, 'starting', { failure: null }, { actor: 'gantry', cause: 'brought back', subject }),
+    tx.sessions.move(
+      id,
+      row.state,
+      'starting',
+      { failure: null, ...patch },
+      { actor: 'gantry', cause: 'brought back', subject },
+    ),
   );
 }
 

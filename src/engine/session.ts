@@ -40,7 +40,7 @@ export class LiveSession {
   readonly #backend: BackendSession;
   readonly #log: LogWriter;
   readonly #turns = new Map<PromptId, Deferred<TurnResult>>();
-  readonly #subject: Partial<FactSubject>;
+  #subject: Partial<FactSubject>;
   readonly id: Session['id'];
   readonly nativeId: string;
   readonly origin: BackendSession['origin'];
@@ -132,6 +132,12 @@ export class LiveSession {
 
   get subject(): Partial<FactSubject> {
     return this.#subject;
+  }
+
+  /** It was opened before it was known for what: from now on it is for this. */
+  assign(subject: Partial<FactSubject>): void {
+    this.#subject = { ...subject, sessionId: this.id };
+    this.#log.about(this.#subject);
   }
 
   get isEnded(): boolean {

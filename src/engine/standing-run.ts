@@ -24,12 +24,20 @@ import { StandingLedger } from './standing-ledger.ts';
 import { type Given, Turns } from './turns.ts';
 import type { Workspaces } from './workspace.ts';
 
-/** How a run is told to end: `stop` for good; `park` keeps the conversation for a later run; `shutdown` leaves it as it is. */
-export type StandingStop = { readonly type: 'stop' | 'park' | 'shutdown'; readonly cause: string };
+/**
+ * How a run is told to end: `stop` for good; `park` keeps the conversation for a later run; `shutdown` leaves it as it is;
+ * `hand-over` leaves it open for whoever takes it.
+ */
+export type StandingStop = { readonly type: 'stop' | 'park' | 'shutdown' | 'hand-over'; readonly cause: string };
 
 const GRACE_MS = 5_000;
 /** Times that a program which died without having ended a turn is brought back by itself; then a message or a person does it. */
 const MAX_DEATHS = 2;
+/** The first pause before one that is kept ready is made again; each further one is twice as long. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 300_000;
+/** One that stood so long was well: its end counts as the first. */
+const WELL_MS = 300_000;
 /** Without `roles.<name>.idleClose`. */
 const IDLE_CLOSE_MS = 15 * 60_000;
 
@@ -44,15 +52,19 @@ export class StandingRun {
   readonly #settings: Settings;
   /** Just started by a person, who is told if it cannot be. */
   readonly #isFirst: boolean;
+  readonly #onReady: () => void;
   readonly #stop = new AbortController();
   readonly #stopped = deferred<'stopped'>();
   #ready = deferred<LiveSession>();
   /** A person asked for it while it had no program. */
   #isCalled = false;
+  /** Its program is on its way. */
+  isOpening = false;
   #mail = deferred<'mail'>();
   #reason: StandingStop | null = null;
   #live: LiveSession | null = null;
   #deaths = 0;
+  #openedAt: number;
   /** How the program ended; null if there was none. */
   closed: CloseReport | null = null;
   /** Resolves when nothing of the run is left; never rejects. */
@@ -63,11 +75,14 @@ export class StandingRun {
     tools: { readonly approvals: Approvals; readonly workspaces: Workspaces },
     agent: Agent & { readonly standing: Standing },
     isFirst: boolean,
+    onReady: () => void,
   ) {
     this.#parts = parts;
     this.#tools = tools;
     this.#agent = agent;
     this.#isFirst = isFirst;
+    this.#onReady = onReady;
+    this.#openedAt = parts.clock.now();
     this.#ledger = new StandingLedger(parts, agent.id, agent.standing.sessionId);
     this.#turns = new Turns(parts, this.#ledger);
     this.#project = agent.projectId === null ? null : parts.store.read.projects.need(agent.projectId);
@@ -82,6 +97,15 @@ export class StandingRun {
   /** Resolves with the open session; rejects if the opening failed. */
   get ready(): Promise<LiveSession> {
     return this.#ready.promise;
+  }
+
+  /** Open, and kept for the next task that it fits. */
+  get isReady(): boolean {
+    return this.live !== null && this.#reason === null && this.#isWarm;
+  }
+
+  get #isWarm(): boolean {
+    return (this.#parts.store.read.agents.get(this.#agent.id)?.standing?.warm ?? null) !== null;
   }
 
   /** A person wants it open: one that is down or let its program go opens again. */
@@ -118,8 +142,12 @@ export class StandingRun {
 
   /** One life of the agent program: turn after turn as messages come. Returns when the run is to end. */
   async #stand(): Promise<void> {
-    const live = await this.#open();
+    this.isOpening = true;
+    const live = await this.#open().finally(() => {
+      this.isOpening = false;
+    });
     this.#ready.resolve(live);
+    this.#onReady();
     for (;;) {
       this.#mail = deferred();
       const next = this.#next(live);
@@ -138,7 +166,7 @@ export class StandingRun {
   #idle(): { readonly elapsed: Promise<'idle'>; readonly cancel: () => void } {
     const elapsed = deferred<'idle'>();
     const ms = this.#settings.roles[this.#agent.role]?.idleClose ?? IDLE_CLOSE_MS;
-    if (ms === 0) return { elapsed: elapsed.promise, cancel: () => undefined };
+    if (ms === 0 || this.#isWarm) return { elapsed: elapsed.promise, cancel: () => undefined };
     return { elapsed: elapsed.promise, cancel: this.#parts.clock.after(ms, () => elapsed.resolve('idle')) };
   }
 
@@ -159,7 +187,7 @@ export class StandingRun {
 
   async #open(): Promise<LiveSession> {
     if (isSessionOver(this.#parts.store.read.sessions.need(this.#ledger.sessionId).state)) this.#ledger.renew();
-    const { workspace, branch, baseCommit, sessionId } = this.#ledger.standing;
+    const { workspace, branch, baseCommit, sessionId, warm } = this.#ledger.standing;
     const isolation = isolationOf(this.#settings, this.#agent.role, null);
     if (this.#project && branch !== null && baseCommit !== null) {
       const place = { id: sessionId, workspace, branch, baseCommit, isolation };
@@ -168,7 +196,8 @@ export class StandingRun {
     const { id, role: roleName } = this.#agent;
     const role = this.#settings.roles[roleName] ?? {};
     const subject = { projectId: this.#agent.projectId, agent: id };
-    const row = reopened(this.#parts, sessionId, subject);
+    // What was told nothing has nothing to go on with, and some programs do not know it any more.
+    const row = reopened(this.#parts, this.#ledger.sessionId, subject, warm === null ? {} : { nativeId: null });
     const canResume = capabilitiesOf(this.#parts, row.backend)?.resume ?? false;
     const environment = this.#parts.agentEnvironment(id, role.env ?? [], null);
     const live = await LiveSession.open(
@@ -183,7 +212,7 @@ export class StandingRun {
         project: this.#project ?? { id: 'plane', path: workspace, isTrusted: false },
         profile: profileFor(role),
         model: row.model,
-        env: { ...environment, GANTRY_AGENT: id },
+        env: { ...environment, GANTRY_AGENT: id, ...(warm && { GANTRY_ATTEMPT: warm.attemptId }) },
         mcp: ownMcp(this.#parts, row.backend, environment),
         instructions: null,
         from: row.nativeId === null || !canResume ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
@@ -193,6 +222,7 @@ export class StandingRun {
       subject,
     );
     this.#live = live;
+    this.#openedAt = this.#parts.clock.now();
     if (live.origin.type === 'new-instead') this.#ledger.forgetPrompts(`new session, ${live.origin.reason}`);
     this.#parts.store.commit((tx) => closeAlert(tx, this.#alert, 'it stands by again', subject));
     return live;
@@ -201,6 +231,7 @@ export class StandingRun {
   /** What is on its way goes out again with the same ids; else what came meanwhile. A notice wakes nobody. */
   #next(live: LiveSession): StoredPrompt | null {
     const { standing } = this.#ledger;
+    if (standing.warm !== null) return null;
     const [pending] = standing.prompts;
     if (pending) return pending;
     const { isKnown, mail } = this.#mailFor(live);
@@ -249,9 +280,11 @@ export class StandingRun {
     // Stopped at the same moment: what holds is in the ledger already.
     if (code === 'stale') this.stop({ type: 'park', cause: message });
     if (this.#reason !== null) return;
+    const stood = this.#parts.clock.now() - this.#openedAt;
     await this.#live?.close(GRACE_MS, 'paused', message);
-    this.#deaths += 1;
+    this.#deaths = stood >= WELL_MS ? 1 : this.#deaths + 1;
     this.#parts.log.warn({ err: error, agent: this.#agent.id }, 'the session of a standing agent ended');
+    if (this.#isWarm) return await this.#pause(message);
     if (this.#deaths <= MAX_DEATHS) return;
     const text = `${this.#agent.id} does not stand by: ${message}. A message, or gantry agent start ${this.#agent.id}, tries again`;
     this.#parts.store.commit((tx) => openAlert(tx, this.#alert, text, { agent: this.#agent.id }));
@@ -259,12 +292,26 @@ export class StandingRun {
     await Promise.race([this.#mail.promise, this.#stopped.promise]);
   }
 
+  /** Nobody waits for one that is kept ready, and nobody would call it: it is made again by itself, ever less often. */
+  async #pause(cause: string): Promise<void> {
+    const { id } = this.#agent;
+    const pause = pauseMs(this.#deaths);
+    if (this.#deaths > MAX_DEATHS)
+      this.#parts.store.commit((tx) =>
+        openAlert(tx, this.#alert, `${id} cannot be kept ready: ${cause}`, { agent: id }),
+      );
+    const elapsed = deferred<'elapsed'>();
+    const cancel = this.#parts.clock.after(pause, () => elapsed.resolve('elapsed'));
+    await Promise.race([elapsed.promise, this.#stopped.promise]);
+    cancel();
+  }
+
   get #alert(): string {
     return `standing:${this.#agent.id}`;
   }
 
   async #close({ type, cause }: StandingStop): Promise<void> {
-    if (type === 'shutdown') return;
+    if (type === 'shutdown' || type === 'hand-over') return;
     try {
       this.closed = (await this.#live?.close(GRACE_MS, type === 'stop' ? 'stopped' : 'paused', cause)) ?? null;
     } catch (error) {
@@ -272,5 +319,8 @@ export class StandingRun {
     }
   }
 }
+
+/** How long one that is kept ready stays down after so many ends, one soon after the other. */
+export const pauseMs = (deaths: number): number => Math.min(FIRST_PAUSE_MS * 2 ** (deaths - 1), LONGEST_PAUSE_MS);
 
 const isWaking = (mail: readonly Message[]): boolean => mail.some(({ kind }) => kind !== 'notice');

@@ -3,6 +3,7 @@ import { AppError } from '../contract/errors.ts';
 import type { AgentAddress } from '../contract/ids.ts';
 import type { Approvals } from './approvals.ts';
 import type { Parts } from './parts.ts';
+import type { LiveSession } from './session.ts';
 import { StandingRun, type StandingStop } from './standing-run.ts';
 import { stopFor } from './stops.ts';
 import type { Workspaces } from './workspace.ts';
@@ -15,6 +16,8 @@ export class StandingAgents {
   readonly #tools: Tools;
   readonly #runs = new Map<AgentAddress, StandingRun>();
   #isClosed = false;
+  /** Called when one has opened. */
+  onReady: () => void = () => undefined;
 
   constructor(parts: Parts, tools: Tools) {
     this.#parts = parts;
@@ -45,7 +48,7 @@ export class StandingAgents {
   #run(agent: Agent, isFirst: boolean): StandingRun | null {
     const { standing } = agent;
     if (this.#isClosed || standing === null) return null;
-    const run = new StandingRun(this.#parts, this.#tools, { ...agent, standing }, isFirst);
+    const run = new StandingRun(this.#parts, this.#tools, { ...agent, standing }, isFirst, () => this.onReady());
     this.#runs.set(agent.id, run);
     void run.finished.then(() => {
       this.#runs.delete(agent.id);
@@ -63,6 +66,14 @@ export class StandingAgents {
     const runs = ids.flatMap((id) => this.#runs.get(id) ?? []);
     for (const run of runs) run.stop(reason);
     await Promise.all(runs.map((run) => run.finished));
+  }
+
+  /** Of one that was kept ready the open session, for whoever has taken its agent; null if it is not open. */
+  async handOver(id: AgentAddress): Promise<LiveSession | null> {
+    const run = this.#runs.get(id);
+    if (!run) return null;
+    await this.end([id], { type: 'hand-over', cause: 'it has a task' });
+    return run.live;
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Agent } from '../contract/agent.ts';
+import { basename, join } from 'node:path';
+import type { Agent, Standing } from '../contract/agent.ts';
 import type { Attempt } from '../contract/attempt.ts';
 import { AppError } from '../contract/errors.ts';
 import type { SessionId } from '../contract/ids.ts';
@@ -12,9 +12,9 @@ import { changedFiles } from '../git/changes.ts';
 import type { Git } from '../git/git.ts';
 import { copyIncluded } from '../git/included.ts';
 import { status } from '../git/inspect.ts';
-import { branchExists, branchOf, commitOf, deleteBranchIfMerged, isAncestor } from '../git/refs.ts';
+import { branchExists, branchOf, commitOf, deleteBranchIfMerged, isAncestor, worktrees } from '../git/refs.ts';
 import { commitAll } from '../git/snapshot.ts';
-import { addWorktree, removeWorktree, restoreWorktree } from '../git/worktree.ts';
+import { addWorktree, moveWorktree, removeWorktree, restoreWorktree } from '../git/worktree.ts';
 import { removeIsolatedHome } from './isolation.ts';
 import type { Parts } from './parts.ts';
 import type { Settings } from './settings.ts';
@@ -30,6 +30,12 @@ type Place = Pick<Attempt, 'workspace' | 'branch' | 'baseCommit' | 'isolation'> 
 /** What is left of a worktree that nobody works in any more: `unsaved` names what only it holds. */
 export type Left = { readonly isKept: boolean; readonly unsaved: readonly string[] };
 
+/** What the branches begin with that nobody works on yet. */
+const WARM = 'gantry/warm/';
+/** What agent programs read of a repository when a session opens, and not again. */
+const READ_AT_START =
+  /(^|\/)(AGENTS|CLAUDE|GEMINI)(\.local)?\.md$|^\.(claude|opencode|gemini)\/|^(opencode\.jsonc?|\.mcp\.json)$/;
+
 /** The worktrees that agents work in, below `$GANTRY_HOME/workspaces/<project>/`. */
 export class Workspaces {
   readonly #parts: Parts;
@@ -43,6 +49,11 @@ export class Workspaces {
   /** Where an agent works without a task; that of the whole plane has a directory that is no repository. */
   standingPath(project: Project | null, { role, name }: Pick<Agent, 'role' | 'name'>): string {
     return join(this.#parts.workspaces, project?.name ?? '-', 'agents', role, name);
+  }
+
+  /** Where an agent is kept ready: its own, as the work that it gets stays there. */
+  warmPlace(project: Project, session: SessionId): Pick<Standing, 'workspace' | 'branch'> {
+    return { workspace: join(this.#parts.workspaces, project.name, session), branch: WARM + session };
   }
 
   pathFor(project: Project, task: Task, attempt: number): string {
@@ -68,6 +79,51 @@ export class Workspaces {
     await copyIncluded(this.#git, project.path, workspace);
     if (setup) await this.#setUp(place, setup, signal);
     this.#parts.store.commit((tx) => tx.meta.set(marker, 'ready'));
+  }
+
+  /**
+   * A worktree that was kept ready becomes an attempt's: on its branch, at its base. Safe to repeat after a kill.
+   * @throws AppError `git_failed`, `conflict` with what it cannot be taken for, `backend_failed` if the setup failed
+   */
+  async takeOver(
+    project: Project,
+    attempt: Attempt,
+    from: Standing,
+    settings: Settings,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { id, workspace, branch, baseCommit } = attempt;
+    const old = from.baseCommit ?? baseCommit;
+    const isMoved = old !== baseCommit;
+    if (isMoved) {
+      const changes = await changedFiles(this.#git, project.path, old, baseCommit);
+      const read = changes.find(({ path }) => READ_AT_START.test(path));
+      if (read) throw new AppError('conflict', `${read.path} has changed since its program read it`);
+    }
+    await moveWorktree(this.#git, { repoRoot: project.path, path: workspace, branch, base: baseCommit });
+    if (isMoved && settings.setup) await this.#setUp(attempt, settings.setup, signal);
+    this.#parts.store.commit((tx) => tx.meta.set(`workspace:${id}`, 'ready'));
+    if (from.branch) await deleteBranchIfMerged(this.#git, project.path, from.branch, `refs/heads/${branch}`);
+  }
+
+  /** Those that were kept ready, and that a kill has left to nobody. */
+  async dropStray(project: Project): Promise<void> {
+    const { attempts, agents } = this.#parts.store.read;
+    const live = attempts.list({ state: ['starting', 'working', 'verifying'] });
+    const held = [...live, ...agents.list({}).flatMap(({ standing }) => standing ?? [])];
+    const names = new Set(held.map(({ workspace }) => basename(workspace)));
+    for (const { path, branch } of await worktrees(this.#git, project.path))
+      if (branch?.startsWith(WARM) && !names.has(basename(path))) await this.drop(project, { workspace: path, branch });
+  }
+
+  /** A worktree that was kept ready, and that nobody worked in, goes; what lies in it all the same is snapshotted. */
+  async drop(project: Project, { workspace: path, branch }: Pick<Standing, 'workspace' | 'branch'>): Promise<void> {
+    if (existsSync(path) && branch !== null)
+      await removeWorktree(this.#git, { repoRoot: project.path, path, snapshotName: branch.replaceAll('/', '-') });
+    await removeIsolatedHome(this.#parts, { workspace: path });
+    const kept = await branchOf(this.#git, project.path);
+    if (kept !== null && branch !== null)
+      await deleteBranchIfMerged(this.#git, project.path, branch, `refs/heads/${kept}`);
   }
 
   async #setUp(
@@ -97,7 +153,13 @@ export class Workspaces {
   async #checkRoom(project: Project): Promise<void> {
     const limit = this.#parts.settingsFor(project.path).limits.maxWorkspacesPerProject;
     const { attempts, agents } = this.#parts.store.read;
-    const known = [...attempts.list({}), ...agents.list({ projectId: project.id }).flatMap((a) => a.standing ?? [])];
+    // Those that are kept ready are given up before a task has to wait.
+    const known = [
+      ...attempts.list({}),
+      ...agents
+        .list({ projectId: project.id })
+        .flatMap(({ standing }) => (standing && standing.warm === null ? standing : [])),
+    ];
     const below = join(this.#parts.workspaces, project.name, '/');
     const kept = known.filter(({ workspace }) => workspace.startsWith(below) && existsSync(workspace));
     const count = new Set(kept.map(({ workspace }) => workspace)).size;

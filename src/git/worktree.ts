@@ -92,6 +92,29 @@ export function restoreWorktree(git: Git, spec: Omit<WorktreeSpec, 'base'>): Pro
   });
 }
 
+/**
+ * Puts a worktree that nobody has worked in on a new branch at `base`; safe to repeat after a kill at any moment. Its files
+ * that git does not track stay.
+ * @throws AppError `git_failed`: `not_a_worktree`, `not_clean` for tracked files with changes; as `addWorktree`
+ */
+export function moveWorktree(git: Git, spec: WorktreeSpec): Promise<void> {
+  const { repoRoot, path, branch, base } = spec;
+  return git.exclusive(repoRoot, async () => {
+    const known = await registered(git, repoRoot, path);
+    if (!known || known.isMain || known.isUnfinished || !(await isThere(path)))
+      throw gitRefused('not_a_worktree', `${path} is not a finished worktree of ${repoRoot}`);
+    const commit = known.branch === branch ? base : await checkNewBranch(git, repoRoot, branch, base);
+    if (known.branch !== branch) {
+      const [changed] = (await status(git, path)).filter(({ isTracked }) => isTracked);
+      if (changed) throw gitRefused('not_clean', `${path} has changes that nobody made: ${changed.path}`);
+      await git.run(path, ['switch', '--quiet', '--no-track', '-c', branch, commit]);
+    }
+    const head = await commitOf(git, path, 'HEAD');
+    if (head !== commit || (await branchOf(git, path)) !== branch)
+      throw gitRefused('refused', `git left ${path} at ${head} instead of "${branch}" at ${commit}`);
+  });
+}
+
 async function checkFree(git: Git, spec: Omit<WorktreeSpec, 'base'>, known: Worktree | null): Promise<void> {
   const { repoRoot, path, branch } = spec;
   const holder = (await worktrees(git, repoRoot)).find((worktree) => worktree.branch === branch);

@@ -62,6 +62,10 @@ function capacityFor(active: readonly Candidate[]): Capacity {
     stopped: new Map(),
     busy: new Map(active.flatMap(({ target }, n) => (target === null ? [] : [[agent(n), `${target} is at work`]]))),
     overBudget: new Map(),
-    memory: { places: AGENTS, reason: 'memory' },
+    memory: {
+      left: AGENTS,
+      expected: new Map(['opencode', 'claude'].map((id) => [id, { bytes: 1, text: 'as measured' }])),
+      text: 'memory',
+    },
   };
 }

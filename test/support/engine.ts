@@ -18,6 +18,7 @@ export type AgentLogLine = {
   readonly promptId?: string;
   readonly text?: string;
   readonly session?: string;
+  readonly pid?: number;
   readonly messages?: readonly { readonly text: string }[];
 };
 
@@ -47,6 +48,8 @@ export type EngineOptions = {
   readonly second?: BackendSettings;
   /** Of the backend `fake`; default 50. */
   readonly maxSessions?: number;
+  /** Bytes that new programs could use; without it nothing is known. */
+  readonly freeMemory?: () => number;
 };
 
 /** A real engine on a real store with the fake backend, in this process. */
@@ -109,7 +112,15 @@ export const testSettings = ({
 });
 
 async function openEngine(
-  { home, fake, second, ...configured }: EngineOptions,
+  {
+    home,
+    fake,
+    second,
+    freeMemory = () => null,
+    ...configured
+  }: Omit<EngineOptions, 'freeMemory'> & {
+    readonly freeMemory?: () => number | null;
+  },
   env: Readonly<Record<string, string>>,
 ): Promise<{ engine: Engine; store: Store }> {
   const environment = environmentFor(home);
@@ -138,7 +149,7 @@ async function openEngine(
     environment,
     agentEnvironment: () => ({}),
     workspaces: join(home, 'gantry', 'workspaces'),
-    freeMemory: () => null,
+    freeMemory,
     random: () => 0,
   });
   await engine.start();
