@@ -1,15 +1,19 @@
 import { z } from 'zod';
 
-const grades = (of: string): string[] => ['Primary', 'Secondary', 'Tertiary', 'Quaternary'].map((grade) => of + grade);
-
 /** The colours of a theme, all of them. */
-export const THEME_COLORS: readonly string[] = [
+export const THEME_COLORS = [
   'primary',
   'primaryHover',
   'primaryLight',
   'primaryDark',
-  ...grades('bg'),
-  ...grades('text'),
+  'bgPrimary',
+  'bgSecondary',
+  'bgTertiary',
+  'bgQuaternary',
+  'textPrimary',
+  'textSecondary',
+  'textTertiary',
+  'textQuaternary',
   'borderPrimary',
   'borderSecondary',
   'borderTertiary',
@@ -22,7 +26,7 @@ export const THEME_COLORS: readonly string[] = [
   'hoverBg',
   'activeBg',
   'focusRing',
-];
+] as const;
 
 /** Colours of a page that shows events, as the API of themes hands them out. */
 export const Theme = z.object({

@@ -1,8 +1,8 @@
 import { AppError } from '../contract/errors.ts';
 import { HumanInTheLoop } from '../contract/event.ts';
+import { eventUsage } from '../contract/event-usage.ts';
 import type { Usage } from '../contract/usage.ts';
 import type { Mask } from './mask.ts';
-import { usageIn } from './usage.ts';
 
 /** What is accepted from a sender. */
 export type EventRules = {
@@ -70,7 +70,7 @@ export function decodeEvent(given: unknown, rules: EventRules, isClean: boolean)
 
 function encode(event: Record<string, unknown>, eventId: string | null): DecodedEvent {
   const { chat, humanInTheLoop, model_name: model } = event;
-  const usage = usageIn(event.hook_event_type as string, event.payload as Record<string, unknown>);
+  const usage = eventUsage(event.hook_event_type as string, event.payload as Record<string, unknown>);
   delete event.chat;
   const empty = ['summary', 'model_name'].filter((key) => event[key] === '');
   for (const key of empty) delete event[key];

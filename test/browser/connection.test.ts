@@ -5,6 +5,34 @@ import { DashboardPage, hasChromium, openBrowser } from '../support/browser.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
+/** Of somebody's own; every text has at least 4.5 to 1. */
+const PAPER = {
+  primary: '#7a3b00',
+  primaryHover: '#5c2c00',
+  primaryLight: '#f3e3cf',
+  primaryDark: '#402000',
+  bgPrimary: '#fbf6ea',
+  bgSecondary: '#fffdf6',
+  bgTertiary: '#f4ecda',
+  bgQuaternary: '#eadfc8',
+  textPrimary: '#2b2118',
+  textSecondary: '#46382a',
+  textTertiary: '#5a4a39',
+  textQuaternary: '#5a4a39',
+  borderPrimary: '#e0d3b8',
+  borderSecondary: '#cbbb9b',
+  borderTertiary: '#8d7c5f',
+  accentSuccess: '#2f5d1e',
+  accentWarning: '#7a4a00',
+  accentError: '#a32014',
+  accentInfo: '#1f4f80',
+  shadow: 'rgba(60, 40, 10, 0.1)',
+  shadowLg: 'rgba(60, 40, 10, 0.2)',
+  hoverBg: '#f6efdf',
+  activeBg: '#f1e2c4',
+  focusRing: '#7a3b00',
+};
+
 describe.skipIf(!hasChromium)('the connection in Chromium', () => {
   let world: World;
   let browser: Browser;
@@ -111,6 +139,37 @@ describe.skipIf(!hasChromium)('the connection in Chromium', () => {
     await dashboard.shoot('settings');
     await page.getByLabel('As the system has it').check();
     await page.keyboard.press('?');
+    expect(faults).toEqual([]);
+  });
+
+  test('a theme is kept by Gantry, used from there, and every page is readable in it', async () => {
+    const { page, faults } = dashboard;
+    await dashboard.go('#/settings');
+    const file = { version: '1.0.0', theme: { name: 'paper', displayName: 'Paper', colors: PAPER } };
+    const buffer = Buffer.from(JSON.stringify(file));
+    await page.locator('input[type=file]').setInputFiles({ name: 'paper.json', mimeType: 'application/json', buffer });
+    await page.getByText('None yet. What is kept here').waitFor();
+    await page.getByRole('button', { name: 'Keep my own' }).click();
+    const kept = page.locator('[data-theme-name=paper]');
+    await kept.getByText('yours, for all pages').waitFor();
+    await page.locator('input[type=color]').nth(6).fill('#806040');
+    await page
+      .getByRole('status')
+      .getByText(/Hard to read.* on bg tertiary/)
+      .waitFor();
+    await kept.getByRole('button', { name: 'Use Paper' }).click();
+    expect(await page.locator('html').evaluate((root) => root.style.getPropertyValue('--bg-tertiary'))).toBe('#f4ecda');
+    expect(await page.locator('html').getAttribute('data-theme')).toBe('light');
+    const pages = ['fleet', 'requests', 'messages', 'merges', 'events', 'history', 'cost', 'settings'];
+    for (const name of pages) {
+      await dashboard.go(`#/${name}`);
+      await page.locator('h1').first().waitFor();
+      expect(await axeProblems(page), name).toEqual([]);
+    }
+    await dashboard.shoot('settings-paper');
+    await kept.getByRole('button', { name: 'Delete Paper' }).click();
+    await kept.waitFor({ state: 'detached' });
+    await page.getByLabel('As the system has it').check();
     expect(faults).toEqual([]);
   });
 

@@ -170,6 +170,58 @@ describe.skipIf(!hasChromium)('events and use in Chromium', () => {
     expect(faults).toEqual([]);
   });
 
+  test('a person’s own agent program: its place in the tree, its conversation as it comes, its cost; a filter is kept', async () => {
+    const { page, faults } = dashboard;
+    const { token } = await world.call('tokens.create', { name: 'hooks', scope: 'ingest' });
+    const tell = async (hook_event_type: string, payload: object): Promise<void> => {
+      const event = { source_app: 'my-opencode', session_id: 'ses_mine', hook_event_type, payload, model_name: 'a/b' };
+      const sent = await fetch(`${world.client.url}/in/${token}/events`, {
+        method: 'POST',
+        body: JSON.stringify(event),
+      });
+      expect(sent.status).toBe(200);
+    };
+    await tell('UserPromptSubmit', { prompt: 'Mend the gate, please.' });
+    await tell('ToolRequested', { tool: 'bash', call_id: 'c', tool_input: { command: 'ls gate' } });
+    await dashboard.go('#/events?view=tree');
+    const branch = page.getByRole('listitem').filter({ hasText: 'my-opencode: Mend the gate' });
+    await branch.getByText('busy', { exact: true }).waitFor();
+    await branch.getByRole('button', { name: 'Conversation' }).click();
+    const talk = page.getByRole('dialog', { name: 'Conversation' });
+    await talk.getByText('Mend the gate, please.').waitFor();
+    await tell('ToolCompleted', {
+      tool: 'bash',
+      call_id: 'c',
+      tool_input: { command: 'ls gate' },
+      tool_response: 'hinge',
+    });
+    const tokens = { input: 700, output: 300, reasoning: 0, cache: { read: 0, write: 0 } };
+    await tell('AssistantMessage', { text: 'The hinge was loose.', tokens, cost_usd: 0.02 });
+    await tell('Stop', { last_assistant_message: 'The hinge was loose.' });
+    await talk.getByText('The hinge was loose.').waitFor();
+    await talk.getByText('1 k tokens · cost $0.02').waitFor();
+    expect(await talk.getByText('The hinge was loose.').count()).toBe(1);
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('events-outside');
+    await page.keyboard.press('Escape');
+    await branch.getByText('idle', { exact: true }).waitFor();
+    await branch.getByText('cost $0.02').waitFor();
+    await branch.getByRole('button', { name: /^Only this/ }).click();
+    await page.getByText('5 facts', { exact: true }).waitFor();
+
+    await page.locator('summary').filter({ hasText: 'Filters' }).click();
+    await page.getByRole('textbox', { name: 'Name of what is shown now' }).fill('My gate');
+    await page.keyboard.press('Enter');
+    await page.locator('summary').filter({ hasText: 'My gate' }).waitFor();
+    await dashboard.go('#/events');
+    await page.getByText(`${told()} facts`, { exact: true }).waitFor();
+    await page.locator('summary').filter({ hasText: 'Filters' }).click();
+    expect(await axeProblems(page)).toEqual([]);
+    await page.getByRole('button', { name: 'My gate', exact: true }).click();
+    await page.getByText('5 facts', { exact: true }).waitFor();
+    expect(faults).toEqual([]);
+  });
+
   test('a replay shows what came, in its order, and asks the daemon for nothing', async () => {
     const { page } = dashboard;
     await dashboard.go('#/events');

@@ -27,12 +27,13 @@ export function useJournalSearch(store: Store, words: Ref<string | null>, filter
 
   async function read(before: number | null): Promise<void> {
     const own = round;
-    const { kind, ...subject } = filter.value;
+    const { kind, outside, ...subject } = filter.value;
     isSearching.value = true;
     try {
       const page = await store.client.call('facts.search', {
         ...subject,
         ...(kind.length > 0 && { kind: [...kind] }),
+        ...(outside && { source: [outside.source], session: [outside.session] }),
         ...(before !== null && { before }),
         q: words.value ?? '',
         limit: PAGE,

@@ -36,7 +36,7 @@ export function useJournal(store: Store, filter: Ref<FactFilter>): Journal {
   let round = 0;
 
   const query = (): object => {
-    const { kind, ...subject } = filter.value;
+    const { kind, outside: _, ...subject } = filter.value;
     return { ...subject, ...(kind.length > 0 && { kind: [...kind] }), class: ['state', 'observation'] };
   };
   const wanted = (facts: readonly Fact[]): Fact[] =>

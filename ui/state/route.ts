@@ -47,7 +47,8 @@ export class Router {
 
   /** Changes what is given of the query, in place. */
   amend(query: Query): void {
-    const { page, id, query: before } = this.route.value;
+    // Where the page is now: a step that was just made is not read yet.
+    const { page, id, query: before } = parseRoute(location.hash);
     history.replaceState(null, '', hrefOf(page, id, { ...before, ...query }));
     this.#read();
   }

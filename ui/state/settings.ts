@@ -1,8 +1,13 @@
 import { type ShallowRef, shallowRef, watchEffect } from 'vue';
 import { z } from 'zod';
-import { COLOR_NAMES, Theme, variableOf } from './themes.ts';
+import { THEME_COLORS } from '../../src/contract/theme.ts';
+import { Theme, variableOf } from './themes.ts';
 
 export const THEME_CHOICES = ['system', 'light', 'dark', 'contrast', 'custom'] as const;
+
+/** What a page of events was narrowed to: the query of its address. */
+const SavedFilter = z.object({ name: z.string(), query: z.record(z.string(), z.string()) });
+export type SavedFilter = z.infer<typeof SavedFilter>;
 
 /** What this browser keeps; nothing of it reaches the daemon. */
 const Kept = z.object({
@@ -12,6 +17,8 @@ const Kept = z.object({
   hasShortcuts: z.boolean().catch(true),
   hasNotifications: z.boolean().catch(false),
   hasSpeech: z.boolean().catch(false),
+  /** Addresses of the page of events, by name. */
+  filters: z.array(SavedFilter).catch([]),
 });
 export type Kept = z.infer<typeof Kept>;
 
@@ -47,7 +54,7 @@ function applyTheme({ theme, custom }: Kept): void {
   const root = document.documentElement;
   const own = theme === 'custom' ? custom : null;
   root.dataset.theme = own === null ? (theme === 'custom' ? 'system' : theme) : own.isDark ? 'dark' : 'light';
-  for (const name of COLOR_NAMES) {
+  for (const name of THEME_COLORS) {
     const color = own?.colors[name];
     if (color === undefined) root.style.removeProperty(variableOf(name));
     else root.style.setProperty(variableOf(name), color);

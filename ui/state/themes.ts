@@ -1,33 +1,9 @@
 import { z } from 'zod';
+import { THEME_COLORS } from '../../src/contract/theme.ts';
+import { isDark } from './contrast.ts';
 
-/** The colours of a theme, by the names that themes are exchanged with; `bgPrimary` is `--bg-primary` in the styles. */
-export const COLOR_NAMES = [
-  'primary',
-  'primaryHover',
-  'primaryLight',
-  'primaryDark',
-  'bgPrimary',
-  'bgSecondary',
-  'bgTertiary',
-  'bgQuaternary',
-  'textPrimary',
-  'textSecondary',
-  'textTertiary',
-  'textQuaternary',
-  'borderPrimary',
-  'borderSecondary',
-  'borderTertiary',
-  'accentSuccess',
-  'accentWarning',
-  'accentError',
-  'accentInfo',
-  'shadow',
-  'shadowLg',
-  'hoverBg',
-  'activeBg',
-  'focusRing',
-] as const;
-export type ColorName = (typeof COLOR_NAMES)[number];
+/** `bgPrimary` is `--bg-primary` in the styles. */
+export type ColorName = (typeof THEME_COLORS)[number];
 
 const NAMED = ['transparent', 'black', 'white', 'red', 'green', 'blue', 'yellow', 'cyan', 'magenta', 'gray', 'grey'];
 /** What a theme may hold: nothing that could reach another server. */
@@ -38,13 +14,16 @@ const Color = z
     'a colour: #rgb, #rrggbb, rgb(), rgba() or a simple name',
   );
 
-export const Theme = z.object({
-  name: z.string().regex(/^[a-z0-9_-]{1,50}$/, 'a name of a-z, 0-9, - and _'),
-  displayName: z.string().min(1).max(100),
-  isDark: z.boolean().default(true),
-  colors: z.record(z.enum(COLOR_NAMES), Color),
-});
-export type Theme = z.infer<typeof Theme>;
+export const Theme = z
+  .object({
+    name: z.string().regex(/^[a-z0-9_-]{1,64}$/, 'a name of a-z, 0-9, - and _'),
+    displayName: z.string().min(1).max(100),
+    isDark: z.boolean().optional(),
+    colors: z.record(z.enum(THEME_COLORS), Color),
+  })
+  // Themes of other programs do not say it.
+  .transform((theme) => ({ ...theme, isDark: theme.isDark ?? isDark(theme.colors.bgPrimary) }));
+export type Theme = z.output<typeof Theme>;
 
 /** The file that a theme is exchanged as. */
 const ThemeFile = z.object({ version: z.string(), theme: Theme });
@@ -77,7 +56,7 @@ export function currentColors(): Record<ColorName, string> {
     probe.style.color = `var(${variableOf(name)})`;
     return [name, hexOf(getComputedStyle(probe).color)];
   };
-  const colors = Object.fromEntries(COLOR_NAMES.map(read)) as Record<ColorName, string>;
+  const colors = Object.fromEntries(THEME_COLORS.map(read)) as Record<ColorName, string>;
   probe.remove();
   return colors;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Usage, usageOf } from '../contract/usage.ts';
+import { type Usage, usageOf } from './usage.ts';
 
 const count = z.number().int().nonnegative().default(0);
 
@@ -15,7 +15,7 @@ const Finished = z.object({
 });
 
 /** What an event says was used; null if it says nothing of it. */
-export function usageIn(type: string, payload: Readonly<Record<string, unknown>>): Usage | null {
+export function eventUsage(type: string, payload: Readonly<Record<string, unknown>>): Usage | null {
   const found = type === 'AssistantMessage' ? Finished.safeParse(payload).data : undefined;
   return found ? usageOf(found.tokens, found.cost_usd ?? null) : null;
 }

@@ -1,0 +1,109 @@
+import type { ObservedEvent } from '../../src/contract/event.ts';
+import { eventUsage } from '../../src/contract/event-usage.ts';
+import type { Fact } from '../../src/contract/fact.ts';
+import { addUsage, NO_USAGE, type Usage } from '../../src/contract/usage.ts';
+import { outsideKey } from './outside-key.ts';
+import type { Branch } from './session-tree.ts';
+
+export type OutsideSession = {
+  readonly key: string;
+  readonly source: string;
+  readonly id: string;
+  /** What it was asked first, or is called. */
+  name: string;
+  model: string | null;
+  /** As its last telling event says. */
+  state: string;
+  usage: Usage;
+  parent: string | null;
+  events: number;
+  /** Of its sub-agents that have no session of their own, by their ids: what they are. */
+  readonly agents: Map<string, string>;
+};
+
+/** What a session is at after an event; events that are not here say nothing of it. */
+const STATES: Readonly<Record<string, string>> = {
+  SessionStart: 'idle',
+  UserPromptSubmit: 'busy',
+  PreToolUse: 'busy',
+  PostToolUse: 'busy',
+  ToolRequested: 'busy',
+  ToolCompleted: 'busy',
+  AssistantMessage: 'busy',
+  PermissionRequest: 'waiting-approval',
+  QuestionAsked: 'waiting-answer',
+  PreCompact: 'compacting',
+  Retrying: 'waiting-quota',
+  Stop: 'idle',
+  SessionError: 'error',
+  SessionEnd: 'stopped',
+};
+const textIn = (payload: ObservedEvent['payload'], key: string): string | null => {
+  const value = payload[key];
+  return typeof value === 'string' && value !== '' ? value : null;
+};
+
+/** The sessions of outside programs that events tell of, in the order of their first. */
+export function outsideSessions(facts: Iterable<Fact>): ReadonlyMap<string, OutsideSession> {
+  const sessions = new Map<string, OutsideSession>();
+  for (const fact of facts) {
+    // What programs of Gantry's own sessions report is with those.
+    if (fact.kind !== 'observed' || fact.sessionId !== null) continue;
+    const { source_app: source, session_id: id } = fact.data;
+    const key = outsideKey(source, id);
+    const session = sessions.get(key) ?? newSession(key, source, id);
+    sessions.set(key, session);
+    take(session, fact.data);
+  }
+  return sessions;
+}
+
+const newSession = (key: string, source: string, id: string): OutsideSession => ({
+  key,
+  source,
+  id,
+  name: '',
+  model: null,
+  state: 'unknown',
+  usage: NO_USAGE,
+  parent: null,
+  events: 0,
+  agents: new Map(),
+});
+
+function take(session: OutsideSession, { hook_event_type: type, payload, model_name }: ObservedEvent): void {
+  session.events += 1;
+  session.model = model_name ?? session.model;
+  session.state = STATES[type] ?? session.state;
+  session.parent = textIn(payload, 'parent_session_id') ?? session.parent;
+  if (session.name === '') session.name = textIn(payload, 'title') ?? textIn(payload, 'prompt') ?? '';
+  const usage = eventUsage(type, payload);
+  if (usage !== null) session.usage = addUsage(session.usage, usage);
+  const agent = textIn(payload, 'agent_id');
+  if (agent !== null) session.agents.set(agent, textIn(payload, 'agent_type') ?? session.agents.get(agent) ?? agent);
+}
+
+/** Each session below the one that started it; newest first. */
+export function outsideTree(sessions: ReadonlyMap<string, OutsideSession>): Branch[] {
+  const isBelow = ({ source, parent }: OutsideSession): boolean =>
+    parent !== null && sessions.has(outsideKey(source, parent));
+  const all = [...sessions.values()];
+  const branchOf = (session: OutsideSession): Branch => ({
+    id: session.key,
+    what: 'session',
+    name: [session.source, session.name || session.id].join(': '),
+    state: session.state,
+    costUsd: session.usage.costUsd,
+    tokens: session.usage.inputTokens + session.usage.outputTokens,
+    children: [
+      ...all.filter((one) => one.source === session.source && one.parent === session.id).map(branchOf),
+      ...[...session.agents].map(([id, name]): Branch => {
+        return { id, what: 'sub-agent', name, state: null, costUsd: null, tokens: 0, children: [] };
+      }),
+    ],
+  });
+  return all
+    .filter((session) => !isBelow(session))
+    .map(branchOf)
+    .reverse();
+}

@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'vitest';
+import type { HookEvent } from '../../src/contract/event.ts';
+import { type Fact, NO_SUBJECT } from '../../src/contract/fact.ts';
+import { keyOf, outsideKey, outsideOf } from './outside-key.ts';
+import { outsideSessions, outsideTree } from './outside-sessions.ts';
+import { outsideItems } from './outside-talk.ts';
+
+type Told = readonly [type: string, payload?: object, more?: Partial<HookEvent>];
+
+const events = (told: readonly Told[], session = 's1'): HookEvent[] =>
+  told.map(([type, payload = {}, more = {}], index) => ({
+    id: index + 1,
+    received_at: 1_000 + index,
+    source_app: 'my/app',
+    session_id: session,
+    hook_event_type: type,
+    payload: { ...payload },
+    timestamp: 0,
+    ...more,
+  }));
+const factOf = ({ id, received_at, ...event }: HookEvent): Fact => ({
+  ...NO_SUBJECT,
+  seq: id,
+  at: received_at,
+  kind: 'observed',
+  actor: 'token:x',
+  data: { ...event, gantry: { token: null } },
+});
+
+test('a session of an outside program has one key, whatever its names hold', () => {
+  const [event] = events([['Stop']], 'a:b/c');
+  if (!event) throw new Error('there is no event');
+  const key = keyOf(factOf(event)) ?? '';
+  expect(outsideOf(key)).toEqual({ key, source: 'my/app', session: 'a:b/c' });
+  expect(outsideOf('sess_1')).toBeNull();
+});
+
+describe('the conversation', () => {
+  test('of hooks of Claude Code: prompts, tools with what they gave back, the last word', () => {
+    const items = outsideItems(
+      events([
+        ['UserPromptSubmit', { prompt: 'fix it' }],
+        ['PreToolUse', { tool_name: 'Bash', tool_use_id: 't1', tool_input: { command: 'ls' } }],
+        [
+          'PostToolUse',
+          {
+            tool_name: 'Bash',
+            tool_use_id: 't1',
+            tool_input: { command: 'ls' },
+            tool_response: { stdout: 'a\nb', stderr: '' },
+          },
+        ],
+        ['PostToolUseFailure', { tool_name: 'Read', tool_use_id: 't2', tool_input: {}, error: 'no such file' }],
+        ['Stop', { last_assistant_message: 'done' }],
+      ]),
+    );
+    expect(items).toMatchObject([
+      { type: 'user', text: 'fix it' },
+      { type: 'tool', tool: 'Bash', status: 'completed', output: 'a\nb', at: 1_001 },
+      { type: 'tool', tool: 'Read', status: 'error', output: 'no such file' },
+      { type: 'text', text: 'done' },
+    ]);
+  });
+
+  test('of the plugin of OpenCode: what a stop repeats is there once', () => {
+    const items = outsideItems(
+      events([
+        ['UserPromptSubmit', { prompt: 'hi' }],
+        ['ToolRequested', { tool: 'bash', call_id: 'c1', tool_input: { command: 'ls' } }],
+        ['AssistantMessage', { text: 'hello', error: 'cut off' }],
+        ['Stop', { last_assistant_message: 'hello' }],
+      ]),
+    );
+    expect(items).toMatchObject([
+      { type: 'user' },
+      { type: 'tool', tool: 'bash', status: 'running' },
+      { type: 'text', text: 'hello' },
+      { type: 'error', text: 'cut off' },
+    ]);
+  });
+
+  test('of a transcript that came with an event: that, and what came after it', () => {
+    const chat = [
+      { type: 'user', timestamp: '2026-11-02T10:00:00Z', message: { role: 'user', content: 'where?' } },
+      {
+        type: 'assistant',
+        message: {
+          role: 'assistant',
+          content: [
+            { type: 'thinking', thinking: 'hm' },
+            { type: 'tool_use', id: 't', name: 'Grep', input: { pattern: 'x' } },
+            { type: 'new' },
+          ],
+        },
+      },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content: [{ type: 'text', text: 'a.ts' }] }] },
+      { type: 'summary', summary: 'not a message' },
+    ];
+    const items = outsideItems(
+      events([
+        ['UserPromptSubmit', { prompt: 'where?' }],
+        ['Stop', {}, { chat }],
+        ['UserPromptSubmit', { prompt: 'and then?' }],
+      ]),
+    );
+    expect(items).toMatchObject([
+      { type: 'user', text: 'where?', at: Date.parse('2026-11-02T10:00:00Z') },
+      { type: 'reasoning', text: 'hm' },
+      { type: 'tool', tool: 'Grep', output: 'a.ts', status: 'completed' },
+      { type: 'raw', value: { type: 'new' } },
+      { type: 'user', text: 'and then?' },
+    ]);
+  });
+});
+
+test('sessions are a tree with states, tokens and cost, and what nobody told is unknown', () => {
+  const tokens = { input: 10, output: 5, reasoning: 0, cache: { read: 0, write: 0 } };
+  const facts = [
+    ...events(
+      [['UserPromptSubmit', { prompt: 'do it' }], ['AssistantMessage', { tokens, cost_usd: 0.25 }], ['Stop']],
+      'root',
+    ),
+    ...events([['SessionStart', { parent_session_id: 'root', title: 'looks around' }], ['PreToolUse']], 'child'),
+    ...events([['PreToolUse', { agent_id: 'a1', agent_type: 'Explore' }]], 'claude'),
+  ].map(factOf);
+  const own: Fact = { ...(facts[0] as Fact), sessionId: 'sess_1' as never };
+  expect(outsideTree(outsideSessions([...facts, own]))).toMatchObject([
+    {
+      name: 'my/app: claude',
+      state: 'busy',
+      tokens: 0,
+      costUsd: null,
+      children: [{ what: 'sub-agent', name: 'Explore' }],
+    },
+    {
+      id: outsideKey('my/app', 'root'),
+      name: 'my/app: do it',
+      state: 'idle',
+      tokens: 15,
+      costUsd: 0.25,
+      children: [{ name: 'my/app: looks around', state: 'busy' }],
+    },
+  ]);
+});
