@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Environment, variable } from '../daemon/environment.ts';
 import { hookCommand, hookScriptOf } from '../daemon/hook-script.ts';
-import { pluginFileOf } from '../daemon/plugin-files.ts';
+import { hookTokenFileOf, pluginFileOf, readPersonsFile } from '../daemon/plugin-files.ts';
 import { type ListItem, listEdit } from './jsonc-edit.ts';
 import type { Edit } from './users-file.ts';
 
@@ -38,9 +38,9 @@ function claudeFile(environment: Environment, project: string | null): string {
 
 const userHome = (environment: Environment): string => variable(environment, 'HOME') ?? homedir();
 
-/** What is put into an agent's configuration file. */
-export const editFor = (agent: Agent, home: string, file: string): Edit =>
-  agent === 'opencode' ? opencodeEdit(home, file) : claudeEdit(home, file);
+/** What is put into an agent's configuration file. `daemonUrl`: Claude Code calls the daemon there, where it can. */
+export const editFor = (agent: Agent, home: string, file: string, daemonUrl: string | null = null): Edit =>
+  agent === 'opencode' ? opencodeEdit(home, file) : claudeEdit(home, file, daemonUrl);
 
 function opencodeEdit(home: string, file: string): Edit {
   const url = pathToFileURL(pluginFileOf(home)).href;
@@ -67,10 +67,34 @@ const CLAUDE_EVENTS = [
 ];
 /** Seconds. Far more than it takes: a machine under load must not lose its events. */
 const HOOK_LIMIT_S = 10;
+/** Claude Code waits for the answer of an HTTP hook. */
+const HTTP_LIMIT_S = 2;
+/** The name of the events, unless the command hook is told another. */
+export const CLAUDE_SOURCE = 'claude-code';
+/** Claude Code 2.1.329 sends it by no HTTP hook. */
+const BY_COMMAND_ONLY = 'SessionStart';
 
-function claudeEdit(home: string, file: string): Edit {
-  const item = { hooks: [{ type: 'command', command: hookCommand(home), timeout: HOOK_LIMIT_S }] };
-  const items: ListItem[] = CLAUDE_EVENTS.map((event) => ({ path: ['hooks', event], item }));
-  const script = hookScriptOf(home);
-  return listEdit(items, (one) => JSON.stringify(one).includes(JSON.stringify(script).slice(1, -1)), file);
+function claudeEdit(home: string, file: string, daemonUrl: string | null): Edit {
+  const token = hookToken(home);
+  const command = { type: 'command', command: hookCommand(home), timeout: HOOK_LIMIT_S };
+  const http = {
+    type: 'http',
+    url: `${daemonUrl}/in/${token}/hook?source_app=${CLAUDE_SOURCE}`,
+    timeout: HTTP_LIMIT_S,
+  };
+  const items = CLAUDE_EVENTS.map((event): ListItem => {
+    const isHttp = daemonUrl !== null && event !== BY_COMMAND_ONLY;
+    return { path: ['hooks', event], item: { hooks: [isHttp ? http : command] } };
+  });
+  const marks = [JSON.stringify(hookScriptOf(home)).slice(1, -1), ...(token === null ? [] : [`/in/${token}/`])];
+  return listEdit(items, (one) => marks.some((mark) => JSON.stringify(one).includes(mark)), file);
+}
+
+/** Of the HTTP hooks of this home; null if there never were any. */
+const hookToken = (home: string): string | null => readPersonsFile(hookTokenFileOf(home))?.trim() ?? null;
+
+/** Whether a text holds HTTP hooks of this home, to this daemon if one is named. */
+export function hasHttpHooks(home: string, text: string, daemonUrl = ''): boolean {
+  const token = hookToken(home);
+  return token !== null && text.includes(`${daemonUrl}/in/${token}/`);
 }

@@ -8,6 +8,9 @@ export const pluginFileOf = (home: string): string => join(home, 'plugin', 'gant
 /** Of that plugin: it may hand in work and read; it can answer no approval. */
 export const pluginTokenFileOf = (home: string): string => join(home, 'plugin', 'token');
 
+/** Of Claude Code's HTTP hooks: it may only send events, as the source `claude-code`. */
+export const hookTokenFileOf = (home: string): string => join(home, 'plugin', 'claude-token');
+
 /** What was done to a file of the person's, so that it can be undone to the byte. */
 const Change = z.object({
   agent: z.string(),

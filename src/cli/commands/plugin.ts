@@ -1,18 +1,31 @@
 import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import type { Client } from '../../client/client.ts';
+import type { InputOf } from '../../contract/api.ts';
+import { AppError } from '../../contract/errors.ts';
 import { findDaemon } from '../../daemon/find-daemon.ts';
 import { hookScript, hookScriptOf, spoolOf } from '../../daemon/hook-script.ts';
-import { pluginFileOf, pluginTokenFileOf, readChanges } from '../../daemon/plugin-files.ts';
+import {
+  hookTokenFileOf,
+  pluginFileOf,
+  pluginTokenFileOf,
+  readChanges,
+  readPersonsFile,
+} from '../../daemon/plugin-files.ts';
 import { makePrivateDirectory, writePrivateFile } from '../../daemon/private-file.ts';
 import { argument, type Context, defineCommand, flag, oneOf } from '../command.ts';
 import { clientOf } from '../connect.ts';
 import { table } from '../output.ts';
 import { readPlugin } from '../plugin-file.ts';
-import { AGENTS, type Agent, editFor, targetFile } from '../plugin-targets.ts';
-import { addToFile, removeFromFile } from '../users-file.ts';
+import { AGENTS, type Agent, CLAUDE_SOURCE, editFor, hasHttpHooks, targetFile } from '../plugin-targets.ts';
+import { addToFile, type Edit, removeFromFile } from '../users-file.ts';
 
-/** Its token may hand in work and read; it can answer no approval. */
-const TOKEN_NAME = 'plugin-opencode';
+type OwnToken = { readonly file: (home: string) => string; readonly input: InputOf<'tokens.create'> };
+
+const TOKENS: Readonly<Record<Agent, OwnToken>> = {
+  // It may hand in work and read; it can answer no approval.
+  opencode: { file: pluginTokenFileOf, input: { name: 'plugin-opencode', scope: 'operate' } },
+  claude: { file: hookTokenFileOf, input: { name: 'plugin-claude', scope: 'ingest', sourceApp: CLAUDE_SOURCE } },
+};
 
 const agentArgument = argument('agent', 'whose configuration', AGENTS);
 const agentOf = (given: string): Agent => oneOf(AGENTS).parse(given);
@@ -20,19 +33,23 @@ const project = flag('--project', 'only for the project in this directory');
 
 export const install = defineCommand({
   arguments: { agent: agentArgument },
-  options: { project },
+  options: { project, http: flag('--http', 'claude: HTTP hooks, which need no program but wait for the daemon') },
   details: [
     'opencode: an entry in the `plugin` list of opencode.json; what it does beyond observing says GANTRY_PLUGIN_MODE',
-    'or `plugin.mode` in the configuration. claude: a command hook for each event in settings.json.',
+    'or `plugin.mode` in the configuration. claude: a hook for each event in settings.json; a command that leaves it',
+    'for the daemon, or with --http the address of the daemon with a token that can only send such events.',
   ],
   run: async (context, args) => {
     const { home, output, environment, directory } = context;
     const agent = agentOf(args.agent);
+    if (args.http && agent !== 'claude') throw new AppError('usage', '--http is for claude only');
     const file = targetFile(agent, { environment, project: args.project ? directory : null });
-    const edit = editFor(agent, home, file);
+    const known = editFor(agent, home, file);
     if (agent === 'opencode') await preparePlugin(context);
     else prepareHook(home);
-    const isNew = addToFile(home, agent, file, edit);
+    const daemonUrl = args.http ? await prepareHttpHooks(context) : null;
+    if (agent === 'claude') removeOtherHooks(home, file, { known, daemonUrl });
+    const isNew = addToFile(home, agent, file, editFor(agent, home, file, daemonUrl));
     output.result({ agent, file, isNew }, () => [
       isNew ? `installed: ${file}` : `already installed: ${file}; Gantry's own part was renewed`,
     ]);
@@ -84,21 +101,45 @@ function isCurrent(home: string, agent: Agent, built: string): boolean {
 
 async function preparePlugin({ home, client }: Context): Promise<void> {
   writePrivateFile(pluginFileOf(home), await readPlugin());
-  const daemon = await client();
-  if (await isTokenGood(home, daemon)) return;
-  const { token } = await daemon.call('tokens.create', { name: TOKEN_NAME, scope: 'operate' });
-  writePrivateFile(pluginTokenFileOf(home), `${token}\n`);
+  await ensureToken(home, await client(), 'opencode');
 }
 
-async function isTokenGood(home: string, { url, call }: Client): Promise<boolean> {
-  if (!existsSync(pluginTokenFileOf(home))) return false;
+/** @returns where the daemon is */
+async function prepareHttpHooks({ home, client }: Context): Promise<string> {
+  const daemon = await client();
+  await ensureToken(home, daemon, 'claude');
+  return daemon.url;
+}
+
+async function ensureToken(home: string, daemon: Client, agent: Agent): Promise<void> {
+  const { file, input } = TOKENS[agent];
+  if (await isTokenGood(file(home), daemon, input)) return;
+  const { token } = await daemon.call('tokens.create', input);
+  writePrivateFile(file(home), `${token}\n`);
+}
+
+async function isTokenGood(file: string, { url, call }: Client, { name }: OwnToken['input']): Promise<boolean> {
+  if (!existsSync(file)) return false;
   const { items } = await call('tokens.list', {});
-  if (!items.some(({ name }) => name === TOKEN_NAME)) return false;
-  const own = clientOf(url, readFileSync(pluginTokenFileOf(home), 'utf8').trim());
+  if (!items.some((item) => item.name === name)) return false;
+  const own = clientOf(url, readFileSync(file, 'utf8').trim());
+  // What it may not do is refused otherwise than what is not known.
   return await own.call('status', {}).then(
     () => true,
-    () => false,
+    (error: unknown) => error instanceof AppError && error.code === 'forbidden',
   );
+}
+
+/** Command hooks make room for HTTP hooks and the other way round; so do those to another address or with an old token. */
+function removeOtherHooks(
+  home: string,
+  file: string,
+  { known, daemonUrl }: { readonly known: Edit; readonly daemonUrl: string | null },
+): void {
+  const text = readPersonsFile(file);
+  if (text === null || !known.isIn(text)) return;
+  const isSame = daemonUrl === null ? !hasHttpHooks(home, text) : hasHttpHooks(home, text, daemonUrl);
+  if (!isSame) removeFromFile(home, file, known);
 }
 
 function prepareHook(home: string): void {
@@ -109,11 +150,13 @@ function prepareHook(home: string): void {
 
 /** What no entry needs any more. Events that wait in the spool are the daemon's. */
 async function removeOwnPart({ home }: Context, agent: Agent): Promise<void> {
-  if (agent === 'claude') return rmSync(hookScriptOf(home), { force: true });
-  for (const file of [pluginFileOf(home), pluginTokenFileOf(home)]) rmSync(file, { force: true });
-  const daemon = await findDaemon(home);
+  const { file, input } = TOKENS[agent];
+  const hadToken = existsSync(file(home));
+  for (const own of [agent === 'claude' ? hookScriptOf(home) : pluginFileOf(home), file(home)])
+    rmSync(own, { force: true });
+  const daemon = hadToken ? await findDaemon(home) : null;
   if (!daemon) return;
   const client = clientOf(daemon.url, daemon.token);
   const { items } = await client.call('tokens.list', {});
-  for (const { id, name } of items) if (name === TOKEN_NAME) await client.call('tokens.revoke', { id });
+  for (const { id, name } of items) if (name === input.name) await client.call('tokens.revoke', { id });
 }
