@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-/** A Letta server whose agent is shown every task in a memory block. */
+/** A Letta server whose agents are shown tasks in memory blocks. */
 export const LettaSettings = z.strictObject({
   url: z.url({ protocol: /^https?$/, error: 'expected a URL that begins with https:// or http://' }),
-  /** The Letta agent that is shown the blocks and gets the notices. */
-  agent: z.string().min(1),
+  /** The Letta agent that is shown the tasks that no Letta agent has handed over. Without it nobody is. */
+  agent: z.string().min(1).optional(),
   /** Name of the variable that holds the server's key, if it wants one. */
   key: z
     .string()

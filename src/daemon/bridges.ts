@@ -8,7 +8,9 @@ import type { Projection } from '../bridges/projection.ts';
 import { traces } from '../bridges/traces/traces.ts';
 import { webhook } from '../bridges/webhook/webhook.ts';
 import type { OutputOf } from '../contract/api.ts';
+import { requestOf } from '../contract/delegation.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
+import type { RequestId } from '../contract/ids.ts';
 import type { LettaSettings } from '../contract/letta.ts';
 import type { MatrixSettings } from '../contract/matrix.ts';
 import type { DoctorCheck } from '../contract/shapes.ts';
@@ -153,6 +155,11 @@ function makers({ store, clock, log, environment, engine, ready, url }: BridgePa
       return letta(settings, key, {
         journal: store.journal,
         task: (id) => store.read.tasks.get(id),
+        shown: (name) => {
+          const [delegated] = store.read.tasks.list({ requestId: requestOf(name) as RequestId });
+          return delegated ?? store.read.tasks.get(name);
+        },
+        delegation: (id) => store.read.requests.get(id)?.delegation ?? null,
         now: clock.now,
       });
     },

@@ -46,6 +46,36 @@ test('a task is shown in a block while it lives, and its end is told once', asyn
   expect(letta.got.every(({ headers }) => headers.authorization === 'Bearer the-key-of-letta')).toBe(true);
 });
 
+test('a task that a Letta agent has handed over is shown to that agent, by the name that it knows', async () => {
+  const [one, two] = ['1', '2'].map((n) => `agent-0000000${n}-0000-4000-8000-000000000000`);
+  await using letta = await startLetta([one ?? '', two ?? '']);
+  await using world = await World.make(fake, { letta: { url: letta.url } });
+  await world.up();
+  const description = `Do it.\n${world.agent.play({ text: 'made' })}`;
+  const submit = (callerId = '', notify: 'always' | 'failures' = 'always') =>
+    world.call('delegations.submit', { callerId, description, notify });
+  const tasks = [await submit(one), await submit(two), await submit(two, 'failures'), await submit('an-editor')];
+  await world.submitOne([{ text: 'made' }]);
+  for (const { view } of tasks) await world.over(view.requestId);
+  const names = tasks.map(({ view }) => view.id);
+  const isOver = ({ value }: { readonly value: string }) => JSON.parse(value).status === 'completed';
+  await letta.until('the notices and the last blocks', () => {
+    const blocks = [...letta.blocks.values()];
+    return letta.messages.length === 2 && blocks.length === 3 && blocks.every(isOver);
+  });
+  const blocks = [...letta.blocks.values()].map(({ id, value }) => {
+    const { task_id, agent_id } = JSON.parse(value) as { task_id: string; agent_id: string };
+    expect([undefined, agent_id]).toContain(letta.holders.get(id));
+    return `${task_id} ${agent_id}`;
+  });
+  expect(blocks.sort()).toEqual([`${names[0]} ${one}`, `${names[1]} ${two}`, `${names[2]} ${two}`].sort());
+  const told = letta.messages.map(({ agent, content }) => `${agent} ${JSON.stringify(content)}`).sort();
+  expect(told).toEqual([
+    expect.stringMatching(`^${one} .*Task ID: ${names[0]}`),
+    expect.stringMatching(`^${two} .*Task ID: ${names[1]}`),
+  ]);
+});
+
 test('a server that is away costs a task nothing; it is told everything after a kill', async () => {
   let isUp = false;
   await using letta = await startLetta(AGENT, () => (isUp ? null : 503));

@@ -14,14 +14,15 @@ const result = (summary: string): Task['result'] => ({
   ...{ summary, commit: null, branch: 'b', checks: [] },
   filesChanged: [{ path: 'a.txt', status: 'added', additions: 1, deletions: 0 }],
 });
+const NAMES = { name: 'task-1', agent: 'agent' };
 type Value = { status: string; events: { type: string; message: string }[]; artifacts: { content: string }[] };
 const read = (text: string): Value => JSON.parse(text) as Value;
 
 test('a short task is shown whole', () => {
   const task = sampleTask(1, { state: 'done', result: result('made it') });
-  const value = read(blockValue(task, 'agent', [check(1, 'It runs')], { maxLength: 50_000, maxEvents: 50 }));
+  const value = read(blockValue(task, NAMES, [check(1, 'It runs')], { maxLength: 50_000, maxEvents: 50 }));
   expect(value).toMatchObject({
-    ...{ version: '1.0.0', task_id: task.id, agent_id: 'agent', status: 'completed' },
+    ...{ version: '1.0.0', task_id: 'task-1', agent_id: 'agent', status: 'completed' },
     events: [{ type: 'task_progress', message: 'Met: It runs' }],
     artifacts: [{ content: 'made it' }, { content: 'added a.txt' }],
     metadata: { task_description: 'Do it.' },
@@ -30,7 +31,7 @@ test('a short task is shown whole', () => {
 
 test('only the newest events are shown, and it says how many are not', () => {
   const facts = Array.from({ length: 60 }, (_, i) => check(i, `check ${i}`));
-  const { events } = read(blockValue(sampleTask(1), 'agent', facts, { maxLength: 50_000, maxEvents: 50 }));
+  const { events } = read(blockValue(sampleTask(1), NAMES, facts, { maxLength: 50_000, maxEvents: 50 }));
   expect(events).toHaveLength(51);
   expect(events[0]?.message).toBe('[System: Pruned 10 older events to stay within 50 event limit]');
   expect(events.at(-1)?.message).toBe('Met: check 59');
@@ -38,7 +39,7 @@ test('only the newest events are shown, and it says how many are not', () => {
 
 test('outputs are cut first, with head and tail kept', () => {
   const task = sampleTask(1, { state: 'done', result: result(`head${'x'.repeat(60_000)}tail`) });
-  const value = read(blockValue(task, 'agent', [check(1, 'It runs')], { maxLength: 8_000, maxEvents: 50 }));
+  const value = read(blockValue(task, NAMES, [check(1, 'It runs')], { maxLength: 8_000, maxEvents: 50 }));
   expect(value.artifacts[0]?.content).toMatch(/^headx+… \[truncated: \d+ of 60008 characters; .*\] …x+tail$/);
   expect(value.events).toHaveLength(1);
 });
@@ -50,7 +51,7 @@ test('whatever there is, the value is whole JSON within the limit', () => {
       const task = sampleTask(1, { state: 'failed', description: long || 'x', result: result(long) });
       const text = blockValue(
         task,
-        'agent',
+        NAMES,
         words.map((word, i) => check(i, word)),
         { maxLength: max, maxEvents: 9 },
       );
@@ -71,18 +72,18 @@ test.each([
 ] as const)('%o is %s', (over, status) => {
   const task = sampleTask(1, over);
   expect(blockStatus(task)).toBe(status);
-  expect(read(smallestBlock(task, 'agent')).status).toBe(status);
+  expect(read(smallestBlock(task, NAMES)).status).toBe(status);
 });
 
 test('a notice has the form of an alert of Letta, with what there is', () => {
   const failure = { class: 'verification', message: 'a check failed', resetAt: null } as const;
   const task = sampleTask(1, { state: 'failed', failure, endedAt: START + 35, result: result('y'.repeat(2_000)) });
-  const notice = JSON.parse(noticeText(task)) as { type: string; message: string; time: string };
+  const notice = JSON.parse(noticeText(task, 'task-1')) as { type: string; message: string; time: string };
   expect(notice).toMatchObject({ type: 'system_alert', time: '11/14/2023, 10:13:20 PM UTC' });
   expect(notice.message).toBe(
     [
       '❌ OpenCode Task Failed',
-      'Task ID: tsk_000000001\nDescription: Do it.\nDuration: 35ms\nStatus: failed',
+      'Task ID: task-1\nDescription: Do it.\nDuration: 35ms\nStatus: failed',
       `Output:\n${'y'.repeat(1_000)}`,
       '... (truncated, use get_task_history for full output)',
       'Error: a check failed',

@@ -39,11 +39,14 @@ export function blockStatus({ state, failure }: Task): BlockStatus {
 /** Texts are not cut below it. */
 const SHORTEST = 100;
 
+/** What the task and the agent are called there. */
+export type BlockNames = { readonly name: string; readonly agent: string };
+
 /**
  * The value of a task's memory block: always whole JSON of at most `maxLength` characters. What does not fit is cut in this
  * order: outputs, the description, the texts of events, all but the newest event.
  */
-export function blockValue(task: Task, agent: string, facts: readonly Fact[], limits: BlockLimits): string {
+export function blockValue(task: Task, names: BlockNames, facts: readonly Fact[], limits: BlockLimits): string {
   const all = facts.flatMap(eventOf);
   const events = pruned(all, limits.maxEvents);
   const artifacts = artifactsOf(task);
@@ -68,20 +71,20 @@ export function blockValue(task: Task, agent: string, facts: readonly Fact[], li
   ];
   for (const shape of shapes) {
     for (let max = longest; max >= SHORTEST; max = Math.floor(max / 2)) {
-      const text = encode(task, agent, shape(max));
+      const text = encode(task, names, shape(max));
       if (text.length <= limits.maxLength) return text;
     }
   }
-  return encode(task, agent, { events: [], artifacts: [], description: '' });
+  return encode(task, names, { events: [], artifacts: [], description: '' });
 }
 
 /** Nothing but the state: for a server that takes less than was asked for. */
-export const smallestBlock = (task: Task, agent: string): string =>
-  encode(task, agent, { events: [], artifacts: [], description: '' });
+export const smallestBlock = (task: Task, names: BlockNames): string =>
+  encode(task, names, { events: [], artifacts: [], description: '' });
 
 function encode(
   task: Task,
-  agent: string,
+  { name, agent }: BlockNames,
   content: {
     readonly events: readonly BlockEvent[];
     readonly artifacts: readonly Artifact[];
@@ -90,7 +93,7 @@ function encode(
 ): string {
   return JSON.stringify({
     version: '1.0.0',
-    task_id: task.id,
+    task_id: name,
     agent_id: agent,
     status: blockStatus(task),
     created_at: task.createdAt,

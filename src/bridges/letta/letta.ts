@@ -1,8 +1,9 @@
 import type { Letta } from '@letta-ai/letta-client';
 import { z } from 'zod';
+import { type Delegation, handleOf } from '../../contract/delegation.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { Fact, FactKind } from '../../contract/fact.ts';
-import { TaskId } from '../../contract/ids.ts';
+import { type RequestId, TaskId } from '../../contract/ids.ts';
 import type { LettaSettings } from '../../contract/letta.ts';
 import { isTaskOver, type Task } from '../../contract/task.ts';
 import { retryAfter } from '../post.ts';
@@ -13,6 +14,10 @@ import { noticeText } from './notice.ts';
 export type LettaWorld = {
   readonly journal: Facts;
   readonly task: (id: string) => Task | null;
+  /** The task that a block names: by its own id, or by the one that it was handed over with. */
+  readonly shown: (name: string) => Task | null;
+  /** Who handed the request over; null for a person's own. */
+  readonly delegation: (id: RequestId) => Delegation | null;
   readonly now: () => number;
 };
 
@@ -30,18 +35,26 @@ const REFUSED_KEY_MS = 300_000;
 /** A run that is older does not keep a notice back. */
 const LONGEST_RUN_MS = 300_000;
 const PAGE = 500;
+/** As Letta names its agents. */
+const LETTA_AGENT = /^agent-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const PREFIX = 'opencode_workspace_';
 const DESCRIPTION =
   'Workspace of a coding task. Watch status, events (newest last), artifacts and updated_at; it is written by Gantry.';
 
+/** A task as its agent is shown it: by the name that the agent knows, where it was handed over. */
+type Shown = { readonly task: Task; readonly name: string; readonly agent: string };
+
 /**
- * A memory block per task, attached to a Letta agent while the task lives, and a notice to that agent when it ends. Blocks
- * are written whole from the journal. One call at a time, and no notice while the agent is at work: Letta leaves open what
- * messages at the same time do.
+ * A memory block per task, attached to a Letta agent while the task lives, and a notice to that agent when it ends. The agent
+ * is the one that handed the task over, else the one that is configured. Blocks are written whole from the journal. One call
+ * at a time for an agent, and no notice while it is at work: Letta leaves open what messages at the same time do.
  */
 export function letta(settings: LettaSettings, key: string | null, world: LettaWorld): Projection {
-  const { agent } = settings;
   const steps = lettaSteps(settings, key, world);
+  const agentFor = (requestId: RequestId): string | null => {
+    const caller = world.delegation(requestId)?.callerId;
+    return caller !== undefined && LETTA_AGENT.test(caller) ? caller : (settings.agent ?? null);
+  };
   return {
     name: 'letta',
     target: new URL(settings.url).origin,
@@ -50,13 +63,18 @@ export function letta(settings: LettaSettings, key: string | null, world: LettaW
         ? `the daemon was started without the variable ${settings.key}, which holds the key`
         : null,
     kinds: KINDS,
-    project: (fact, waiting) => entriesOf(fact, waiting, settings),
+    project: (fact, waiting) => {
+      const agent = fact.requestId === null ? null : agentFor(fact.requestId);
+      return agent === null ? [] : entriesOf(fact, waiting, settings, agent);
+    },
     deliver: async (item) => {
       const payload = Payload.parse(item.payload);
       const task = world.task(payload.taskId);
-      if (task === null) return { type: 'done' };
+      const agent = task === null ? null : agentFor(task.requestId);
+      if (task === null || agent === null) return { type: 'done' };
+      const name = world.delegation(task.requestId) === null ? task.id : handleOf(task.requestId);
       try {
-        await steps[payload.step](task, agent);
+        await steps[payload.step]({ task, name, agent });
         return { type: 'done' };
       } catch (error) {
         return await outcomeOf(error, world.now());
@@ -65,7 +83,12 @@ export function letta(settings: LettaSettings, key: string | null, world: LettaW
   };
 }
 
-function entriesOf(fact: Fact, waiting: (key: string) => Item | null, settings: LettaSettings): readonly Entry[] {
+function entriesOf(
+  fact: Fact,
+  waiting: (key: string) => Item | null,
+  settings: LettaSettings,
+  agent: string,
+): readonly Entry[] {
   const { taskId } = fact;
   if (taskId === null) return [];
   const isEnd =
@@ -76,7 +99,8 @@ function entriesOf(fact: Fact, waiting: (key: string) => Item | null, settings: 
     expiresAt: fact.at + delayMs + USE_BY_MS,
   });
   const key = `write.${taskId}`;
-  const write = entry('write', key, isEnd ? 0 : WRITE_EVERY_MS, 'agent');
+  const lane = `agent.${agent}`;
+  const write = entry('write', key, isEnd ? 0 : WRITE_EVERY_MS, lane);
   const before = waiting(key);
   // What waits is not put off by what comes after it.
   const first = isEnd || before === null ? write : { ...write, notBefore: before.notBefore };
@@ -84,13 +108,13 @@ function entriesOf(fact: Fact, waiting: (key: string) => Item | null, settings: 
   const later = `after.${taskId}`;
   return [
     first,
-    entry('notice', `notice.${taskId}.${fact.seq}`, 0, 'agent'),
+    entry('notice', `notice.${taskId}.${fact.seq}`, 0, lane),
     entry('detach', `detach.${taskId}`, DETACH_AFTER_MS, later),
     ...(settings.retention === 'keep' ? [] : [entry('delete', `delete.${taskId}`, DELETE_AFTER_MS, later)]),
   ];
 }
 
-type Step = (task: Task, agent: string) => Promise<void>;
+type Step = (shown: Shown) => Promise<void>;
 
 function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWorld): Record<Payload['step'], Step> {
   const { url, blockLimit = 50_000, maxEvents = 50, maxAttached = 5, noticeRole = 'system' } = settings;
@@ -104,19 +128,21 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
     );
     return opened;
   };
-  const find = async (client: Letta, task: Task): Promise<string | null> => {
-    for await (const block of client.blocks.list({ label: PREFIX + task.id })) return block.id;
+  const find = async (client: Letta, { name }: Shown): Promise<string | null> => {
+    for await (const block of client.blocks.list({ label: PREFIX + name })) return block.id;
     return null;
   };
   return {
-    write: async (task, agent) => {
+    write: async (shown) => {
+      const { task, name, agent } = shown;
       const client = await open();
       const facts = factsOf(task, world.journal);
-      const value = blockValue(task, agent, facts, { maxLength: blockLimit, maxEvents });
-      const smallest = smallestBlock(task, agent);
-      const known = await find(client, task);
-      const body = { label: PREFIX + task.id, description: DESCRIPTION, limit: blockLimit };
-      const tags = ['gantry', `gantry-task:${task.id}`];
+      const names = { name, agent };
+      const value = blockValue(task, names, facts, { maxLength: blockLimit, maxEvents });
+      const smallest = smallestBlock(task, names);
+      const known = await find(client, shown);
+      const body = { label: PREFIX + name, description: DESCRIPTION, limit: blockLimit };
+      const tags = ['gantry', `gantry-task:${name}`];
       if (known !== null)
         await orLess(client.blocks.update(known, { value }), () => client.blocks.update(known, { value: smallest }));
       const id =
@@ -130,9 +156,10 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
       await attach(client, { id, agent, maxAttached }, world);
       attached.add(id);
     },
-    notice: async (task, agent) => {
+    notice: async ({ task, name, agent }) => {
+      if (!isWanted(task, world.delegation(task.requestId))) return;
       const client = await open();
-      const text = noticeText(task);
+      const text = noticeText(task, name);
       // First: what was taken before is among the messages once no run is under way.
       await requireIdle(client, agent, world.now());
       // It may have been told already, by a delivery whose answer was lost.
@@ -141,22 +168,40 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
       const content = [{ type: 'text' as const, text }];
       await client.agents.messages.createAsync(agent, { messages: [{ role: noticeRole, content }] });
     },
-    detach: async (task, agent) => {
+    detach: async (shown) => {
+      const { task, agent } = shown;
       // It was tried again meanwhile: the block is in use.
       if (!isTaskOver(task.state)) return;
       const client = await open();
-      const id = await find(client, task);
+      const id = await find(client, shown);
       if (id === null) return;
       await orGone(client.agents.blocks.detach(id, { agent_id: agent }));
       attached.delete(id);
     },
-    delete: async (task) => {
-      if (!isTaskOver(task.state)) return;
+    delete: async (shown) => {
+      if (!isTaskOver(shown.task.state)) return;
       const client = await open();
-      const id = await find(client, task);
+      const id = await find(client, shown);
       if (id !== null) await orGone(client.blocks.delete(id));
     },
   };
+}
+
+/** Whether whoever handed the task over wants to be told of its end. */
+function isWanted({ state }: Task, delegation: Delegation | null): boolean {
+  if (delegation === null) return true;
+  switch (delegation.notify) {
+    case 'always':
+      return true;
+    case 'never':
+      return false;
+    case 'failures':
+      return state !== 'done';
+    case 'async-only':
+      return !delegation.isSync;
+    default:
+      return delegation.notify satisfies never;
+  }
 }
 
 /** A server may refuse a value as too long, or a field that it does not know: then less is written. */
@@ -200,7 +245,8 @@ async function attach(
   const own: { readonly id: string; readonly task: Task | null }[] = [];
   for await (const block of client.agents.blocks.list(agent)) {
     if (block.id === id) return;
-    if (block.label?.startsWith(PREFIX)) own.push({ id: block.id, task: world.task(block.label.slice(PREFIX.length)) });
+    if (block.label?.startsWith(PREFIX))
+      own.push({ id: block.id, task: world.shown(block.label.slice(PREFIX.length)) });
   }
   const over = own
     .filter(({ task }) => task === null || isTaskOver(task.state))

@@ -14,14 +14,14 @@ const HEADS = {
 } as const;
 
 /** The text that tells a Letta agent of the end of a task, in the form that Letta gives its own alerts. */
-export function noticeText(task: Task): string {
+export function noticeText(task: Task, name: string): string {
   const status = blockStatus(task);
   const ended = task.endedAt ?? task.updatedAt;
   const output = task.result?.summary ?? '';
   const parts = [
     HEADS[status],
     [
-      `Task ID: ${task.id}`,
+      `Task ID: ${name}`,
       `Description: ${task.description.slice(0, MAX_OUTPUT_LENGTH)}`,
       `Duration: ${ended - task.createdAt}ms`,
       `Status: ${status}`,
