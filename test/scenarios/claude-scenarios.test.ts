@@ -13,4 +13,5 @@ await import('./load.test.ts');
 await import('./merges.test.ts');
 await import('./crash.test.ts');
 await import('./budget.test.ts');
+await import('./isolation.test.ts');
 await import('./standing.test.ts');

@@ -1,37 +1,14 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { until } from '../../src/base/wait.ts';
 import { sandboxProblem } from '../../src/hosts/sandbox.ts';
-import { openPodman, TEST_IMAGE } from '../support/podman.ts';
 import { scenario } from '../support/scenario.ts';
-import type { ScriptedAgent } from '../support/scripted-agent.ts';
+import { begun, reaching, WAITS } from '../support/walls.ts';
 import type { World } from '../support/world.ts';
 
-const podman = await openPodman();
-afterAll(() => podman[Symbol.asyncDispose]());
-
 const problem = await sandboxProblem(process.env.PATH ?? '');
-
-/** Runs until a file is there. */
-const WAITS = 'touch begun; until test -e go; do sleep 0.1; done';
-
-/** The workspace of a request whose agent runs `WAITS`. */
-async function begun(world: World, id: string): Promise<string> {
-  const workspace = await world.until('the workspace', ({ attempts }) => {
-    const attempt = [...attempts.values()].find(({ requestId, state }) => requestId === id && state === 'working');
-    return attempt?.workspace;
-  });
-  await until(
-    () => Promise.resolve(existsSync(join(workspace, 'begun'))),
-    { everyMs: 50, limitMs: 60_000 },
-    () => new Error('the agent did not begin'),
-  );
-  return workspace;
-}
 
 /** What an agent tries, by name; each is a command that must fail. */
 const tricks = (world: World, other: string): Readonly<Record<string, string>> => ({
@@ -53,11 +30,6 @@ const tricks = (world: World, other: string): Readonly<Record<string, string>> =
   'the network': 'curl -s --noproxy "*" -m 5 http://192.0.2.1/ || ip route get 192.0.2.1 || exit 1',
 });
 
-/** The model of an agent is reached by its port alone. */
-const reaching = (agent: ScriptedAgent) => ({
-  walls: { reach: JSON.stringify(agent.settings).match(/127\.0\.0\.1:\d+/g) ?? [] },
-});
-
 describe.skipIf(problem !== null)(`isolation${problem === null ? '' : ` (${problem})`}`, () => {
   scenario('an agent in a sandbox works, commits and is checked', { config: reaching }, async (world) => {
     const commit = 'git add -A && git -c user.name=a -c user.email=a@b commit -qm mine';
@@ -75,7 +47,7 @@ describe.skipIf(problem !== null)(`isolation${problem === null ? '' : ` (${probl
     { config: reaching, deaths: 1, not: { real: 'the walls are the same' } },
     async (world) => {
       const { id } = await world.submitOne([{ run: WAITS }, { text: 'made' }], { isolation: 'sandbox' });
-      const workspace = await begun(world, id);
+      const workspace = await begun(world, 'sandbox');
       await world.kill();
       await until(
         async () => ((await world.strangers()).length === 0 ? true : null),
@@ -129,71 +101,3 @@ describe.skipIf(problem !== null)(`isolation${problem === null ? '' : ` (${probl
     },
   );
 });
-
-/** What the agent writes down for tests goes where it may write. */
-const logInside = ({ backend, settings }: ScriptedAgent) => ({
-  backends: {
-    [backend]: { ...settings, env: { GANTRY_FAKE_LOG: '/tmp/agent.log', GANTRY_FAKE_CONTROL: '/tmp/control' } },
-  },
-});
-
-if (podman.problem !== null) test.skip(`isolation by containers (${podman.problem})`);
-else
-  scenario(
-    'without the image a request is refused and doctor says why; with it an agent works in a container that ends',
-    { config: logInside, deaths: 1, not: { real: 'the walls are the same' } },
-    async (world) => {
-      const asked = () =>
-        world.call('delegations.submit', {
-          callerId: 'caller',
-          description: `Do it.\n${world.agent.play({ run: TRIES }, { text: 'made' })}`,
-          project: world.project.root,
-          isolation: 'container',
-        });
-      await expect(asked()).rejects.toMatchObject({ code: 'isolation_missing' });
-      const { checks } = await world.call('doctor', { isQuick: true });
-      const row = checks.find(({ name }) => name === 'isolation container');
-      expect(row).toMatchObject({ status: 'notice', detail: expect.stringContaining('gantry image build') });
-
-      await world.down();
-      Object.assign(world.env, podman.env, { HOME: world.userHome });
-      await world.up();
-      expect(await world.gantry(['image', 'build', '--base', TEST_IMAGE])).toMatchObject({ code: 0 });
-      const { view } = await asked();
-      const end = await world.call('delegations.get', { id: view.id, waitMs: 0 });
-      const requestId = end.view.requestId;
-      expect(await world.over(requestId)).toMatchObject({ state: 'done' });
-      const show = (file: string) => world.project.git(['show', `gantry/${requestId.slice('req_'.length)}:${file}`]);
-      expect(await show('tries.txt')).toBe('uid 1000\nread-only\nno home\nno capabilities');
-      const { items } = await world.call('delegations.files', { id: view.id });
-      expect(items.map(({ path }) => path)).toContain('tries.txt');
-      expect(await inPodman('ps', '--all', '--quiet')).toBe('');
-
-      // The daemon is killed in the middle: its containers end, and what it might have left goes at the next start.
-      const going = await world.submitOne([{ run: WAITS }, { text: 'made' }], { isolation: 'container' });
-      const workspace = await begun(world, going.id);
-      const home = await inPodman('inspect', '--latest', '--format', '{{index .Config.Labels "gantry.home"}}');
-      await world.kill();
-      const stopped = (of: string) => inPodman('create', '--label', `gantry.home=${of}`, TEST_IMAGE, 'true');
-      const [ours, other] = [await stopped(home), await stopped('other')];
-      await writeFile(join(workspace, 'go'), '');
-      await world.up();
-      expect(await world.over(going.id)).toMatchObject({ state: 'done' });
-      const swept = world.journal.facts.flatMap(({ kind, data }) => (kind === 'swept' ? [data.what] : []));
-      expect(swept).toContain(`container ${ours.slice(0, 12)}`);
-      expect(await inPodman('ps', '--all', '--quiet', '--no-trunc')).toBe(other);
-    },
-  );
-
-const inPodman = async (...args: string[]): Promise<string> =>
-  (await promisify(execFile)('podman', args, { env: podman.env })).stdout.trim();
-
-/** What a container must be, each in a line. */
-const TRIES = [
-  'echo "uid $(id -u)"',
-  'touch /usr/bin/x 2>/dev/null || echo read-only',
-  'ls "$HOME/.gitconfig" 2>/dev/null || echo "no home"',
-  'grep -q "CapEff:.0000000000000000" /proc/self/status && echo "no capabilities"',
-]
-  .map((line) => `( ${line} ) >> tries.txt`)
-  .join('; ');

@@ -7,13 +7,30 @@ import { tempDir } from './temp.ts';
 const run = promisify(execFile);
 export const TEST_IMAGE = 'localhost/gantry-test:base';
 /** What an image must have for the tests: a shell, git, and a few programs. */
-const PROGRAMS = ['sh', 'env', 'cat', 'chmod', 'ls', 'mkdir', 'sleep', 'touch', 'rm', 'id', 'grep', 'setsid', 'git'];
+const PROGRAMS = [
+  'sh',
+  'env',
+  'cat',
+  'chmod',
+  'ln',
+  'ls',
+  'mkdir',
+  'mkfifo',
+  'sleep',
+  'touch',
+  'rm',
+  'id',
+  'grep',
+  'setsid',
+  'git',
+];
 const CONFIG = `[containers]
 default_ulimits=["nofile=20000:20000","nproc=8192:8192"]
 [engine]
 runtime="runc"
 cgroup_manager="cgroupfs"
 events_logger="file"
+lock_type="file"
 `;
 
 /** A storage of its own for podman, with an image made of this machine's programs: nothing is pulled. */
