@@ -108,7 +108,12 @@ async function answer(
   const request = await daemon.call('requests.submit', {
     text,
     project: talk.directory,
-    options: { ...options, isPlanOnly: talk.mode === 'plan', isSingleTask: talk.mode === 'single' },
+    options: {
+      ...options,
+      isPlanOnly: talk.mode === 'plan',
+      isSingleTask: talk.mode === 'single',
+      isConversation: talk.mode !== 'single',
+    },
   });
   talk.request = request.id;
   return await follow(daemon, editor, request, seq);

@@ -58,6 +58,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'projects.add': (input, caller) => engine.addProject(input, caller),
     'projects.remove': ({ project }, caller) => engine.removeProject(project, caller),
     'requests.submit': (input, caller) => engine.submit(input, caller),
+    'plans.preview': (input, caller) => engine.previewPlan(input, caller),
     'requests.list': (input) => queries.requests(input),
     'requests.get': ({ id }) => queries.request(id),
     'requests.execute': ({ id }, caller) => engine.execute(id, caller),

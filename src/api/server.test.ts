@@ -31,6 +31,7 @@ const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'projects.add': { path: '/tmp' },
   'projects.remove': { project: '/some/where' },
   'requests.submit': { text: 'do', project: 'demo' },
+  'plans.preview': { text: 'do', project: 'demo' },
   'requests.get': { id: ID.req },
   'requests.execute': { id: ID.req },
   'requests.diff': { id: ID.req },

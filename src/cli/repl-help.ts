@@ -1,8 +1,10 @@
 import type { Client } from '../client/client.ts';
 import { AppError } from '../contract/errors.ts';
+import type { Request } from '../contract/request.ts';
 import type { ConfigValue } from '../contract/shapes.ts';
 import type { Context } from './command.ts';
 import { fieldLines } from './fields.ts';
+import { clip, oneLine } from './text.ts';
 
 export const REPL_HELP: readonly string[] = [
   'Type what is to be done. It is planned; you see the plan and say yes or no.',
@@ -33,6 +35,7 @@ export async function banner(
   model: string | undefined,
 ): Promise<string[]> {
   const { url } = await client.call('status', {});
+  const last = await lastTurn(client, project);
   const settings = new Map((await settingsOf(client, project)).map((item) => [item.key, item.value]));
   const text = (key: string): string | null =>
     typeof settings.get(key) === 'string' ? String(settings.get(key)) : null;
@@ -45,11 +48,19 @@ export async function banner(
         ['agents', `${backend}, ${agents}`],
         ['project', project],
         ['daemon', url],
+        ['last turn', last && `${clip(oneLine(last.text), 60)} (${last.state})`],
       ],
       output,
     ),
     output.paint('dim', 'Type what is to be done, or help.'),
   ];
+}
+
+/** Of the project's conversation, which goes on where it was. */
+async function lastTurn(client: Client, project: string): Promise<Request | null> {
+  const known = (await client.call('projects.list', {})).items.some(({ name, path }) => [name, path].includes(project));
+  const { items } = known ? await client.call('requests.list', { project }) : { items: [] };
+  return items.find(({ options }) => options.isConversation) ?? null;
 }
 
 /** Of the project; of no project in particular if it is not known yet. */

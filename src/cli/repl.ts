@@ -5,6 +5,7 @@ import { didYouMean } from '../daemon/nearest.ts';
 import type { Context } from './command.ts';
 import { onInterrupt } from './keys.ts';
 import { splitWords } from './lines.ts';
+import { planOnly } from './plan.ts';
 import { NOT_IN_REPL, REPL_HELP } from './repl-help.ts';
 import { runRequest, type SubmitArgs } from './request.ts';
 
@@ -48,7 +49,7 @@ export class Repl {
     if (text === 'help' || text === '/help') return this.#context.output.print(...REPL_HELP);
     // The text of a plan stays as it was typed: quotes are the person's own.
     const planned = /^\/?plan\s+(.*)$/s.exec(text)?.[1];
-    if (planned !== undefined) return this.#command(['plan', '--project', this.#args.project ?? '.', '--', planned]);
+    if (planned !== undefined) return void (await planOnly(this.#context, this.#client, planned, this.#args));
     if (text.startsWith('/')) return this.#command(splitWords(text.slice(1)));
     await runRequest(this.#context, this.#client, text, this.#args, this.#args.yes ? null : this.#confirm);
   }

@@ -34,7 +34,7 @@ export const SUBMIT_OPTIONS = {
 } as const;
 export type SubmitArgs = {
   readonly [K in keyof typeof SUBMIT_OPTIONS]: (typeof SUBMIT_OPTIONS)[K]['initial'];
-};
+} & { /** A turn of the project's conversation. */ readonly isConversation?: boolean };
 
 export async function submit(
   context: Context,
@@ -56,6 +56,7 @@ export async function submit(
       budgetUsd: args.budgetUsd,
       isPlanOnly: args.isPlanOnly,
       isSingleTask: args.isSingle,
+      isConversation: args.isConversation ?? false,
       merge: args.merge,
       isolation: args.isolation,
     },

@@ -4,7 +4,7 @@ import { RequestId, TaskId } from './ids.ts';
 import { cursor, limit, listOf, type Operation, page } from './operation.ts';
 import { Request, RequestState } from './request.ts';
 import { Session } from './session.ts';
-import { RequestDetail, SubmitInput } from './shapes.ts';
+import { PlanPreview, RequestDetail, SubmitInput } from './shapes.ts';
 import { Task, TaskState } from './task.ts';
 
 /** An id of a request or a task: what control verbs act on. */
@@ -30,6 +30,15 @@ export const REQUEST_OPERATIONS = {
     status: 202,
     input: SubmitInput,
     output: Request,
+  },
+  'plans.preview': {
+    method: 'POST',
+    path: '/api/v1/plans/preview',
+    scope: 'operate',
+    summary: 'What a planner would be asked, and which one; no model is called',
+    status: 200,
+    input: SubmitInput.pick({ text: true, project: true, options: true }),
+    output: PlanPreview,
   },
   'requests.list': {
     method: 'GET',

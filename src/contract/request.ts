@@ -91,6 +91,8 @@ export const RequestOptions = z.object({
   isPlanOnly: z.boolean(),
   /** One task made of the request itself, no planner call. */
   isSingleTask: z.boolean(),
+  /** A turn of the project's conversation: the planner is told of the earlier ones. */
+  isConversation: z.boolean().default(false),
   /** `queue`: joins the merge queue when it is done; `local`: stays on its branch; null: as configured. */
   merge: z.enum(['queue', 'local']).nullable().default(null),
   /** At least that; null: as configured. */

@@ -147,6 +147,18 @@ export const SubmitInput = z.object({
   options: RequestOptions.partial().default({}),
 });
 
+export const PlanPreview = z.object({
+  /** The planner's own model, the model of a backend, or nobody: planning is off. */
+  by: z.enum(['model', 'backend', 'nobody']),
+  model: z.string().nullable(),
+  /** null unless one plans. */
+  backend: BackendId.nullable(),
+  maxTasks: z.number().int(),
+  timeoutMs: z.number(),
+  system: z.string(),
+  user: z.string(),
+});
+
 export const ExecResult = z.object({
   sessionId: SessionId,
   state: z.enum(['running', 'done', 'failed']),

@@ -26,11 +26,12 @@ import { MergeQueue } from './merge-queue.ts';
 import { Overlaps } from './overlap.ts';
 import type { Parts } from './parts.ts';
 import { pickableFiles } from './picked-files.ts';
+import { previewPlan } from './planner-input.ts';
 import { insertTasks, Planning } from './planning.ts';
 import { policyTest } from './policy.ts';
 import { archiveMessage, readMessage, sendMessage } from './post.ts';
 import { Probes } from './probes.ts';
-import { addProject, needProject, removeProject } from './projects.ts';
+import { addProject, needProject, removeProject, resolveProject } from './projects.ts';
 import { Queries } from './queries.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { sling } from './sling.ts';
@@ -164,6 +165,10 @@ export class Engine {
     const request = await submitRequest(this.#parts, this.#git, this.#probes, input, caller);
     this.#planning.start(request.id);
     return request;
+  }
+
+  async previewPlan(input: ParsedInputOf<'plans.preview'>, caller: Caller): Promise<OutputOf<'plans.preview'>> {
+    return previewPlan(this.#parts, await resolveProject(this.#parts, this.#git, input.project, caller), input);
   }
 
   /** Carries out what was only planned. @throws AppError `conflict` */

@@ -109,7 +109,7 @@ export class Panels {
     const { maxParallel, timeoutMs, budgetUsd, maxTasks, isolation } = before.options;
     const limits = { maxParallel: Math.max(maxParallel, names.length), timeoutMs, budgetUsd, maxTasks };
     const place = { backend: null, model: null, role };
-    const how = { isPlanOnly: false, isSingleTask: true, merge: 'local' as const, isolation };
+    const how = { isPlanOnly: false, isSingleTask: true, isConversation: false, merge: 'local' as const, isolation };
     const now = clock.now();
     const row = requestRow({
       id: newId('req', now),

@@ -27,7 +27,13 @@ export async function openRepair(parts: Parts, git: Git, project: Project, confl
     message,
     author: GANTRY_AUTHOR,
   });
-  const options = { ...before.options, isSingleTask: true, isPlanOnly: false, merge: 'local' as const };
+  const options = {
+    ...before.options,
+    isSingleTask: true,
+    isPlanOnly: false,
+    isConversation: false,
+    merge: 'local' as const,
+  };
   const row = requestRow({
     id: newId('req', parts.clock.now()),
     projectId: project.id,

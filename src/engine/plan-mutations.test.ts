@@ -80,6 +80,7 @@ test('10,000 mutations of valid plans: never a throw, always a valid plan', asyn
         maxTasks,
         roles: [{ name: 'worker', description: '' }],
         openTasks: [],
+        conversation: [],
       };
       const plan = Plan.parse(await makePlan({ ...input, ask, signal }));
       expect(plan.tasks.length).toBeLessThanOrEqual(maxTasks);

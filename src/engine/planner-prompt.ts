@@ -6,6 +6,8 @@ export type PromptInput = {
   readonly maxTasks: number;
   readonly roles: readonly { readonly name: string; readonly description: string }[];
   readonly openTasks: readonly string[];
+  /** Earlier turns with this user, oldest first. */
+  readonly conversation: readonly string[];
   readonly extraInstructions?: string | null;
 };
 
@@ -46,7 +48,7 @@ export function systemPrompt(input: PromptInput): string {
  * answer stands before it.
  */
 export function userPrompt(input: PromptInput, repair: Repair | null): string {
-  const { request, context, maxTasks, roles, openTasks } = input;
+  const { request, context, maxTasks, roles, openTasks, conversation } = input;
   const languages = context.languages.map(({ name, files }) => `${name} (${files})`);
   return [
     'Project:',
@@ -63,6 +65,7 @@ export function userPrompt(input: PromptInput, repair: Repair | null): string {
       'Open tasks of this project (do not plan them again):',
       openTasks.slice(0, MAX_OPEN_TASKS).map((title) => JSON.stringify(title)),
     ),
+    list('Earlier in this conversation with the user, oldest first (the request may refer to it):', conversation),
     `max_tasks: ${maxTasks}`,
     repair === null
       ? null

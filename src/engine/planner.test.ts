@@ -32,7 +32,7 @@ function scripted(...answers: readonly (string | Error)[]): {
 }
 
 const planned = async (ask: PlanAsk | null, more: Partial<PlanInput> = {}): Promise<Plan> => {
-  const base = { request: 'Fix src/cart.ts', context: CONTEXT, maxTasks: 6, openTasks: [] };
+  const base = { request: 'Fix src/cart.ts', context: CONTEXT, maxTasks: 6, openTasks: [], conversation: [] };
   const roles = [{ name: 'worker', description: 'writes\ncode' }];
   return Plan.parse(await makePlan({ ...base, roles, ask, signal, ...more }));
 };

@@ -12,8 +12,8 @@ import type { Approvals } from './approvals.ts';
 import { isTurnAtHand, type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
 import type { Parts } from './parts.ts';
 import { makePlan, type PlanAsk, PlanProblem, singleTaskPlan } from './planner.ts';
+import { plannerInput } from './planner-input.ts';
 import { priced } from './prices.ts';
-import { projectContext } from './project-context.ts';
 import { onlyAgentOf, placementOf } from './roles.ts';
 import type { TurnEnd } from './session.ts';
 
@@ -71,18 +71,11 @@ export class Planning {
     const request = read.requests.need(id);
     const project = read.projects.need(request.projectId);
     const settings = this.#parts.settingsFor(project.path);
-    const context = await projectContext(project.path);
+    const input = await plannerInput(this.#parts, project, { ...request.options, text: request.text }, id);
     const plan = request.options.isSingleTask
-      ? singleTaskPlan(request.text, context)
+      ? singleTaskPlan(request.text, input.context)
       : await makePlan({
-          request: request.text,
-          context,
-          maxTasks: request.options.maxTasks,
-          roles: Object.entries(settings.roles).map(([name, role]) => ({ name, description: role.prompt ?? '' })),
-          openTasks: read.tasks
-            .list({ projectId: project.id, state: ['ready', 'working', 'blocked'], limit: 50 })
-            .map((t) => t.title),
-          extraInstructions: settings.planner.instructions ?? null,
+          ...input,
           ask: settings.planner.isOff ? null : this.#ask(request, project),
           signal,
         });

@@ -74,6 +74,7 @@ export function newRequest(
       maxTasks: options.maxTasks ?? settings.planner.maxTasks,
       isPlanOnly: options.isPlanOnly ?? false,
       isSingleTask: options.isSingleTask ?? false,
+      isConversation: options.isConversation ?? false,
       merge: options.merge ?? null,
       isolation: options.isolation ?? null,
     },

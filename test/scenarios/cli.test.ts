@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startScriptedModel } from '../../src/models/scripted/server.ts';
 import { documentOf } from '../support/cli.ts';
 import { type CliBench, openCliBench, requestFor, write } from '../support/cli-bench.ts';
 
@@ -220,6 +221,25 @@ describe('the prompt in a pipe', () => {
     expect(stderr).toContain('Carry out? [y/N]');
     expect(stderr).toContain('there is no command /nothing');
     for (const none of ['\u001b', 'gantry> ', 'never']) expect(stdout + stderr).not.toContain(none);
+  });
+
+  it('goes on with the conversation of the project after it was left', async () => {
+    await using model = await startScriptedModel();
+    await using own = await openCliBench({ planner: { model: 'ollama/any', endpoint: `${model.url}/v1` } });
+    const says = (text: string, reply: object): string =>
+      `${text} @@model ${JSON.stringify([{ text: JSON.stringify(reply) }])}\n`;
+    const first = await own.run([], { stdin: says('Start a server', { question: 'Which port?' }) });
+    expect(first.stdout).toContain('Which port?');
+    await own.run(['run', '--yes', '-'], { stdin: says('Alone', { reply: 'no turn of it' }) });
+    const next = await own.run([], { stdin: says('8080', { reply: 'As you wish.' }) });
+    expect(next.stdout).toMatch(/last turn +Start a server .*\(done\)/);
+    expect(next.stdout).toContain('As you wish.');
+    const prompt = model.requests().at(-1)?.lastUserText;
+    expect(prompt).toContain('answered: "Which port?"');
+    expect(prompt).not.toContain('no turn of it');
+    const dry = await own.run(['plan', '--dry-run', 'One more']);
+    expect([dry.code, dry.stdout]).toEqual([0, expect.stringMatching(/planner +ollama\/any.*Request:\nOne more/s)]);
+    expect(model.requests()).toHaveLength(3);
   });
 
   it('takes the end of its input as a no, and leaves', async () => {

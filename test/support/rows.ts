@@ -59,6 +59,7 @@ export const sampleRequest = (over: Partial<Request> = {}): Request => ({
     maxTasks: 6,
     isPlanOnly: false,
     isSingleTask: false,
+    isConversation: false,
     merge: null,
     isolation: null,
   },

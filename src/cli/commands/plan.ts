@@ -1,34 +1,19 @@
 import { textFrom } from '../ask.ts';
-import { defineCommand, words } from '../command.ts';
-import { Interrupts } from '../keys.ts';
-import { follow, isPlanned, SUBMIT_OPTIONS, submit } from '../request.ts';
-import { exitCodeOf, planDocument, planLines, resultLines } from '../result.ts';
-import { newMemory } from '../watch.ts';
+import { defineCommand, flag, words } from '../command.ts';
+import { dryRun, planOnly } from '../plan.ts';
+import { SUBMIT_OPTIONS } from '../request.ts';
 
-const { project, backend, model, role, maxTasks, isSingle, isDirtyAllowed, ...later } = SUBMIT_OPTIONS;
+const { isSingle, ...options } = SUBMIT_OPTIONS;
 
 export const plan = defineCommand({
   arguments: { text: words('request', 'what is to be planned; - reads standard input') },
-  options: { project, backend, model, role, maxTasks, isDirtyAllowed, ...later },
-  run: async (context, args) => {
-    const { output } = context;
-    const text = await textFrom(context, args.text, 'What is to be planned?');
+  options: { ...options, isDryRun: flag('--dry-run', 'show what the planner would be asked; no model is called') },
+  run: async (context, { isDryRun, ...given }) => {
+    const text = await textFrom(context, given.text, 'What is to be planned?');
     const client = await context.client();
-    using interrupts = new Interrupts();
-    const { id } = await submit(context, client, text, { ...args, isSingle: isSingle.initial, isPlanOnly: true });
-    const { request } = await follow(context, client, id, isPlanned, { memory: newMemory(), interrupts });
-    const made = request.plan;
-    output.result(planDocument(request), () =>
-      made === null
-        ? resultLines(
-            { request, tasks: [], attempts: [], approvals: [], merge: null },
-            '.',
-            context.clock.now(),
-            output,
-          )
-        : planLines(made, output),
-    );
-    if (request.state === 'planned') output.note('', `To carry it out: gantry resume ${id}`);
-    return made === null ? exitCodeOf(request, []) : 0;
+    const args = { ...given, isSingle: isSingle.initial };
+    if (!isDryRun) return planOnly(context, client, text, args);
+    await dryRun(context, client, text, args);
+    return 0;
   },
 });

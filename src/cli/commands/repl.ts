@@ -21,7 +21,7 @@ export const repl = defineCommand({
     const confirm = isInteractive
       ? (question: string) => askYesNo(context, question)
       : (question: string) => readYesNo(context, lines, question);
-    const session = new Repl(context, client, { ...args, project }, confirm);
+    const session = new Repl(context, client, { ...args, project, isConversation: true }, confirm);
     // Between two prompts a terminal's Ctrl-C is a signal: it must not end the prompt.
     const stopListening = isInteractive ? onInterrupt(() => undefined) : () => undefined;
     try {
