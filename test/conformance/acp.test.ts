@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { vi } from 'vitest';
 import { createAcpBackend } from '../../src/backends/acp/acp.ts';
 import { startScriptedModel } from '../../src/models/scripted/server.ts';
-import { oddAgent } from '../support/acp.ts';
-import { opencodeProgram, opencodeScenes, scriptedConfig, withoutPackageInstall } from '../support/opencode.ts';
+import { oddAgent, opencodeAcp } from '../support/acp.ts';
+import { opencodeScenes, scriptedConfig } from '../support/opencode.ts';
 import { backendConformance, type Rig } from './backend-suite.ts';
 
 /** Every session is a program that takes seconds to start, twice as long on a loaded machine; a law opens up to three. */
@@ -33,27 +33,10 @@ backendConformance({
   ],
   setup: async (root): Promise<Rig> => {
     const model = await startScriptedModel({});
-    const configHome = join(root, 'config');
-    await withoutPackageInstall(join(configHome, 'opencode'));
-    const config = {
-      ...scriptedConfig(model.url),
-      autoupdate: false,
-      // What is not asked cannot be decided by a profile.
-      permission: { '*': 'ask' },
-    };
     return {
       id: 'oc',
       create: createAcpBackend,
-      settings: {
-        acp: [opencodeProgram(), 'acp'],
-        profile: 'private',
-        env: {
-          XDG_CONFIG_HOME: configHome,
-          OPENCODE_CONFIG_CONTENT: JSON.stringify(config),
-          OPENCODE_DISABLE_MODELS_FETCH: '1',
-          OPENCODE_DISABLE_AUTOUPDATE: '1',
-        },
-      },
+      settings: await opencodeAcp(join(root, 'config'), scriptedConfig(model.url)),
       broken: {
         missing: { acp: ['/nowhere/agent'] },
         wrongVersion: oddAgent('wrong-version'),

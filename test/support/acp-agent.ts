@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { opencodeAcp } from './acp.ts';
 import { leftovers } from './leftovers.ts';
-import { opencodeProgram, withoutPackageInstall } from './opencode.ts';
+import { opencodeProgram } from './opencode.ts';
 import { opencode } from './opencode-agent.ts';
 import type { AgentKind } from './scripted-agent.ts';
 
@@ -9,22 +10,9 @@ export const acp: AgentKind = {
   name: 'acp',
   setUp: async (place) => {
     const { isStanding: _servers, ...agent } = await opencode.setUp(place);
-    const scratch = join(place.root, 'scratch');
-    await withoutPackageInstall(join(scratch, 'opencode'));
-    // What is not asked cannot be decided by a profile.
-    const config = { ...agent.settings.config, autoupdate: false, permission: { '*': 'ask' } };
     return {
       ...agent,
-      settings: {
-        acp: [opencodeProgram(), 'acp'],
-        profile: 'private',
-        env: {
-          XDG_CONFIG_HOME: scratch,
-          OPENCODE_CONFIG_CONTENT: JSON.stringify(config),
-          OPENCODE_DISABLE_MODELS_FETCH: '1',
-          OPENCODE_DISABLE_AUTOUPDATE: '1',
-        },
-      },
+      settings: await opencodeAcp(join(place.root, 'scratch'), agent.settings.config),
       pidOf: () => onlyProgram(place.home),
     };
   },
