@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Deferred, deferred } from '../../src/base/wait.ts';
+import { COMPILE_CACHE } from './temp.ts';
 
 /** The source as it is; with GANTRY_TEST_BUILT the built package. */
 const ENTRY = fileURLToPath(
@@ -36,8 +35,7 @@ export const cliEnvironment = ({ home, env }: Pick<CliOptions, 'home' | 'env'>):
   GANTRY_HOME: home,
   LANG: 'C.UTF-8',
   GIT_CONFIG_NOSYSTEM: '1',
-  // Hundreds of starts: the sources need not be read anew by each.
-  NODE_COMPILE_CACHE: join(tmpdir(), 'gantry-test-compile-cache'),
+  ...COMPILE_CACHE,
   ...env,
 });
 

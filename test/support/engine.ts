@@ -11,7 +11,7 @@ import { Engine } from '../../src/engine/engine.ts';
 import type { Settings } from '../../src/engine/settings.ts';
 import { localHost } from '../../src/hosts/local.ts';
 import { Store } from '../../src/store/store.ts';
-import { environmentFor } from './temp.ts';
+import { COMPILE_CACHE, environmentFor } from './temp.ts';
 
 export type AgentLogLine = {
   readonly kind: string;
@@ -59,7 +59,7 @@ export async function startEngine(options: EngineOptions): Promise<TestEngine> {
   await mkdir(control, { recursive: true });
   for (const id of ['fake', 'fake-two']) await mkdir(join(options.home, 'gantry', id), { recursive: true });
   const open = (): Promise<{ engine: Engine; store: Store }> =>
-    openEngine(options, { GANTRY_FAKE_CONTROL: control, GANTRY_FAKE_LOG: log });
+    openEngine(options, { ...COMPILE_CACHE, GANTRY_FAKE_CONTROL: control, GANTRY_FAKE_LOG: log });
   const close = async (): Promise<void> => {
     await current.engine.close();
     await current.store.close();

@@ -10,6 +10,7 @@ import type { View } from '../../src/contract/fold.ts';
 import { isRequestOver, type Request } from '../../src/contract/request.ts';
 import { isSessionOver } from '../../src/contract/session.ts';
 import type { Task } from '../../src/contract/task.ts';
+import { readAdminToken } from '../../src/daemon/tokens-file.ts';
 import { JournalWatch, LIMIT_MS } from './journal-watch.ts';
 import { type Leftover, leftovers } from './leftovers.ts';
 import { makeRepository, type TestRepository } from './repository.ts';
@@ -176,9 +177,7 @@ export class World implements AsyncDisposable {
     if (started.code !== 0)
       throw new Error(`gantry up: ${started.code}\n${started.stdout}\n${started.stderr}\n${await this.log()}`);
     const { url, pid } = started.json() as { readonly url: string; readonly pid: number };
-    const made = await this.gantry(['token', '--scope', 'admin', '--json']);
-    if (made.code !== 0) throw new Error(`gantry token: ${made.code}\n${made.stdout}\n${made.stderr}`);
-    const { token } = made.json() as { readonly token: string };
+    const token = readAdminToken(this.home) ?? '';
     this.#pid = pid;
     this.#client = createClient({ url, token });
     this.journal.follow(this.#client);
