@@ -18,7 +18,7 @@ const allowed = {
   mcp: ['contract', 'base', 'client'],
   acp: ['contract', 'client'],
   plugin: ['contract', 'client'],
-  cli: ['contract', 'base', 'process', 'client', 'mcp', 'acp', 'models', 'daemon'],
+  cli: ['contract', 'base', 'process', 'client', 'mcp', 'acp', 'models', 'history', 'daemon'],
   daemon: [
     'contract',
     'base',

@@ -240,6 +240,12 @@ export const COMMANDS: readonly Row[] = [
   ),
   row(
     'Setup',
+    'import events',
+    'take over the events.db of the hooks observability server',
+    async () => (await import('./commands/import-events.ts')).events,
+  ),
+  row(
+    'Setup',
     'webhooks',
     'webhooks: state and last error; test one',
     async () => (await import('./commands/webhooks.ts')).webhooks,

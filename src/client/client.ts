@@ -2,6 +2,7 @@ import type { InputOf, OperationName, OutputOf } from '../contract/api.ts';
 import type { Fact, StreamMessage } from '../contract/fact.ts';
 import { type CallOptions, call } from './call.ts';
 import { followFacts } from './facts.ts';
+import { type Observed, observe } from './observe.ts';
 import { type Connection, openSend } from './send.ts';
 import { followStream, type StreamOptions } from './stream.ts';
 
@@ -26,6 +27,8 @@ export type Client = {
    * @throws AppError like `stream`; gone if some of them are no longer kept
    */
   readonly facts: (options?: StreamOptions) => AsyncGenerator<Fact, void, undefined>;
+  /** Sends events as an outside program does, at most 1,000 at once. @throws AppError like `call` */
+  readonly observe: (events: readonly object[]) => Promise<Observed>;
 };
 
 export function createClient(connection: Connection): Client {
@@ -36,5 +39,6 @@ export function createClient(connection: Connection): Client {
     call: (name, input, options = {}) => call(send, name, input, options),
     stream,
     facts: (options = {}) => followFacts(stream, options),
+    observe: (events) => observe(send, events),
   };
 }
