@@ -351,6 +351,7 @@ describe('settings', () => {
       'fork',
       'interrupt',
       'transcript',
+      'attach',
     ]);
     await using live = await open(backend);
     const { prompt } = await live.send(
