@@ -11,6 +11,7 @@ import { delegationHandlers } from './delegation-handlers.ts';
 import type { EventParts } from './events/door.ts';
 import type { JournalReader } from './fact-pages.ts';
 import type { Handlers } from './handlers.ts';
+import { lifeHandlers } from './life-handlers.ts';
 import { questionHandlers } from './question-handlers.ts';
 import { type FactSearch, searchFacts } from './search.ts';
 import { present } from './stream-query.ts';
@@ -73,12 +74,6 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'sessions.list': (input) => queries.sessions(input),
     'sessions.transcript': ({ id }) => ({ items: queries.transcript(id) }),
     'agents.list': async (input) => ({ items: await queries.agents(input) }),
-    'agents.start': (input, caller) => engine.agents.start(input, caller),
-    'agents.handoff': (input, caller) => engine.agents.handOver(input, caller),
-    'agents.peek': (input) => engine.agents.peek(input),
-    'agents.attach': (input, caller) => engine.agents.attach(input, caller),
-    'agents.prime': (input, caller) => engine.agents.prime(input, caller),
-    'agents.stop': (input, caller) => engine.agents.stop(input, caller),
     'tasks.sling': (input, caller) => engine.sling(input, caller),
     'queue.list': ({ project }) => ({ items: queries.queue(project) }),
     estop: (input, caller) => engine.estop(input, caller),
@@ -121,6 +116,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'tokens.create': (input) => access.create(input),
     'tokens.list': () => ({ items: access.list() }),
     'tokens.revoke': ({ id }) => access.revoke(id),
+    ...lifeHandlers(engine.agents),
     ...delegationHandlers(engine.delegations),
     ...questionHandlers(parts),
     'login.create': () => {

@@ -47,6 +47,7 @@ const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'agents.handoff': { agent: 'demo/worker/one', backend: 'fake' },
   'agents.peek': { agent: 'demo/worker/one' },
   'agents.attach': { agent: 'demo/worker/one' },
+  'agents.fork': { agent: 'demo/worker/one' },
   'messages.escalate': { text: 'stuck' },
   'approvals.allow': { id: ID.apr },
   'approvals.deny': { id: ID.apr },

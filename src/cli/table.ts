@@ -137,6 +137,12 @@ export const COMMANDS: readonly Row[] = [
   ),
   row(
     'Agents',
+    'agent fork',
+    'copy an agent’s conversation into a new agent',
+    async () => (await import('./commands/agent.ts')).fork,
+  ),
+  row(
+    'Agents',
     'agent handoff',
     'give an agent with its task to another agent program',
     async () => (await import('./commands/agent.ts')).handoff,

@@ -11,6 +11,8 @@ export const Standing = z.object({
   baseCommit: z.string().nullable(),
   /** Stored or given, and not over yet. */
   prompts: z.array(StoredPrompt),
+  /** The native session that its own is still to be made a fork of. */
+  forkOf: z.string().nullable().default(null),
   /** What its next prompt begins with: what went before, where the conversation does not know it. */
   note: z.string().nullable(),
   /** Kept ready for the next task that it fits, and told nothing before: how it was made, and the attempt that it will be. */

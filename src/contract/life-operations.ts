@@ -87,6 +87,19 @@ export const LIFE_OPERATIONS = {
     }),
     output: StartedAgent,
   },
+  'agents.fork': {
+    method: 'POST',
+    path: '/api/v1/agents/fork',
+    scope: 'operate',
+    summary: 'A new agent that stands by with a copy of another one’s conversation, in a worktree of its own',
+    status: 200,
+    input: z.object({
+      agent: text,
+      /** Of the new agent; without it the other’s, with `-fork`. */
+      name: text.optional(),
+    }),
+    output: StartedAgent,
+  },
   'agents.stop': {
     method: 'POST',
     path: '/api/v1/agents/stop',

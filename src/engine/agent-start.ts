@@ -27,7 +27,7 @@ import { keepForPerson } from './warm-fit.ts';
 
 type Input = ParsedInputOf<'agents.start'>;
 /** Who is meant, known or not. */
-type Meant = Pick<Agent, 'id' | 'role' | 'name'> & {
+export type Meant = Pick<Agent, 'id' | 'role' | 'name'> & {
   readonly known: Agent | null;
   readonly project: Project | null;
   readonly settings: Settings;
@@ -58,13 +58,7 @@ export async function startAgent(parts: Parts, tools: LifeTools, input: Input, c
     role: meant.role,
   });
   await stand(parts, tools, meant, placement, caller);
-  const run = tools.standing.start(id);
-  try {
-    return answer(parts, id, await run.ready, placement.notice);
-  } catch (error) {
-    await undo(parts, tools, meant, caller);
-    throw error;
-  }
+  return answer(parts, id, await begin(parts, tools, meant, caller), placement.notice);
 }
 
 /** @throws AppError `bad_request` for a project that is needed and not named */
@@ -128,25 +122,48 @@ async function goOn(parts: Parts, tools: LifeTools, agent: Agent, caller: Caller
   return answer(parts, agent.id, await run.opened, null);
 }
 
-/** Written down whole before anything is made. */
-async function stand(
+/** What a fork begins with. */
+export type ForkSource = { readonly nativeId: string; readonly baseCommit: string; readonly note: string };
+
+/** Opens what was written down; if it cannot be, nothing is left of it. `check` refuses what it has become. */
+export async function begin(
   parts: Parts,
-  { git, workspaces }: LifeTools,
+  tools: LifeTools,
   meant: Meant,
-  { backend, model }: Placement,
   caller: Caller,
+  check: (live: LiveSession) => void = () => undefined,
+): Promise<LiveSession> {
+  const run = tools.standing.start(meant.id);
+  try {
+    const live = await run.ready;
+    check(live);
+    return live;
+  } catch (error) {
+    await undo(parts, tools, meant, caller);
+    throw error;
+  }
+}
+
+/** Written down whole before anything is made. @throws AppError `overloaded`, `conflict` */
+export async function stand(
+  parts: Parts,
+  { git, workspaces }: Pick<LifeTools, 'git' | 'workspaces'>,
+  meant: Meant,
+  { backend, model }: Pick<Placement, 'backend' | 'model'>,
+  caller: Caller,
+  fork: ForkSource | null = null,
 ): Promise<void> {
   const { id, project, role, name, settings } = meant;
   const workspace = workspaces.standingPath(project, meant);
   const branch = project && `gantry/agent/${role}/${name}`;
-  const baseCommit = project && (await needCommit(git, project.path, 'HEAD'));
+  const baseCommit = project && (fork?.baseCommit ?? (await needCommit(git, project.path, 'HEAD')));
   if (!project) await mkdir(workspace, { recursive: true, mode: 0o700 });
   parts.store.commit((tx) => {
     refuseFull(tx, settings, backend);
-    const before = lastTalk(tx, id, backend, workspace);
+    const before = fork ? null : lastTalk(tx, id, backend, workspace);
     const nativeId = before?.nativeId ?? null;
-    const place = { backend, model, directory: workspace, nativeId, attemptId: null };
-    const row = freshSession(parts, { ...place, purpose: 'standing', agent: id });
+    const given = { backend, model, directory: workspace, nativeId, attemptId: null };
+    const row = freshSession(parts, { ...given, purpose: 'standing', agent: id });
     const projectId = project?.id ?? null;
     const meta = { actor: caller.actor, cause: 'started', subject: { projectId, agent: id } };
     tx.sessions.insert(row, meta);
@@ -157,7 +174,8 @@ async function stand(
       branch,
       baseCommit,
       prompts: [],
-      note: null,
+      forkOf: fork?.nativeId ?? null,
+      note: fork?.note ?? null,
       warm: null,
     };
     const has = { standing, lent: null, backend, model, taskId: null, attemptId: null, sessionId: row.id };
@@ -206,7 +224,7 @@ async function undo(parts: Parts, tools: LifeTools, { id, project }: Meant, call
     await tools.workspaces.leave(project, { workspace, branch, baseCommit });
 }
 
-function answer(parts: Parts, id: AgentAddress, live: LiveSession, notice: string | null): StartedAgent {
+export function answer(parts: Parts, id: AgentAddress, live: LiveSession, notice: string | null): StartedAgent {
   const { read } = parts.store;
   const agent = read.agents.need(id);
   const { directory, state, backend, model, nativeId } = read.sessions.need(live.id);

@@ -1,5 +1,6 @@
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
+import { forkAgent } from './agent-fork.ts';
 import { startAgent } from './agent-start.ts';
 import { stopAgent } from './agent-stop.ts';
 import { attach } from './attach.ts';
@@ -21,6 +22,10 @@ export class Agents {
 
   start(input: ParsedInputOf<'agents.start'>, caller: Caller): Promise<OutputOf<'agents.start'>> {
     return startAgent(this.#parts, this.#tools, input, caller);
+  }
+
+  fork(input: ParsedInputOf<'agents.fork'>, caller: Caller): Promise<OutputOf<'agents.fork'>> {
+    return forkAgent(this.#parts, this.#tools, input, caller);
   }
 
   handOver(input: ParsedInputOf<'agents.handoff'>, caller: Caller): Promise<OutputOf<'agents.handoff'>> {

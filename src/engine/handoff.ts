@@ -137,7 +137,7 @@ async function handOverTalk(
     const row = freshSession(parts, { ...place, purpose: 'standing', agent: id });
     const meta = { actor: caller.actor, cause };
     tx.sessions.insert(row, meta);
-    const after = { ...before, sessionId: row.id, prompts: [], note, warm: null };
+    const after = { ...before, sessionId: row.id, prompts: [], forkOf: null, note, warm: null };
     tx.agents.update(id, { standing: after, sessionId: row.id, backend, model }, meta);
   });
   await standing.end([id], { type: 'stop', cause });

@@ -86,6 +86,11 @@ export class StandingLedger implements PromptLedger {
     this.#sessionId = row.id;
   }
 
+  /** Its conversation is there: it is not copied again. */
+  forked(): void {
+    this.#change(() => ({ forkOf: null }));
+  }
+
   /** What was given to a conversation that is lost is told anew: no prompt is on its way any more. */
   forgetPrompts(note: string): void {
     this.#change(() => ({ prompts: [], note }));

@@ -1,4 +1,4 @@
-import type { CloseReport } from '../backends/backend.ts';
+import type { CloseReport, OpenSpec } from '../backends/backend.ts';
 import { deferred } from '../base/wait.ts';
 import type { Agent, Standing } from '../contract/agent.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
@@ -187,7 +187,7 @@ export class StandingRun {
 
   async #open(): Promise<LiveSession> {
     if (isSessionOver(this.#parts.store.read.sessions.need(this.#ledger.sessionId).state)) this.#ledger.renew();
-    const { workspace, branch, baseCommit, sessionId, warm } = this.#ledger.standing;
+    const { workspace, branch, baseCommit, sessionId, warm, forkOf } = this.#ledger.standing;
     const isolation = isolationOf(this.#settings, this.#agent.role, null);
     if (this.#project && branch !== null && baseCommit !== null) {
       const place = { id: sessionId, workspace, branch, baseCommit, isolation };
@@ -215,7 +215,7 @@ export class StandingRun {
         env: { ...environment, GANTRY_AGENT: id, ...(warm && { GANTRY_ATTEMPT: warm.attemptId }) },
         mcp: ownMcp(this.#parts, row.backend, environment),
         instructions: null,
-        from: row.nativeId === null || !canResume ? { type: 'new' } : { type: 'resume', nativeId: row.nativeId },
+        from: fromOf(canResume ? row.nativeId : null, row.nativeId === null ? forkOf : null),
         limitMs: OPEN_LIMIT_MS,
         signal: this.#stop.signal,
       },
@@ -223,6 +223,7 @@ export class StandingRun {
     );
     this.#live = live;
     this.#openedAt = this.#parts.clock.now();
+    if (forkOf !== null) this.#ledger.forked();
     if (live.origin.type === 'new-instead') this.#ledger.forgetPrompts(`new session, ${live.origin.reason}`);
     this.#parts.store.commit((tx) => closeAlert(tx, this.#alert, 'it stands by again', subject));
     return live;
@@ -322,5 +323,10 @@ export class StandingRun {
 
 /** How long one that is kept ready stays down after so many ends, one soon after the other. */
 export const pauseMs = (deaths: number): number => Math.min(FIRST_PAUSE_MS * 2 ** (deaths - 1), LONGEST_PAUSE_MS);
+
+const fromOf = (resumed: string | null, forked: string | null): OpenSpec['from'] => {
+  if (resumed !== null) return { type: 'resume', nativeId: resumed };
+  return forked === null ? { type: 'new' } : { type: 'fork', nativeId: forked };
+};
 
 const isWaking = (mail: readonly Message[]): boolean => mail.some(({ kind }) => kind !== 'notice');

@@ -306,6 +306,91 @@ describe('a start', () => {
   });
 });
 
+describe('a fork', () => {
+  const fork = (test: Bench, name?: string) => test.engine.agents.fork({ agent: 'w1', name }, person);
+  const talked = async (test: Bench): Promise<StartedAgent> => {
+    const started = await start(test);
+    const steps = [{ write: { path: 'draft', content: 'x' } }, { text: 'one' }];
+    await inState(test, send(test, steps, 'The marker is 4711.'), 'seen');
+    return started;
+  };
+
+  it('knows what was said, is told who it is now, and works in a worktree of its own', async () => {
+    await using test = await bench();
+    const first = await talked(test);
+    const forked = await fork(test);
+    expect(forked).toMatchObject({ agent: 'project/worker/w1-fork', cause: 'forked session', state: 'running' });
+    expect(forked.notices).toEqual([expect.stringMatching(/not committed by .*w1.*: draft$/)]);
+    expect([forked.nativeId, forked.workspace, forked.branch]).not.toEqual([
+      first.nativeId,
+      first.workspace,
+      first.branch,
+    ]);
+    const steps = [{ write: { path: 'own', content: 'y' } }, { text: 'two' }];
+    await inState(test, send(test, steps, 'Fork.', forked.agent), 'seen');
+    expect((await requests(test)).at(-1)).toMatch(
+      /4711.*You are project\/worker\/w1-fork.*a fork of project\/worker\/w1/,
+    );
+    expect([existsSync(join(forked.workspace, 'own')), existsSync(join(first.workspace, 'own'))]).toEqual([
+      true,
+      false,
+    ]);
+    await inState(test, send(test, [{ text: 'three' }], 'Original.'), 'seen');
+    expect((await requests(test)).at(-1)).not.toContain('w1-fork');
+    await test.restart();
+    await inState(test, send(test, [{ text: 'four' }], 'Again.', forked.agent), 'seen');
+    expect(sessionOf(test, forked).nativeId).toBe(forked.nativeId);
+    expect(await fork(test)).toMatchObject({ agent: 'project/worker/w1-fork-2' });
+  });
+
+  it('is made after a kill that came before the copy', async () => {
+    await using test = await bench();
+    await talked(test);
+    const forked = await fork(test);
+    const row = sessionOf(test, forked);
+    const { standing } = test.store.read.agents.need(forked.agent);
+    // As it was written down before its program began.
+    const forkOf = test.store.read.sessions.list({ agent: 'project/worker/w1' })[0]?.nativeId ?? null;
+    await test.engine.close();
+    test.store.commit((tx) => {
+      const meta = { actor: 'gantry' };
+      tx.sessions.update(row.id, { nativeId: null }, meta);
+      if (standing) tx.agents.update(forked.agent, { standing: { ...standing, forkOf } }, meta);
+    });
+    await test.restart();
+    await inState(test, send(test, [{ text: 'two' }], 'Fork.', forked.agent), 'seen');
+    expect((await requests(test)).at(-1)).toContain('4711');
+  });
+
+  it('is refused with the cause, and leaves nothing', async () => {
+    await using test = await bench({ roles: { mayor: { instances: 'plane' } } });
+    const refused = (words: RegExp, name?: string) => expect(fork(test, name)).rejects.toThrow(words);
+    await start(test);
+    await refused(/nothing was said to/);
+    await test.engine.agents.start({ agent: 'mayor' }, person);
+    await expect(test.engine.agents.fork({ agent: 'mayor' }, person)).rejects.toThrow(/one agent/);
+    const held = send(test, [{ hold: 'go', text: 'one' }]);
+    await inState(test, held, 'delivered');
+    await refused(/middle of a turn/);
+    await test.release('go');
+    await inState(test, held, 'seen');
+    await refused(/is no name/, 'a b');
+    await refused(/is there already/, 'w1');
+    await stop(test);
+    await refused(/has no session now: gantry agent start/);
+    expect(test.store.read.agents.list({})).toHaveLength(2);
+  });
+
+  it('of a program that has none names those that have', async () => {
+    await using test = await bench({ fake: { config: { fork: false } }, second: {} });
+    await talked(test);
+    await expect(fork(test)).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('able: fake-two'),
+    });
+  });
+});
+
 describe('a stop', () => {
   it('ends the program, keeps what is saved nowhere else and names it', async () => {
     await using test = await bench();

@@ -217,6 +217,7 @@ export class WarmPool {
       sessionId: made.id,
       baseCommit,
       prompts: [],
+      forkOf: null,
       note: null,
       warm: { key, attemptId: newId('att', clock.now()) },
     };

@@ -51,6 +51,10 @@ backendConformance({
       reason: 'the adapter prices the turns of a fork at half of those of the original',
     },
     { law: 'a limit of the provider has its class', reason: 'ACP has one code for every failure of a model' },
+    {
+      law: 'a fork works where it is told to, and is resumed there',
+      reason: 'ACP does not tell where a fork works, and OpenCode’s hangs in another directory: it is refused',
+    },
   ],
   setup: async (): Promise<Rig> => {
     const model = await startScriptedModel({});

@@ -23,8 +23,10 @@ const start = async (world: World): Promise<StartedAgent> => {
 const stop = async (world: World): Promise<StoppedAgent> =>
   (await world.gantry(['agent', 'stop', 'mayor', '--json'])).json();
 
-async function send(world: World, words: string, ...acts: Act[]): Promise<Message> {
-  const sent = await world.gantry(['send', 'mayor', `${words} ${world.agent.play(...acts)}`, '--json']);
+const send = (world: World, words: string, ...acts: Act[]): Promise<Message> => sendTo(world, 'mayor', words, ...acts);
+
+async function sendTo(world: World, to: string, words: string, ...acts: Act[]): Promise<Message> {
+  const sent = await world.gantry(['send', to, `${words} ${world.agent.play(...acts)}`, '--json']);
   return sent.json();
 }
 
@@ -111,6 +113,19 @@ async function joined(world: World): Promise<Terminal | null> {
   return terminal;
 }
 
+/** A copy of the conversation works on its own, elsewhere. */
+async function forked(world: World, from: StartedAgent): Promise<void> {
+  const made = await world.gantry(['agent', 'fork', 'mayor', '--json']);
+  expect(made).toMatchObject({ code: 0 });
+  const fork: StartedAgent = made.json();
+  expect(fork).toMatchObject({ cause: 'forked session', agent: 'project/worker/mayor-fork' });
+  const write = { write: { path: 'fork.txt', content: 'x\n' } };
+  await seen(world, await sendTo(world, fork.agent, 'You are new.', write, { text: 'Copied.' }));
+  expect(await lastRequest(world)).toMatch(/mark-4711[\s\S]*You are new/);
+  expect([fork, from].map(({ workspace }) => existsSync(join(workspace, 'fork.txt')))).toEqual([true, false]);
+  expect(await world.gantry(['agent', 'stop', fork.agent])).toMatchObject({ code: 0 });
+}
+
 scenario('A4 A5 A7 D4 an agent without a task: woken by messages, over kills, stops and starts', {}, async (world) => {
   const started = await start(world);
   expect(await world.agent.requests()).toEqual([]);
@@ -138,6 +153,7 @@ scenario('A4 A5 A7 D4 an agent without a task: woken by messages, over kills, st
     await view.shows('[exit 0]');
   }
 
+  await forked(world, started);
   const stopped = await stop(world);
   expect(stopped).toMatchObject({ state: 'stopped', survivors: [], unsaved: ['draft.txt'] });
   expect(existsSync(join(stopped.workspace ?? '', 'draft.txt'))).toBe(true);

@@ -28,7 +28,8 @@ export async function whyNotResumed(
   const made = await new Transcript(configDirectory, nativeId).directory();
   if (made === null) return `Claude Code does not know the session ${nativeId}`;
   const real = (path: string): Promise<string> => realpath(path).catch(() => path);
-  if ((await real(made)) !== (await real(directory))) {
+  // A fork is a conversation of its own, in its own directory.
+  if (from.type === 'resume' && (await real(made)) !== (await real(directory))) {
     return `the session ${nativeId} works in ${made}, and Claude Code cannot move it`;
   }
   const holder = from.type === 'resume' ? await holderOf(nativeId, configDirectory) : null;

@@ -141,7 +141,12 @@ export type Dialect = {
   readonly findSession: (directory: string, gantrySession: string) => Promise<NativeSession | null>;
   readonly forkSession: (
     id: string,
-    options: { readonly title: string; readonly gantrySession: string; readonly rules: PermissionProfile | null },
+    options: {
+      readonly directory: string;
+      readonly title: string;
+      readonly gantrySession: string;
+      readonly rules: PermissionProfile | null;
+    },
   ) => Promise<NativeSession>;
   readonly children: (id: string) => Promise<readonly NativeSession[]>;
   /** Ids of the sessions of a directory that are at work. */

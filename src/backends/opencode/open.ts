@@ -128,7 +128,7 @@ async function nativeSession(spec: OpenSpec, running: Running): Promise<Native> 
     return { native: await create(), origin: { type: 'new-instead', reason: reason ?? '' }, isFresh: true };
   }
   if (from.type === 'resume') return { native: old, origin: { type: 'resumed' }, isFresh: false };
-  const native = await dialect.forkSession(old.id, { title, gantrySession, rules });
+  const native = await dialect.forkSession(old.id, { directory, title, gantrySession, rules });
   return { native, origin: { type: 'forked' }, isFresh: false };
 }
 
@@ -142,7 +142,8 @@ async function whyNot(
   if (!old) return `OpenCode does not know the session ${id}`;
   if (!running.launched && old.gantrySession === null) return `the session ${id} was not made by Gantry`;
   const real = (path: string): Promise<string> => realpath(path).catch(() => path);
-  if ((await real(old.directory)) !== (await real(directory))) {
+  // A fork is a session of its own, in its own directory.
+  if (from.type === 'resume' && (await real(old.directory)) !== (await real(directory))) {
     return `the session ${id} works in ${old.directory}, and OpenCode cannot move it`;
   }
   return null;

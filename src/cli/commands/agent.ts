@@ -48,6 +48,17 @@ export const stop = defineCommand({
   },
 });
 
+export const fork = defineCommand({
+  arguments: { agent: agentArgument },
+  options: { name: option('--name <name>', 'of the new agent; default: the other’s, with -fork') },
+  details: ['  The other goes on undisturbed. What it has not committed is not in the fork, and is named.'],
+  run: async (context, args) => {
+    const client = await context.client();
+    const started = await client.call('agents.fork', { agent: args.agent, name: args.name });
+    context.output.result(started, () => startedLines(started));
+  },
+});
+
 export const handoff = defineCommand({
   arguments: { agent: agentArgument },
   options: {

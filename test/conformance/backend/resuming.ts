@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { until } from '../../../src/base/wait.ts';
 import { LIMIT_MS, type LiveSession, openSpec } from '../../support/backend-session.ts';
@@ -158,6 +161,26 @@ export function resumingLaws(law: Law): void {
     const third = makeMark();
     await original.turn(`${third} ${rig.scenes.answer('in the original')}`);
     expect((await requestsWith(rig, third))[0]).not.toContain(later);
+  });
+
+  law('a fork works where it is told to, and is resumed there', async ({ rig, open, capabilities, place }) => {
+    if (!capabilities.fork) return;
+    await using original = await open();
+    const mark = makeMark();
+    await original.turn(`${mark} ${rig.scenes.answer('said before')}`);
+    const directory = join(place.project, '..', `fork-${makeMark()}`);
+    await promisify(execFile)('git', ['worktree', 'add', '--detach', directory], { cwd: place.project });
+    const fork = await open({ directory, from: { type: 'fork', nativeId: original.session.nativeId } });
+    const { nativeId } = fork.session;
+    await fork.turn(rig.scenes.write('made.txt', 'x'));
+    expect(existsSync(join(directory, 'made.txt'))).toBe(true);
+    expect(existsSync(join(place.project, 'made.txt'))).toBe(false);
+    await fork.close();
+    await using again = await open({ directory, from: { type: 'resume', nativeId } });
+    expect(again.session.origin).toEqual({ type: 'resumed' });
+    const last = makeMark();
+    await again.turn(`${last} ${rig.scenes.answer('in the fork')}`);
+    expect((await requestsWith(rig, last))[0]).toContain(mark);
   });
 }
 

@@ -80,8 +80,15 @@ function sessionCommands({ get, post, patch }: Commands): Pick<Dialect, SessionC
         .filter((s) => s.gantrySession === gantrySession && s.parentId === null)
         .reduce<(typeof found)[number] | null>((a, b) => (a && a.createdAt <= b.createdAt ? a : b), null);
     },
-    forkSession: async (id, { title, gantrySession, rules }) => {
+    forkSession: async (id, { directory, title, gantrySession, rules }) => {
       const fork = sessionOf((await post(`/session/${id}/fork`, undefined, {})).body);
+      // It stands where the old one does, whatever directory is asked for (1.18.33). Within the same project it can be moved.
+      if (fork.directory !== directory)
+        await post('/experimental/control-plane/move-session', undefined, {
+          sessionID: fork.id,
+          destination: { directory },
+          moveChanges: false,
+        });
       const body = {
         title,
         metadata: { [SESSION_METADATA_KEY]: gantrySession },
