@@ -18,6 +18,7 @@ import { identityOf } from '../process/identity.ts';
 import { Store } from '../store/store.ts';
 import { Tokens } from './access.ts';
 import { startBridges } from './bridges.ts';
+import { keepClaudeUsage } from './claude-usage.ts';
 import { Configuration } from './config.ts';
 import { leavesOf } from './config-layers.ts';
 import { removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
@@ -174,12 +175,10 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   for (const id of await isolations.sweep())
     store.commit((tx) => tx.record('swept', { what: `container ${id.slice(0, 12)}`, pids: [] }, {}, 'gantry'));
   const { lines } = await engine.start();
+  keepClaudeUsage({ store, history, events: engine.events, clock, log, scope });
   scope.use(readSpool(home, events, clock, log));
   scope.defer(keepTidy(store, () => configuration.settingsFor(null).retention, clock, log));
-  store.commit((tx) =>
-    tx.record('daemon.started', { version: VERSION, pid: process.pid, recovered: lines }, {}, 'gantry'),
-  );
-  log.info({ url: api.url, pid: process.pid, recovered: lines }, 'started');
+  tellStart({ store, log }, api.url, lines);
   notReady = null;
   ready.resolve();
   return {
@@ -195,6 +194,16 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       return scope.close();
     },
   };
+}
+
+function tellStart(
+  { store, log }: { readonly store: Store; readonly log: Log },
+  url: string,
+  recovered: readonly string[],
+): void {
+  const { pid } = process;
+  store.commit((tx) => tx.record('daemon.started', { version: VERSION, pid, recovered: [...recovered] }, {}, 'gantry'));
+  log.info({ url, pid, recovered }, 'started');
 }
 
 /** Tells the programs of this home where the daemon is. */

@@ -32,6 +32,10 @@ export type Sender = { readonly caller: Caller; readonly tokenId: TokenId | null
 /** An event that was recorded. `json` is what its sender is answered. */
 export type RecordedEvent = { readonly id: number; readonly json: string };
 
+/** A session of an outside program whose turn, or a sub-agent's, has ended. */
+export type TurnEnd = Pick<NewEvent, 'source' | 'session'>;
+
+const TURN_ENDS: ReadonlySet<string> = new Set(['Stop', 'StopFailure', 'SubagentStop', 'SessionEnd']);
 const REFUSED_EVERY_MS = 10_000;
 
 type Inbox = Pick<Approvals, 'decide' | 'openedForeign' | 'withdrawForeign'>;
@@ -42,6 +46,7 @@ export class Events {
   readonly #approvals: Inbox;
   readonly #questions: ForeignQuestions;
   #refusedAt = Number.NEGATIVE_INFINITY;
+  readonly #onTurnEnd = new Set<(of: TurnEnd) => void>();
 
   constructor(parts: Recording, approvals: Inbox, questions: ForeignQuestions) {
     this.#parts = parts;
@@ -65,6 +70,9 @@ export class Events {
     const ids = events.some(({ hitl }) => hitl !== null)
       ? this.#ask(events, items, tokenId)
       : await store.observeEvents(items);
+    for (const event of events) {
+      if (TURN_ENDS.has(event.type)) for (const tell of this.#onTurnEnd) tell(event);
+    }
     return events.map(({ text, chat, hitl }, i) => {
       const id = ids[i] ?? 0;
       const parts = { id, at, notes: { token: null }, rest: text.slice(1) };
@@ -72,6 +80,14 @@ export class Events {
       const chatPart = chat === null ? null : { json: `[${chat.join(',')}]` };
       return { id, json: eventJson(parts, { chat: chatPart, status, isReadBack: false }) };
     });
+  }
+
+  /** `listener` is called when an event has said that a turn is over; the answer stops that. */
+  onTurnEnd(listener: (of: TurnEnd) => void): () => void {
+    this.#onTurnEnd.add(listener);
+    return () => {
+      this.#onTurnEnd.delete(listener);
+    };
   }
 
   /** Events of which some ask: each with its question in the inbox, all of them or none. */

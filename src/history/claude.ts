@@ -3,10 +3,10 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { HistoryHit, HistoryMessage, HistorySession } from '../contract/history.ts';
-import { addUsage, NO_USAGE } from '../contract/usage.ts';
+import { addUsage, hasTokens, NO_USAGE, type Usage } from '../contract/usage.ts';
 import { type ConversationLine, joined, lineOf, messageOf } from './claude-lines.ts';
 import { wordsOf } from './opencode-rows.ts';
-import { excerptOf, type Source } from './source.ts';
+import { excerptOf, namesIn, type Source } from './source.ts';
 
 /** What is read of a transcript to name its session. */
 const HEAD_BYTES = 256 * 1024;
@@ -56,6 +56,45 @@ async function transcriptsOf(projects: string): Promise<Transcript[]> {
       }),
   );
   return found.flat().sort((a, b) => b.at - a.at);
+}
+
+/** What a session used with one model on one day (UTC); `at` is the first of it, ms. */
+export type DayUsage = { readonly at: number; readonly model: string | null; readonly usage: Usage };
+
+/** What a session and its sub-agents used, each message once; empty if there is no transcript of it. */
+export async function usageByDay(projects: string, id: string): Promise<DayUsage[]> {
+  // The id comes from whoever sent an event: nothing but a session's own file is read.
+  if (!TRANSCRIPT.test(`${id}.jsonl`)) return [];
+  const used = new Map<string, DayUsage>();
+  for (const path of await filesOf(projects, id)) {
+    for await (const line of linesOf({ path }, null)) {
+      if ('title' in line || line.type !== 'assistant') continue;
+      const { id: message, at, model, usage } = messageOf(line);
+      // Written again with every part of the message: the last is the whole.
+      if (usage !== null && at !== null && hasTokens(usage)) used.set(message, { at, model, usage });
+    }
+  }
+  const days = Map.groupBy(used.values(), ({ at, model }) => `${new Date(at).toISOString().slice(0, 10)} ${model}`);
+  return [...days.values()].map((all) => ({
+    at: Math.min(...all.map(({ at }) => at)),
+    model: all[0]?.model ?? null,
+    usage: all.reduce((sum, { usage }) => addUsage(sum, usage), NO_USAGE),
+  }));
+}
+
+/** The session's transcript, and those of its sub-agents in the folder beside it. */
+async function filesOf(projects: string, id: string): Promise<string[]> {
+  const found = await Promise.all(
+    (await namesIn(projects)).map(async (folder) => {
+      const agents = join(projects, folder, id, 'subagents');
+      const own = (await namesIn(join(projects, folder))).filter((name) => name === `${id}.jsonl`);
+      return [
+        ...own.map((name) => join(projects, folder, name)),
+        ...(await namesIn(agents)).filter((name) => name.endsWith('.jsonl')).map((name) => join(agents, name)),
+      ];
+    }),
+  );
+  return found.flat();
 }
 
 /** A session's name and place from the beginning of its transcript; its tokens are not told without reading all of it. */
@@ -118,7 +157,7 @@ async function search(projects: string, text: string, limit: number, signal: Abo
 }
 
 async function* linesOf(
-  { path }: Transcript,
+  { path }: Pick<Transcript, 'path'>,
   maxBytes: number | null,
 ): AsyncGenerator<NonNullable<ReturnType<typeof lineOf>>, void, undefined> {
   const input = createReadStream(path, maxBytes === null ? {} : { end: maxBytes - 1 });

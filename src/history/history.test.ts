@@ -37,6 +37,32 @@ const history = (environment: Readonly<Record<string, string>> = {}, projects: r
 
 const ALL = { after: null, limit: 1000 } as const;
 
+test('what a session of Claude Code used is counted once for each message, by day and model, with its sub-agents', async () => {
+  const line = (id: string, timestamp: string, output: number, model = 'opus') =>
+    `${JSON.stringify({
+      ...{ type: 'assistant', uuid: `${id}-${output}`, timestamp },
+      message: { id, model, content: [], usage: { input_tokens: 100, output_tokens: output } },
+    })}\n`;
+  const folder = join(home, '.claude', 'projects', '-repo');
+  await mkdir(join(folder, CLAUDE_ID, 'subagents'), { recursive: true });
+  const [day, next] = ['2026-11-02T23:59:59.000Z', '2026-11-03T00:00:01.000Z'];
+  // Every part of a message is a line, with what was used so far; the last one is half written.
+  const own = [line('m1', day, 1), line('m1', day, 40), line('m2', next, 2), line('m3', next, 5, '<synthetic>')].join(
+    '',
+  );
+  await writeFile(join(folder, `${CLAUDE_ID}.jsonl`), `${own}${line('m4', next, 9).slice(0, 40)}`);
+  await writeFile(join(folder, CLAUDE_ID, 'subagents', 'agent-1.jsonl'), line('m9', next, 3));
+  const used = await history().claudeUsage(CLAUDE_ID);
+  expect(used.map(({ at, model, usage }) => [at, model, usage.inputTokens, usage.outputTokens, usage.costUsd])).toEqual(
+    [
+      [Date.parse(day), 'opus', 100, 40, null],
+      [Date.parse(next), 'opus', 200, 5, null],
+      [Date.parse(next), '<synthetic>', 100, 5, null],
+    ],
+  );
+  expect(await history().claudeUsage('../-repo/x')).toEqual([]);
+});
+
 describe('rows that OpenCode 1.18.33 wrote', () => {
   beforeEach(() => makeDatabase(database, opencodeSchema(), opencodeRows()));
 

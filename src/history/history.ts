@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { redact } from '../base/redact.ts';
 import { AppError } from '../contract/errors.ts';
 import type { HistoryHit, HistoryMessage, HistoryProblem, HistorySession, HistorySource } from '../contract/history.ts';
-import { claudeSource } from './claude.ts';
+import { claudeSource, type DayUsage, usageByDay } from './claude.ts';
 import { opencodeSource } from './opencode.ts';
-import type { Source } from './source.ts';
+import { namesIn, type Source } from './source.ts';
 
 /** Longest that a search looks; what it has found by then is its answer. */
 const SEARCH_LIMIT_MS = 10_000;
@@ -68,6 +67,12 @@ export class History {
     );
     const newest = items.sort((a, b) => (b.at ?? 0) - (a.at ?? 0));
     return { items: redact(newest.slice(0, options.limit)), problems, isComplete: !signal.aborted };
+  }
+
+  /** What a session of Claude Code used, by day and model; empty if no transcript of it is there. */
+  async claudeUsage(id: string): Promise<readonly DayUsage[]> {
+    const projects = this.#transcripts();
+    return projects === null ? [] : await usageByDay(projects, id);
   }
 
   /** A store that cannot be read is told and spoils nothing else. */
@@ -132,14 +137,4 @@ export class History {
 
 function problemOf(source: HistorySource, store: string, error: unknown): HistoryProblem {
   return { source, store, problem: error instanceof Error ? error.message : String(error) };
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return [];
-    throw error;
-  }
 }

@@ -32,6 +32,16 @@ export function keepUsage(
   );
 }
 
+/** Inside of a transaction: what is known of a session takes the place of what was known before. */
+export function replaceUsage(
+  connection: Connection,
+  { source, session }: { readonly source: string; readonly session: string },
+  days: readonly (EventUsage & { readonly at: number })[],
+): void {
+  connection.run('DELETE FROM event_usage WHERE session = ?', session);
+  for (const { at, ...used } of days) keepUsage(connection, { at, source, session }, used);
+}
+
 /** Of the day of `since`, ms, and those after it. It stays when the events themselves are removed. */
 export const readUsage = (connection: Connection, since: number): EventUsageRow[] =>
   connection

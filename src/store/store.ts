@@ -8,6 +8,7 @@ import { Connection, type StoreFaults } from './connection.ts';
 import { type ColumnOf, ENTITIES, type EntityName, type RowOf } from './entities.ts';
 import { EventNames } from './event-names.ts';
 import { EventTimes } from './event-times.ts';
+import { type EventUsage, replaceUsage } from './event-usage.ts';
 import { type EventReader, EventWriter, eventReader, type NewEvent } from './events.ts';
 import { encodeFact, FactWriter, type NewFact, type RecordedKind } from './facts.ts';
 import { fromFileSystem } from './failures.ts';
@@ -34,6 +35,11 @@ export type Transaction = { readonly [N in EntityName]: RowWriter<RowOf<N>, Colu
     ) => void;
     /** The event's position; of a repeat that of the first. */
     readonly observe: (event: NewEvent) => number;
+    /** All that a session of an outside program has used, in place of what was known of it. */
+    readonly setOutsideUsage: (
+      of: { readonly source: string; readonly session: string },
+      days: readonly (EventUsage & { readonly at: number })[],
+    ) => void;
   };
 
 type StoreOptions = {
@@ -270,7 +276,8 @@ function openTransaction(connection: Connection, clock: Clock, facts: FactWriter
     return events.append(event);
   };
   const records = { ...recordWriter(connection, clock.now), ...themeWriter(connection) };
-  return { ...Object.fromEntries(tables), ...records, record, observe };
+  const setOutsideUsage: Transaction['setOutsideUsage'] = (of, days) => replaceUsage(connection, of, days);
+  return { ...Object.fromEntries(tables), ...records, record, observe, setOutsideUsage };
 }
 
 /** The database is private from its first byte; SQLite gives its other files the same mode. */

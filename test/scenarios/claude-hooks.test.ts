@@ -36,6 +36,7 @@ afterAll(async () => {
 });
 
 const gantry = (...args: string[]) => runGantry(args, { home });
+const client = () => createClient({ url: readDaemonFile(home)?.url ?? '', token: readAdminToken(home) ?? '' });
 const settings = (): string => readFileSync(join(home, '.claude', 'settings.json'), 'utf8');
 
 /** A person's own Claude Code, with the settings of that home and nothing else. */
@@ -59,10 +60,9 @@ async function claude(session: string): Promise<{ readonly stdout: string; reado
 
 /** The types that the session's hooks have told of, once there are so many. */
 async function told(session: string): Promise<readonly string[]> {
-  const client = createClient({ url: readDaemonFile(home)?.url ?? '', token: readAdminToken(home) ?? '' });
   return await until(
     async () => {
-      const { items } = await client.call('facts.list', { kind: 'observed', recent: 1_000 });
+      const { items } = await client().call('facts.list', { kind: 'observed', recent: 1_000 });
       const own = items.flatMap(({ kind, data }) =>
         kind === 'observed' && data.session_id === session && data.source_app === 'claude-code'
           ? [data.hook_event_type]
@@ -82,6 +82,16 @@ describe('the hooks that are installed for Claude Code, in the real program', ()
     const session = '11111111-1111-4111-8111-111111111111';
     expect((await claude(session)).stdout).toContain('done');
     expect(await told(session)).toEqual(TOLD);
+    const used = await until(
+      async () => {
+        const { rows } = await client().call('usage.summary', {});
+        return rows.find(({ role, backend }) => role === 'outside' && backend === 'claude-code') ?? null;
+      },
+      { everyMs: 100, limitMs: LIMIT_MS },
+      () => new Error('nothing was counted'),
+    );
+    expect(used).toMatchObject({ sessions: 1, model: expect.stringContaining('claude') });
+    expect(used.inputTokens).toBeGreaterThan(0);
   });
 
   it('tell of a turn by HTTP, where Claude Code can, and leave no trace', async () => {
