@@ -17,7 +17,7 @@ import { isolation } from './isolation.ts';
 import { live } from './live.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import { mcp } from './mcp.ts';
-import { page } from './page.ts';
+import { page, pageStored } from './page.ts';
 import { reads } from './reads.ts';
 import { pageReport, type Result, textReport } from './report.ts';
 import { scheduler } from './scheduler.ts';
@@ -44,6 +44,7 @@ const MEASURES = [
   history,
   mcp,
   page,
+  pageStored,
 ];
 const PAGE = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const BUILD = fileURLToPath(new URL('../../scripts/build.mjs', import.meta.url));

@@ -1,9 +1,12 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../src/base/wait.ts';
 import { axeProblems } from '../support/axe.ts';
 import { DashboardPage, hasChromium, openBrowser } from '../support/browser.ts';
 import { LIMIT_MS } from '../support/journal-watch.ts';
+import { bridgeClient } from '../support/mcp.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
@@ -178,22 +181,38 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     expect(faults).toEqual([]);
   });
 
-  test('a file is picked for a program that asks for one', async () => {
+  test('what a program asks by the bridge is answered: a file by keys, one of its choices, a permission', async () => {
     const { page, faults } = dashboard;
-    const directory = world.project.root;
-    const form = { source: 'editor', session: 'one', type: 'file', question: 'Which file?', directory } as const;
-    const { id } = await world.call('questions.ask', form);
+    await mkdir(join(world.project.root, 'docs'));
+    await writeFile(join(world.project.root, 'docs', 'plan.md'), 'first this\n');
+    await using bridge = await bridgeClient(world);
     const card = page.locator('[data-approval]');
-    const field = card.getByRole('combobox', { name: 'A file: Which file?' });
-    await field.fill('readme');
-    await card.getByText('1 files fit').waitFor();
-    const path = String(await card.locator('datalist option').getAttribute('value'));
-    await field.fill(path);
+    const picked = bridge.tool('pick_file', { prompt: 'Which plan?' });
+    const field = card.getByRole('combobox', { name: 'A file: Which plan?' });
+    await card.getByText('2 files to pick from').waitFor();
+    await field.fill('PLAN');
+    await card.getByText('1 file to pick from').waitFor();
+    await field.press('ArrowDown');
     expect(await axeProblems(page)).toEqual([]);
     await dashboard.shoot('fleet-file');
-    await card.getByRole('button', { name: 'Answer', exact: true }).click();
+    await field.press('Enter');
+    await card.getByText('docs/plan.md is picked').waitFor();
+    await field.press('Enter');
+    expect((await picked).value).toMatchObject({ status: 'answered', path: 'docs/plan.md', answered_by: 'person' });
     await card.waitFor({ state: 'detached' });
-    expect(await world.call('questions.wait', { id })).toMatchObject({ state: 'answered', answer: path });
+
+    const chosen = bridge.tool('ask_user', { question: 'Which colour?', choices: ['red', 'blue'] });
+    await card.getByRole('radio', { name: 'blue' }).check();
+    await card.getByRole('button', { name: 'Answer', exact: true }).click();
+    expect((await chosen).value).toMatchObject({ status: 'answered', answer: 'blue' });
+    await card.waitFor({ state: 'detached' });
+
+    const may = bridge.tool('request_permission', { tool_name: 'Bash', input: { command: 'make world' } });
+    await card.getByText('make world', { exact: true }).waitFor();
+    await page.locator('main').press('d');
+    await page.keyboard.type('Not today.');
+    await page.keyboard.press('Enter');
+    expect((await may).value).toMatchObject({ behavior: 'deny', status: 'denied', reason: 'Not today.' });
     expect(faults).toEqual([]);
   });
 });

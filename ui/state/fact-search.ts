@@ -27,6 +27,12 @@ export function useFactSearch(
     const fresh = rows.value.filter(({ seq }) => !tested.has(seq));
     const results = await search.test(isRegex ? text : literally(text), fresh.map(searchedText), signal);
     if (signal.aborted) return;
+    // What the page has let go is not asked about again.
+    const oldest = rows.value[0]?.seq ?? 0;
+    for (const seq of tested.keys()) {
+      if (seq >= oldest) break;
+      tested.delete(seq);
+    }
     for (const [index, fact] of fresh.entries()) tested.set(fact.seq, results[index] ?? false);
     found.value = rows.value.filter(({ seq }) => tested.get(seq));
   }

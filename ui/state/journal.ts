@@ -12,6 +12,8 @@ const FIRST_PAGES = 3;
 /** Rows that are kept while new ones come; and in all, with what was loaded from before. */
 const KEPT = 20_000;
 const MOST = 100_000;
+/** So many more, before the oldest are let go: not with every fact. */
+const SPARE = 1_000;
 /** The widest stretch of the journal that one search for older rows goes back. */
 const WIDEST = 1_000_000;
 
@@ -47,7 +49,7 @@ export function useJournal(store: Store, filter: Ref<FactFilter>): Journal {
     const fresh = wanted(facts).filter(({ seq }) => seq > last);
     if (fresh.length === 0) return;
     rows.value.push(...fresh);
-    if (rows.value.length > KEPT * 1.25 && rows.value.length < MOST) {
+    if (rows.value.length > KEPT + SPARE && rows.value.length < MOST) {
       rows.value.splice(0, rows.value.length - KEPT);
       from = rows.value[0]?.seq ?? from;
       isAtBeginning.value = false;
