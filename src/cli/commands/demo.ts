@@ -77,29 +77,35 @@ async function report(
   const decisions = await permissionLines(client, id, tasks);
   const { paint } = output;
   const title = (text: string): string[] => ['', paint('bold', text)];
-  output.result({ ...requestDocument(detail, clock.now()), isOnDisk, isScripted: true, url }, () => [
-    ...(request.plan === null ? [] : [...title('Plan'), ...planLines(request.plan, output)]),
-    ...title('Result'),
-    ...resultLines(detail, isKept ? project.directory : null, clock.now(), output),
-    ...title('Permissions'),
-    ...(decisions.length > 0 ? decisions : ['nothing was asked']),
-    ...title('Diff'),
-    ...diffLines(diff, paint),
-    '',
-    ...(isOnDisk
-      ? [
-          paint(
-            'green',
-            `✓ merged into the project and compared with the disk: ${files.map((file) => file.path).join(', ')}`,
-          ),
-        ]
-      : [paint('red', `✗ not on disk: ${missing.join(', ') || 'there is no result'}`)]),
-    `Dashboard: ${url} (it ended with the demo; yours: gantry open)`,
-    isKept
-      ? `Kept: ${directory}`
-      : 'The project and the home of the demo are removed. To keep them: npm start -- --keep',
-    paint('yellow', 'A scripted model played the agents. With your own model: npm start -- "<request>" --project DIR'),
-  ]);
+  output.result(
+    { ...requestDocument(detail, clock.now()), isOnDisk, isScripted: true, url, kept: isKept ? directory : null },
+    () => [
+      ...(request.plan === null ? [] : [...title('Plan'), ...planLines(request.plan, output)]),
+      ...title('Result'),
+      ...resultLines(detail, isKept ? project.directory : null, clock.now(), output),
+      ...title('Permissions'),
+      ...(decisions.length > 0 ? decisions : ['nothing was asked']),
+      ...title('Diff'),
+      ...diffLines(diff, paint),
+      '',
+      ...(isOnDisk
+        ? [
+            paint(
+              'green',
+              `✓ merged into the project and compared with the disk: ${files.map((file) => file.path).join(', ')}`,
+            ),
+          ]
+        : [paint('red', `✗ not on disk: ${missing.join(', ') || 'there is no result'}`)]),
+      `Dashboard: ${url} (it ended with the demo; yours: gantry open)`,
+      isKept
+        ? `Kept: ${directory}`
+        : 'The project and the home of the demo are removed. To keep them: npm start -- --keep',
+      paint(
+        'yellow',
+        'A scripted model played the agents. With your own model: npm start -- "<request>" --project DIR',
+      ),
+    ],
+  );
   return isOnDisk ? 0 : Math.max(1, code);
 }
 
