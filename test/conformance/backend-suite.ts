@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Backend, Capabilities } from '../../src/backends/backend.ts';
+import type { LiveSession } from '../support/backend-session.ts';
 import { hashOfTree } from '../support/leftovers.ts';
 import { environmentFor, type TempDir, tempDir } from '../support/temp.ts';
 import { endingLaws } from './backend/ending.ts';
@@ -47,7 +48,17 @@ export function backendConformance(options: {
       names.add(name);
       const exception = options.exceptions.find((one) => one.law === name);
       if (exception) test.skip(`${name} (exception: ${exception.reason})`, () => undefined);
-      else test(name, () => body(bench ?? expect.unreachable('the set-up failed')));
+      else
+        test(name, async () => {
+          if (!bench) return expect.unreachable('the set-up failed');
+          try {
+            await body(bench);
+          } catch (error) {
+            // Whatever failed: no other law borrows what this one has left.
+            await bench.disown();
+            throw error;
+          }
+        });
     };
     openingLaws(law);
     turnLaws(law);
@@ -77,7 +88,7 @@ async function makeBench(
   rig: Rig,
   capabilities: Capabilities,
   root: string,
-): Promise<Bench & { readonly close: () => Promise<void> }> {
+): Promise<Bench & { readonly disown: () => Promise<void>; readonly close: () => Promise<void> }> {
   const backends: Backend[] = [];
   let places = 0;
   const newPlace = (): Promise<Place> => {
@@ -91,6 +102,17 @@ async function makeBench(
   };
   const place = await newPlace();
   const backend = newBackend(place);
+  const atRest = new Map<string | undefined, LiveSession>();
+  const borrow: Bench['borrow'] = async (profile) => {
+    const live = atRest.get(profile?.id) ?? (await openIn(place, backend, profile && { profile }));
+    atRest.delete(profile?.id);
+    return live.lend(() => void atRest.set(profile?.id, live));
+  };
+  const disown = async (): Promise<void> => {
+    const left = [...atRest.values()];
+    atRest.clear();
+    await Promise.all(left.map((live) => live.close()));
+  };
   return {
     rig,
     capabilities,
@@ -99,6 +121,8 @@ async function makeBench(
     newPlace,
     newBackend,
     open: (more) => openIn(place, backend, more),
+    borrow,
+    disown,
     // A failed law must not keep its programs.
     close: async () => {
       await Promise.all(backends.map((one) => one.close(200)));

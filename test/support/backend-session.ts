@@ -32,10 +32,18 @@ export class EventReader {
   /** Resolves when the iteration is over. */
   readonly over: Promise<void>;
   #waiting = new Set<() => void>();
+  #followers = new Set<EventReader>();
 
-  constructor(events: AsyncIterable<BackendEvent>) {
-    this.over = this.#read(events);
+  /** From another reader: what that one reads from here on. */
+  constructor(events: AsyncIterable<BackendEvent> | EventReader) {
+    if (events instanceof EventReader) events.#followers.add(this);
+    this.over = events instanceof EventReader ? events.over : this.#read(events);
     this.over.catch(() => undefined);
+  }
+
+  /** Every turn that was begun has ended, and so has not the session. */
+  get isAtRest(): boolean {
+    return this.of('turn-started').length === this.of('turn-ended').length && this.of('ended').length === 0;
   }
 
   /** The first event of that type for which `fits` holds, whether it came already or comes yet. */
@@ -66,10 +74,13 @@ export class EventReader {
   }
 
   async #read(events: AsyncIterable<BackendEvent>): Promise<void> {
-    for await (const event of events) {
-      this.all.push(event);
-      for (const look of this.#waiting) look();
-    }
+    for await (const event of events) this.#take(event);
+  }
+
+  #take(event: BackendEvent): void {
+    this.all.push(event);
+    for (const look of this.#waiting) look();
+    for (const follower of this.#followers) follower.#take(event);
   }
 }
 
@@ -78,11 +89,18 @@ export class LiveSession implements AsyncDisposable {
   readonly session: BackendSession;
   readonly events: EventReader;
   readonly #backend: Backend;
+  readonly #giveBack: (() => void) | null;
 
-  constructor(backend: Backend, session: BackendSession) {
+  constructor(backend: Backend, session: BackendSession, lent?: { events: EventReader; giveBack: () => void }) {
     this.#backend = backend;
     this.session = session;
-    this.events = new EventReader(session.events);
+    this.events = new EventReader(lent?.events ?? session.events);
+    this.#giveBack = lent?.giveBack ?? null;
+  }
+
+  /** The same session for somebody who sees its events from here on; left at rest it is given back, else closed. */
+  lend(giveBack: () => void): LiveSession {
+    return new LiveSession(this.#backend, this.session, { events: this.events, giveBack });
   }
 
   makePrompt(text: string): Prompt {
@@ -118,7 +136,8 @@ export class LiveSession implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+    if (this.#giveBack && this.events.isAtRest) this.#giveBack();
+    else await this.close();
   }
 }
 

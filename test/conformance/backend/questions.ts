@@ -5,12 +5,12 @@ import { expect } from 'vitest';
 import { profileWith } from '../../support/backend-session.ts';
 import { type Law, makeMark } from './rig.ts';
 
-const PROFILE = { profile: profileWith({ bash: 'ask', edit: 'deny' }) };
+const PROFILE = profileWith({ bash: 'ask', edit: 'deny' });
 const ALLOW = { type: 'allow', scope: 'once', expiresAt: null } as const;
 
 export function questionLaws(law: Law): void {
-  law('an allowed command runs once; a second answer is gone', async ({ rig, open, place }) => {
-    await using live = await open(PROFILE);
+  law('an allowed command runs once; a second answer is gone', async ({ rig, borrow, place }) => {
+    await using live = await borrow(PROFILE);
     const file = `made/${makeMark()}`;
     const command = `echo ran >> ${file}`;
     const { prompt } = await live.send(rig.scenes.run(command));
@@ -26,8 +26,8 @@ export function questionLaws(law: Law): void {
     expect(await readFile(join(place.project, file), 'utf8')).toBe('ran\n');
   });
 
-  law('an allow is for once: the same command asks again', async ({ rig, open }) => {
-    await using live = await open(PROFILE);
+  law('an allow is for once: the same command asks again', async ({ rig, borrow }) => {
+    await using live = await borrow(PROFILE);
     for (const times of [1, 2]) {
       const { prompt } = await live.send(rig.scenes.run('echo the same'));
       const asked = await live.events.first('asked', (event) => live.events.of('asked').indexOf(event) === times - 1);
@@ -36,8 +36,8 @@ export function questionLaws(law: Law): void {
     }
   });
 
-  law('the reason of a denial reaches the agent, and the command does not run', async ({ rig, open, place }) => {
-    await using live = await open(PROFILE);
+  law('the reason of a denial reaches the agent, and the command does not run', async ({ rig, borrow, place }) => {
+    await using live = await borrow(PROFILE);
     const [file, reason] = [`made/${makeMark()}`, `because ${makeMark()}`];
     const { prompt } = await live.send(rig.scenes.run(`echo ran >> ${file}`));
     const { nativeId } = await live.events.first('asked');
@@ -46,17 +46,17 @@ export function questionLaws(law: Law): void {
     expect(existsSync(join(place.project, file))).toBe(false);
   });
 
-  law('what a profile denies is not asked and not done', async ({ rig, open, place }) => {
-    await using live = await open(PROFILE);
+  law('what a profile denies is not asked and not done', async ({ rig, borrow, place }) => {
+    await using live = await borrow(PROFILE);
     const file = `made/${makeMark()}`;
     await live.turn(rig.scenes.write(file, 'not allowed'));
     expect(live.events.of('asked')).toEqual([]);
     expect(existsSync(join(place.project, file))).toBe(false);
   });
 
-  law('a sub-agent asks like its session', async ({ rig, open, place, capabilities }) => {
+  law('a sub-agent asks like its session', async ({ rig, borrow, place, capabilities }) => {
     if (!capabilities.children) return;
-    await using live = await open(PROFILE);
+    await using live = await borrow(PROFILE);
     const file = `made/${makeMark()}`;
     const { prompt } = await live.send(rig.scenes.run(`echo ran >> ${file}`, { from: 'child' }));
     const asked = await live.events.first('asked');
@@ -68,8 +68,8 @@ export function questionLaws(law: Law): void {
     expect(await readFile(join(place.project, file), 'utf8')).toBe('ran\n');
   });
 
-  law('a question is answered in words', async ({ rig, open, capabilities }) => {
-    await using live = await open();
+  law('a question is answered in words', async ({ rig, borrow, capabilities }) => {
+    await using live = await borrow();
     const { prompt } = await live.send(rig.scenes.question('Which colour?', ['red', 'blue']));
     if (capabilities.questions) {
       const { nativeId, subject } = await live.events.first('asked');
@@ -82,8 +82,8 @@ export function questionLaws(law: Law): void {
     } else expect((await live.end(prompt)).outcome).toBe('done');
   });
 
-  law('an answer that does not fit the question is refused', async ({ rig, open }) => {
-    await using live = await open(PROFILE);
+  law('an answer that does not fit the question is refused', async ({ rig, borrow }) => {
+    await using live = await borrow(PROFILE);
     const { prompt } = await live.send(rig.scenes.run('echo fits'));
     const { nativeId } = await live.events.first('asked');
     const unfit = live.session.answer(nativeId, { type: 'answer', answers: [['yes']] });
@@ -92,8 +92,8 @@ export function questionLaws(law: Law): void {
     expect((await live.end(prompt)).text).toContain('fits');
   });
 
-  law('an interrupted turn takes its open question back', async ({ rig, open }) => {
-    await using live = await open(PROFILE);
+  law('an interrupted turn takes its open question back', async ({ rig, borrow }) => {
+    await using live = await borrow(PROFILE);
     const { prompt } = await live.send(rig.scenes.run('echo never'));
     const { nativeId } = await live.events.first('asked');
     await live.session.interrupt();
@@ -103,8 +103,8 @@ export function questionLaws(law: Law): void {
     expect(await live.turn(rig.scenes.answer('free again'))).toMatchObject({ outcome: 'done', text: 'free again' });
   });
 
-  law('a question that nobody asked is gone', async ({ open }) => {
-    await using live = await open();
+  law('a question that nobody asked is gone', async ({ borrow }) => {
+    await using live = await borrow();
     expect(await live.session.answer('no-such-question', ALLOW)).toBe('gone');
   });
 }

@@ -3,7 +3,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
-import type { Backend, BackendContext, Capabilities, OpenSpec } from '../../../src/backends/backend.ts';
+import type {
+  Backend,
+  BackendContext,
+  Capabilities,
+  OpenSpec,
+  PermissionProfile,
+} from '../../../src/backends/backend.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { until } from '../../../src/base/wait.ts';
@@ -68,6 +74,8 @@ export type Bench = {
   readonly newPlace: () => Promise<Place>;
   readonly newBackend: (place: Place, settings?: BackendSettings) => Backend;
   readonly open: (more?: Partial<OpenSpec>) => Promise<LiveSession>;
+  /** A session of that profile, which an earlier law may have left at rest: where a start costs seconds, laws of turns share it. */
+  readonly borrow: (profile?: PermissionProfile) => Promise<LiveSession>;
 };
 
 /** One law: its name is what an exception names. */

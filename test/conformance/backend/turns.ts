@@ -5,8 +5,8 @@ import { addUsage } from '../../../src/contract/usage.ts';
 import { asked, type Law, makeMark, requestsWith } from './rig.ts';
 
 export function turnLaws(law: Law): void {
-  law('deltas join to the whole text', async ({ rig, open }) => {
-    await using live = await open();
+  law('deltas join to the whole text', async ({ rig, borrow }) => {
+    await using live = await borrow();
     const whole = 'Ein Satz, der in Stücken kommt: äöü 漢字 🙂 – bis zum Ende.';
     const end = await live.turn(rig.scenes.answer(whole, 7));
     expect(end.text).toBe(whole);
@@ -16,8 +16,8 @@ export function turnLaws(law: Law): void {
     expect(deltas.map((delta) => delta.text).join('')).toBe(whole);
   });
 
-  law('every accepted prompt has one start and one end, in order', async ({ rig, open }) => {
-    await using live = await open();
+  law('every accepted prompt has one start and one end, in order', async ({ rig, borrow }) => {
+    await using live = await borrow();
     for (const text of ['first', 'second']) await live.turn(rig.scenes.answer(text));
     const turns = live.events.all.filter((event) => event.type === 'turn-started' || event.type === 'turn-ended');
     expect(turns.map((event) => event.type)).toEqual(['turn-started', 'turn-ended', 'turn-started', 'turn-ended']);
@@ -25,8 +25,8 @@ export function turnLaws(law: Law): void {
     expect(turns[2]?.promptId).toBe(turns[3]?.promptId);
   });
 
-  law('a tool is told with its start and its end, and a changed file by its path', async ({ rig, open, place }) => {
-    await using live = await open();
+  law('a tool is told with its start and its end, and a changed file by its path', async ({ rig, borrow, place }) => {
+    await using live = await borrow();
     await live.turn(rig.scenes.write('made/written.txt', 'some words\n'));
     const path = join(place.project, 'made/written.txt');
     expect(await readFile(path, 'utf8')).toBe('some words\n');
@@ -36,14 +36,14 @@ export function turnLaws(law: Law): void {
     expect(live.events.of('file-changed').map((event) => event.path)).toContain(path);
   });
 
-  law('a tool that fails is an error of the tool, not of the turn', async ({ rig, open }) => {
-    await using live = await open();
+  law('a tool that fails is an error of the tool, not of the turn', async ({ rig, borrow }) => {
+    await using live = await borrow();
     const end = await live.turn(rig.scenes.run('echo to be seen; exit 3'));
     expect(end).toMatchObject({ outcome: 'done', text: expect.stringContaining('to be seen') });
   });
 
-  law('a failure has a class and words, and the session lives on', async ({ rig, open }) => {
-    await using live = await open();
+  law('a failure has a class and words, and the session lives on', async ({ rig, borrow }) => {
+    await using live = await borrow();
     const failed = await live.turn(rig.scenes.fail());
     expect(failed.outcome).toBe('failed');
     expect(failed.failure?.class).toBe('model');
@@ -51,14 +51,14 @@ export function turnLaws(law: Law): void {
     expect(await live.turn(rig.scenes.answer('again well'))).toMatchObject({ outcome: 'done', text: 'again well' });
   });
 
-  law('a limit of the provider has its class', async ({ rig, open }) => {
-    await using live = await open();
+  law('a limit of the provider has its class', async ({ rig, borrow }) => {
+    await using live = await borrow();
     const failed = await live.turn(rig.scenes.limit?.() ?? '');
     expect(failed).toMatchObject({ outcome: 'failed', failure: { class: expect.stringMatching(/^(rate|quota)$/) } });
   });
 
-  law('next-turn waits for the running turn', async ({ rig, open }) => {
-    await using live = await open();
+  law('next-turn waits for the running turn', async ({ rig, borrow }) => {
+    await using live = await borrow();
     const [mark, hold] = [makeMark(), makeMark()];
     const first = await live.send(`${mark} ${rig.scenes.hold(hold, 'one')}`);
     await asked(rig, mark);
@@ -72,8 +72,8 @@ export function turnLaws(law: Law): void {
     expect(order).toEqual(['turn-started', 'turn-ended', 'turn-started', 'turn-ended']);
   });
 
-  law('steer joins the running turn if the program can', async ({ rig, open, capabilities }) => {
-    await using live = await open();
+  law('steer joins the running turn if the program can', async ({ rig, borrow, capabilities }) => {
+    await using live = await borrow();
     const [mark, word, hold] = [makeMark(), makeMark(), makeMark()];
     const first = await live.send(`${mark} ${rig.scenes.hold(hold, 'one')}`);
     await asked(rig, mark);
@@ -89,8 +89,8 @@ export function turnLaws(law: Law): void {
     expect(order).toEqual(capabilities.steer ? ['turn-started', 'turn-started', 'turn-ended', 'turn-ended'] : apart);
   });
 
-  law('interrupt ends the turn and keeps the session', async ({ rig, open }) => {
-    await using live = await open();
+  law('interrupt ends the turn and keeps the session', async ({ rig, borrow }) => {
+    await using live = await borrow();
     const mark = makeMark();
     const { prompt } = await live.send(`${mark} ${rig.scenes.hold(makeMark(), 'never')}`);
     await asked(rig, mark);
@@ -100,8 +100,8 @@ export function turnLaws(law: Law): void {
     expect(await live.turn(rig.scenes.answer('still here'))).toMatchObject({ outcome: 'done', text: 'still here' });
   });
 
-  law('a prompt of mode interrupt ends the running turn first', async ({ rig, open }) => {
-    await using live = await open();
+  law('a prompt of mode interrupt ends the running turn first', async ({ rig, borrow }) => {
+    await using live = await borrow();
     const mark = makeMark();
     const { prompt } = await live.send(`${mark} ${rig.scenes.hold(makeMark(), 'never')}`);
     await asked(rig, mark);
@@ -112,8 +112,8 @@ export function turnLaws(law: Law): void {
     expect(await live.end(prompt)).toMatchObject({ outcome: 'interrupted' });
   });
 
-  law('the same prompt again is given to the model once', async ({ rig, open }) => {
-    await using live = await open();
+  law('the same prompt again is given to the model once', async ({ rig, borrow }) => {
+    await using live = await borrow();
     const [mark, hold] = [makeMark(), makeMark()];
     const prompt = live.makePrompt(`${mark} ${rig.scenes.hold(hold, 'once')}`);
     expect(await live.session.prompt(prompt, 'next-turn')).toEqual({ type: 'accepted' });
@@ -135,8 +135,8 @@ export function turnLaws(law: Law): void {
     expect((await live.turn(rig.scenes.answer('unpriced?'))).usage.costUsd).not.toBe(0);
   });
 
-  law('reasoning is told if the program shows it', async ({ rig, open, capabilities }) => {
-    await using live = await open();
+  law('reasoning is told if the program shows it', async ({ rig, borrow, capabilities }) => {
+    await using live = await borrow();
     const end = await live.turn(rig.scenes.reason('a thought', 'a word'));
     expect(end.text).toBe('a word');
     const thoughts = live.events.of('reasoning').map((event) => event.text);
