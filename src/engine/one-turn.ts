@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { EndReason } from '../backends/backend.ts';
 import { newId } from '../base/ids.ts';
 import { within } from '../base/wait.ts';
 import { StoredPrompt } from '../contract/attempt.ts';
@@ -6,7 +7,7 @@ import { AppError } from '../contract/errors.ts';
 import { FACTS, type FactSubject } from '../contract/fact.ts';
 import type { BackendId, SessionId } from '../contract/ids.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
-import { addUsage } from '../contract/usage.ts';
+import { addUsage, type Usage } from '../contract/usage.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Approvals } from './approvals.ts';
 import { requireModel } from './model-filter.ts';
@@ -103,10 +104,11 @@ export async function runTurn(
       if (result.type === 'turn') keepEnd(parts, id, spec, prompt, result.turn);
     } finally {
       await leave(live, limit.signal, result);
+      if (isCut(result, deaths, limit.signal)) keepCut(parts, id, spec, live.usedBy(prompt.id));
     }
     if (result.type === 'turn') return result.turn;
     const { reason } = result;
-    if (deaths >= MAX_DEATHS || reason.type === 'closed') {
+    if (isLast(reason, deaths)) {
       throw new AppError('backend_failed', reason.type === 'died' ? reason.failure.message : 'the session was closed');
     }
   }
@@ -117,6 +119,23 @@ function keepEnd(parts: Parts, id: SessionId, spec: OneTurnSpec, prompt: StoredP
     const usage = addUsage(tx.sessions.need(id).usage, end.usage);
     tx.sessions.update(id, { usage }, { actor: 'gantry', subject: spec.subject });
     tx.meta.set(keyOf(id), JSON.stringify({ prompt, end }));
+  });
+}
+
+const isLast = ({ type }: EndReason, deaths: number): boolean => deaths >= MAX_DEATHS || type === 'closed';
+
+/** Whether nobody takes it up again. */
+function isCut(result: TurnResult | null, deaths: number, signal: AbortSignal): boolean {
+  if (result === null) return !isShutdown(signal);
+  return result.type === 'ended' && isLast(result.reason, deaths);
+}
+
+/** A turn without an end, which nobody takes up again: what it used was spent. */
+function keepCut({ store }: Parts, id: SessionId, { subject }: OneTurnSpec, used: Usage | null): void {
+  if (used === null) return;
+  store.commit((tx) => {
+    const usage = addUsage(tx.sessions.need(id).usage, used);
+    tx.sessions.update(id, { usage }, { actor: 'gantry', subject });
   });
 }
 
@@ -175,13 +194,15 @@ async function answered(
 
 /** A daemon that stops leaves the session as it is; a death leaves it for the next try; else it is over. */
 async function leave(live: LiveSession, signal: AbortSignal, result: TurnResult | null): Promise<void> {
-  if (signal.aborted && (signal.reason as TurnStop) === 'shutdown') return;
+  if (isShutdown(signal)) return;
   if (result?.type === 'ended' && result.reason.type === 'died') {
     await live.close(GRACE_MS, 'paused', 'its program died');
     return;
   }
   await live.close(GRACE_MS, 'stopped', TURN_IS_OVER);
 }
+
+const isShutdown = (signal: AbortSignal): boolean => signal.aborted && (signal.reason as TurnStop) === 'shutdown';
 
 async function stopOn(signal: AbortSignal): Promise<never> {
   if (!signal.aborted) {

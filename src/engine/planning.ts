@@ -6,7 +6,7 @@ import { type AgentAddress, type RequestId, SessionId } from '../contract/ids.ts
 import type { Project } from '../contract/project.ts';
 import { type FallbackReason, isRequestOver, type Plan, type Request } from '../contract/request.ts';
 import type { Task, TaskState } from '../contract/task.ts';
-import { NO_USAGE } from '../contract/usage.ts';
+import { addUsage, NO_USAGE, type Usage } from '../contract/usage.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Approvals } from './approvals.ts';
 import { isTurnAtHand, type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
@@ -80,7 +80,7 @@ export class Planning {
           signal,
         });
     if (signal.aborted) throw new AppError('cancelled', 'planning was stopped');
-    this.#parts.store.commit((tx) => this.#take(tx, id, plan));
+    this.#parts.store.commit((tx) => this.#take(tx, id, { ...plan, usage: this.#usageOf(id, plan) }));
   }
 
   /** The planner's own model if one is configured, else the model of the request's backend. */
@@ -150,6 +150,13 @@ export class Planning {
       );
     }
     return turn;
+  }
+
+  /** Of its calls to a backend, those included that were cut. */
+  #usageOf(id: RequestId, plan: Plan): Usage {
+    const { sessions } = this.#parts.store.read;
+    const calls = this.sessionsOf(id).map((call) => sessions.need(call).usage);
+    return calls.length === 0 ? plan.usage : calls.reduce(addUsage, NO_USAGE);
   }
 
   #take(tx: Transaction, id: RequestId, plan: Plan): void {

@@ -24,6 +24,9 @@ import { LogWriter } from './session-log.ts';
 import { SessionWatch } from './session-watch.ts';
 import type { Settings } from './settings.ts';
 
+/** Turns whose use is remembered for a session that is cut. */
+const MOST_USED = 100;
+
 export type TurnEnd = Extract<BackendEvent, { type: 'turn-ended' }>;
 /** What a wait for a turn's end can see. */
 export type TurnResult =
@@ -263,6 +266,8 @@ export class LiveSession {
     if (event.type === 'usage' && this.#running[0] !== undefined) this.#used.set(this.#running[0], event.usage);
     if (event.type !== 'turn-ended') return;
     this.#used.set(event.promptId, event.usage);
+    // Whoever gave a prompt takes its end before so many others are given.
+    for (const id of this.#used.keys()) if (this.#used.size > MOST_USED) this.#used.delete(id);
     const at = this.#running.indexOf(event.promptId);
     if (at >= 0) this.#running.splice(at, 1);
   }

@@ -72,6 +72,14 @@ export class StandingLedger implements PromptLedger {
     });
   }
 
+  /** A turn that was ended for good, whoever the agent's conversation is by now: what it used was spent. */
+  turnCut(usage: Usage): void {
+    this.#parts.store.commit((tx) => {
+      const session = tx.sessions.need(this.sessionId);
+      tx.sessions.update(session.id, { usage: addUsage(session.usage, usage) }, { actor: 'gantry' });
+    });
+  }
+
   /** A session that is over, because it never came to be, is followed by another. */
   renew(): void {
     const { backend, model, directory } = this.#parts.store.read.sessions.need(this.sessionId);

@@ -3,6 +3,7 @@ import { deferred } from '../base/wait.ts';
 import type { Agent, Standing } from '../contract/agent.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
+import type { PromptId } from '../contract/ids.ts';
 import type { Message } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import { isSessionOver } from '../contract/session.ts';
@@ -64,6 +65,8 @@ export class StandingRun {
   #reason: StandingStop | null = null;
   #live: LiveSession | null = null;
   #deaths = 0;
+  /** Given, and its use not counted yet. */
+  #inTurn: PromptId | null = null;
   #openedAt: number;
   /** How the program ended; null if there was none. */
   closed: CloseReport | null = null;
@@ -256,6 +259,7 @@ export class StandingRun {
     };
     for (let given: Given | null = this.#turns.give(live, first, 'next-turn'); given; given = this.#turns.unheard()) {
       const { prompt, receipt } = given;
+      this.#inTurn = prompt.id;
       const answer = await receipt;
       if (answer.type === 'refused') throw new AppError('backend_refused', answer.failure.message);
       const result = await this.#turns.hear(live, prompt, stopped);
@@ -263,6 +267,7 @@ export class StandingRun {
       const { turn } = result;
       const isHeard = turn.outcome === 'done' || turn.outcome === 'interrupted';
       this.#ledger.turnEnded(prompt.id, turn.usage, isHeard);
+      this.#inTurn = null;
       this.#deaths = 0;
       if (!isHeard) this.#tellSenders(prompt, turn.failure?.message ?? `the turn ended: ${turn.outcome}`);
     }
@@ -315,6 +320,9 @@ export class StandingRun {
     if (type === 'shutdown' || type === 'hand-over') return;
     try {
       this.closed = (await this.#live?.close(GRACE_MS, type === 'stop' ? 'stopped' : 'paused', cause)) ?? null;
+      // One that is parked is taken up again, and then tells all that it used.
+      const used = this.#inTurn === null || type !== 'stop' ? null : (this.#live?.usedBy(this.#inTurn) ?? null);
+      if (used !== null) this.#ledger.turnCut(used);
     } catch (error) {
       this.#parts.log.error({ err: error, agent: this.#agent.id }, 'a session did not close in order');
     }
