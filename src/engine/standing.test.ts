@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { type Bench, bench, over, person, submitSteps } from '../../test/support/engine-bench.ts';
 import { noTerminal } from '../../test/support/terminal.ts';
+import { until } from '../base/wait.ts';
 import type { StartedAgent } from '../contract/life-operations.ts';
 import type { Message } from '../contract/message.ts';
 import type { Session } from '../contract/session.ts';
@@ -171,7 +172,9 @@ describe.skipIf(noTerminal !== null)('a conversation that a person has alone', (
     const [view, again] = [await attach(test), await attach(test)];
     expect(view).toEqual(again);
     expect(view.isAlone).toBe(true);
-    expect(await tmux(view, 'capture-pane', '-p')).toContain(`conversation ${started.nativeId}`);
+    const words = `conversation ${started.nativeId}`;
+    const look = async () => ((await tmux(view, 'capture-pane', '-p')).includes(words) ? true : null);
+    await until(look, { everyMs: 20, limitMs: 20_000 }, () => new Error(`the screen never showed ${words}`));
     expect((await test.engine.queries.agents({}))[0]).toMatchObject({ state: 'attached' });
     expect(sessionOf(test, started).state).toBe('paused');
     const message = send(test, [{ text: 'two' }]);
