@@ -181,9 +181,9 @@ async function pressKeys({ page: tab }: DashboardPage, seconds: number, heap: ()
   const heaps: number[] = [];
   let heapAt = performance.now() + HEAP_EVERY_MS;
   while (performance.now() < end) {
-    await tab.keyboard.press('Shift');
-    if (performance.now() > heapAt) {
-      // A collection that the measure asks for is not the page's.
+    if (performance.now() <= heapAt) await tab.keyboard.press('Shift');
+    else {
+      // A collection that the measure asks for is not the page's, and no key is pressed into it.
       await tab.evaluate('window.isCollecting = true');
       heaps.push(await heap());
       await tab.evaluate('requestAnimationFrame(() => requestAnimationFrame(() => { window.isCollecting = false; }))');
