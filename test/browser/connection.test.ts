@@ -133,9 +133,13 @@ describe.skipIf(!hasChromium)('the connection in Chromium', () => {
       .getByText(/a colour/)
       .waitFor();
     await page.locator('input[type=file]').setInputFiles(file);
+    const primary = (): Promise<string> =>
+      page.locator('html').evaluate((root) => root.style.getPropertyValue('--primary'));
+    // The page reads the file by itself: a reload before that would find what was there.
+    await expect.poll(primary, { timeout: 20_000 }).toBe('#123456');
     await page.reload();
     await page.getByText('Live', { exact: true }).waitFor();
-    expect(await page.locator('html').evaluate((root) => root.style.getPropertyValue('--primary'))).toBe('#123456');
+    expect(await primary()).toBe('#123456');
     await dashboard.shoot('settings');
     await page.getByLabel('As the system has it').check();
     await page.keyboard.press('?');
