@@ -31,6 +31,7 @@ const KNOWN_SKIPS = [
     name: 'podman cannot be used',
     reason: 'it is not installed (Debian: podman, runc), or may not make containers here',
   },
+  { name: 'docker cannot be used', reason: 'dockerd is not on PATH (Debian: docker.io), or may not run here' },
   { name: 'strace cannot be used', reason: 'it is not installed (Debian: strace), or may not trace in this container' },
 ];
 

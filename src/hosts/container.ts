@@ -37,7 +37,7 @@ const PROBE_LIMIT_MS = 20_000;
 const OF_HOME = 'gantry.home';
 const OF_RUN = 'gantry.run';
 
-/** Programs of this machine in containers of an image (Podman 4.3 tested; Docker by the same arguments). */
+/** Programs of this machine in containers of an image (tested with Podman 4.3 and Docker 20.10). */
 export function containerHost(options: ContainerOptions): Host {
   return walledHost('container', options, (inner) => enclose(inner, options));
 }

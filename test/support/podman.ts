@@ -74,7 +74,8 @@ export async function openPodman(): Promise<Podman> {
   };
 }
 
-async function makeRoot(root: string): Promise<void> {
+/** Directories and programs of this machine, as the root of a small system. */
+export async function makeRoot(root: string): Promise<void> {
   for (const name of ['usr/bin', 'tmp', 'proc', 'sys', 'dev', 'etc'])
     await mkdir(join(root, name), { recursive: true });
   await run('chmod', ['1777', join(root, 'tmp')]);
