@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { fakeConfig } from './agents.ts';
 import { type BenchDaemon, benchHome } from './bench-home.ts';
 import { processStat } from './process-stat.ts';
 import { type Measure, single } from './report.ts';
@@ -16,11 +17,7 @@ export const facts: Measure = {
   title: 'A daemon through which many facts have gone',
   how: `Turns of ${AT_ONCE} fake agents at once that say, think and use tools without end: every word of theirs is taken, checked and written to the journal durably. Memory is read between the turns; flat means at most a tenth more at the end than after the first quarter.`,
   run: async ({ isQuick }) => {
-    await using home = await benchHome({
-      defaultBackend: 'fake',
-      backends: { fake: {} },
-      policy: { default: 'allow' },
-    });
+    await using home = await benchHome(fakeConfig);
     await using daemon = await home.up();
     const looks = await repeat(isQuick ? 2 : 8, async () => {
       const seconds = await busy(daemon, home.project);

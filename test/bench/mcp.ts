@@ -1,13 +1,16 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import type { TaskId } from '../../src/contract/ids.ts';
 import { readAdminToken } from '../../src/daemon/tokens-file.ts';
+import { Store } from '../../src/store/store.ts';
+import { fakeConfig } from './agents.ts';
 import { type BenchDaemon, type BenchHome, benchHome } from './bench-home.ts';
 import { type Measure, type Row, sampled } from './report.ts';
 import { repeat, timed } from './sample.ts';
 
 const CLIENTS = 32;
 const EVENTS = 10_000;
-/** What a step of the agent tells: its words, and two tools. */
-const EVENTS_A_STEP = 3;
 
 /** The task server, as its callers have it. */
 export const mcp: Measure = {
@@ -15,11 +18,9 @@ export const mcp: Measure = {
   title: 'A tool call over MCP',
   how: `The official client over streamable HTTP, in this process, against the built daemon: one client, then ${CLIENTS} at once that each call again as soon as they are answered. The history is of a task with more than ${EVENTS.toLocaleString('en-US')} events: its newest 100, and all of them.`,
   run: async ({ isQuick }) => {
-    await using home = await benchHome({
-      defaultBackend: 'fake',
-      backends: { fake: {} },
-      policy: { default: 'allow' },
-    });
+    await using home = await benchHome(fakeConfig);
+    const events = isQuick ? EVENTS / 10 : EVENTS;
+    const task_id = await longTask(home, events);
     await using daemon = await home.up();
     await using stack = new AsyncDisposableStack();
     const clients = await repeat(CLIENTS, async () => {
@@ -29,8 +30,6 @@ export const mcp: Measure = {
     });
     const [first] = clients;
     if (!first) throw new Error('there is no client');
-    const events = isQuick ? EVENTS / 10 : EVENTS;
-    const task_id = await longTask(first, events);
     const total = Number((await call(first, 'get_task_history', { task_id, events_limit: 1 })).events_total);
     if (total < events) throw new Error(`the task has ${total} events`);
     const shown = total.toLocaleString('en-US');
@@ -67,13 +66,32 @@ async function call(client: Client, name: string, args: Record<string, unknown>)
   return structuredContent as Record<string, unknown>;
 }
 
-/** A task of many events that has ended. */
-async function longTask(client: Client, events: number): Promise<string> {
-  const step = { say: 'says what it does', tools: [{ name: 'look' }, { name: 'look' }] };
-  const steps = Array.from({ length: Math.ceil(events / EVENTS_A_STEP) }, () => step);
-  const task_description = `Go. @@fake ${JSON.stringify([...steps, { text: 'done' }])}`;
-  const given = { agent_id: 'bench', task_description, sync: true, wait_ms: 280_000, timeout_ms: 280_000 };
-  const { task_id, status } = await call(client, 'opencode_execute_task', given);
-  if (status !== 'completed') throw new Error(`the task of the benchmark is ${String(status)}`);
-  return String(task_id);
+/** A task that has ended, with many events: what its agent said is written while no daemon runs, which is soonest. */
+async function longTask(home: BenchHome, events: number): Promise<string> {
+  const { view, subject } = await endedTask(home);
+  const store = Store.open({ dir: home.root, clock: systemClock, log: silentLog });
+  try {
+    const data = { partId: 'part', text: 'says what it does', isTruncated: false };
+    await store.observe(Array.from({ length: events }, () => ({ kind: 'text', data, actor: 'fake', subject })));
+  } finally {
+    await store.close();
+  }
+  return view.id;
+}
+
+async function endedTask(home: BenchHome) {
+  await using daemon = await home.up();
+  const { client } = daemon;
+  const given = { callerId: 'bench', description: `Go. @@fake ${JSON.stringify([{ text: 'done' }])}` };
+  let { view } = await client.call('delegations.submit', given);
+  while (view.status === 'queued' || view.status === 'running')
+    ({ view } = await client.call('delegations.get', { id: view.id, since: 0, waitMs: 20_000 }));
+  if (view.status !== 'completed') throw new Error(`the task of the benchmark is ${view.status}`);
+  const { attempts } = await client.call('tasks.get', { id: view.taskId as TaskId });
+  const [attempt] = attempts;
+  const { requestId, taskId } = view;
+  return {
+    view,
+    subject: { requestId, taskId, attemptId: attempt?.id ?? null, sessionId: attempt?.sessionId ?? null },
+  };
 }
