@@ -51,6 +51,7 @@ beforeAll(async () => {
     search: scope.use(new Search({ journal: store.file, file: join(home.path, 'search.db') }, systemClock, silentLog)),
     daemon: {
       url: () => status.url,
+      health: () => ({ status: 'healthy', dependencies: {}, lettaUrl: null, image: null }),
       status: () => ({
         ...status,
         ...engine.engine.queries.counts(),

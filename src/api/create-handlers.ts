@@ -7,7 +7,7 @@ import type { DaemonStatus } from '../contract/shapes.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { History } from '../history/history.ts';
 import type { Access } from './access.ts';
-import { delegationHandlers } from './delegation-handlers.ts';
+import { delegationHandlers, type Health } from './delegation-handlers.ts';
 import type { EventParts } from './events/door.ts';
 import type { JournalReader } from './fact-pages.ts';
 import type { Handlers } from './handlers.ts';
@@ -21,6 +21,7 @@ export type DaemonControl = {
   /** Where this daemon is reached. */
   readonly url: () => string;
   readonly status: () => DaemonStatus;
+  readonly health: () => Health;
   /** Begins to stop, once the answer has gone out. */
   readonly shutdown: (cause: string, caller: Caller) => void;
   readonly explainConfig: (input: ParsedInputOf<'config.explain'>) => OutputOf<'config.explain'>;
@@ -117,7 +118,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'tokens.list': () => ({ items: access.list() }),
     'tokens.revoke': ({ id }) => access.revoke(id),
     ...lifeHandlers(engine.agents),
-    ...delegationHandlers(engine.delegations),
+    ...delegationHandlers(engine.delegations, daemon.health),
     ...questionHandlers(parts),
     'login.create': () => {
       const { code, expiresAt } = access.createLogin();

@@ -84,6 +84,8 @@ export const DELEGATION_OPERATIONS = {
     status: 200,
     input: z.object({}),
     output: z.object({
+      /** `degraded`: something that is configured is down; `unhealthy`: the store cannot be written to. */
+      status: z.enum(['healthy', 'degraded', 'unhealthy']),
       active: z.number(),
       queued: z.number(),
       queueLimit: z.number(),
@@ -95,6 +97,10 @@ export const DELEGATION_OPERATIONS = {
         z.string(),
         z.object({ status: z.enum(['ok', 'down', 'off', 'unknown']), checked_at: z.number().nullable() }),
       ),
+      /** Without credentials; null if there is no Letta server. */
+      lettaUrl: z.string().nullable(),
+      /** Of containers; null if nobody uses them. */
+      image: z.string().nullable(),
     }),
   },
   'delegations.submit': {

@@ -23,6 +23,7 @@ import { Configuration } from './config.ts';
 import { leavesOf } from './config-layers.ts';
 import { removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
 import { type Environment, homeFrom, processEnvironment } from './environment.ts';
+import { daemonHealth } from './health.ts';
 import { idempotencyKeys } from './idempotency-keys.ts';
 import { inspections } from './inspections.ts';
 import { type Isolations, openIsolations } from './isolation.ts';
@@ -113,25 +114,28 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   scope.defer(() => store.close());
   const tokens = openTokens(home, store);
   const configuration = configurationOf({ home, port, environment, log }, store);
-  const settings = configuration.settingsFor(null);
+  const settingsNow = (): DaemonSettings => configuration.settingsFor(null);
+  const settings = settingsNow();
   store.setDurability(settings.observe.durability);
   const backends = makeBackends({ home, environment, store, log, settings });
   // The address is known only when the port is open; agents start after that.
   let api: Api | null = null;
   const urlNow = (): string => api?.url ?? '';
-  const isolations = openIsolations({ home, environment, settings: () => configuration.settingsFor(null), urlNow });
+  const isolations = openIsolations({ home, environment, settings: settingsNow, urlNow });
   const engine = makeEngine({ home, environment, store, log, configuration, backends, isolations, tokens, urlNow });
   const ready = deferred<void>();
   const bridges = startBridges({
     ...{ store, clock, log, environment, engine, ready: ready.promise, url: urlNow },
-    settings: () => configuration.settingsFor(null),
+    settings: settingsNow,
   });
   scope.defer(() => bridges.close());
   const stopAsked = deferred<string>();
   const startedAt = clock.now();
   let notReady: string | null = 'the daemon is still bringing back what was under way';
+  const projections = () => bridges.list().items;
   const control: DaemonControl = {
     url: urlNow,
+    health: daemonHealth({ store, engine, log, isolations, projections, settings: settingsNow }),
     status: () => statusOf({ home, url: urlNow(), startedAt, store, engine }),
     shutdown: (cause) => setImmediate(() => stopAsked.resolve(cause)),
     ...inspections({
@@ -142,10 +146,10 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   };
   const history = historyOf(home, environment, store);
   const search = searchOf(home, { store, clock, log, scope });
-  const observed = () => configuration.settingsFor(null).observe;
+  const observed = () => settingsNow().observe;
   const events = observing({ store, engine, search, settings: observed, ownPort: () => api?.port ?? settings.port });
   const parts = { engine, access: tokens, daemon: control, journal: store.journal, history, search, events, clock };
-  const mcp = mcpHttp({ store, engine, log, urlNow, startedAt, projections: () => bridges.list().items });
+  const mcp = mcpHttp({ log, urlNow, startedAt, health: control.health });
   api = await portInUse(
     startApi({
       handlers: whileReady(createHandlers(parts), () => notReady),
@@ -161,10 +165,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       version: VERSION,
       mcp,
       notReady: () => notReady,
-      metrics: daemonMetrics({
-        ...{ store, engine, clock, startedAt, host: localHost },
-        projections: () => bridges.list().items,
-      }),
+      metrics: daemonMetrics({ store, engine, clock, startedAt, host: localHost, projections }),
     }),
     settings.port,
   );
@@ -172,12 +173,11 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   scope.defer(() => mcp.close());
   announce(home, api.url, scope);
   scope.defer(() => engine.close());
-  for (const id of await isolations.sweep())
-    store.commit((tx) => tx.record('swept', { what: `container ${id.slice(0, 12)}`, pids: [] }, {}, 'gantry'));
+  await sweepContainers(isolations, store);
   const { lines } = await engine.start();
   keepClaudeUsage({ store, history, events: engine.events, clock, log, scope });
   scope.use(readSpool(home, events, clock, log));
-  scope.defer(keepTidy(store, () => configuration.settingsFor(null).retention, clock, log));
+  scope.defer(keepTidy(store, () => settingsNow().retention, clock, log));
   tellStart({ store, log }, api.url, lines);
   notReady = null;
   ready.resolve();
@@ -204,6 +204,12 @@ function tellStart(
   const { pid } = process;
   store.commit((tx) => tx.record('daemon.started', { version: VERSION, pid, recovered: [...recovered] }, {}, 'gantry'));
   log.info({ url, pid, recovered }, 'started');
+}
+
+/** What an earlier daemon has left is gone before anything new is started. */
+async function sweepContainers(isolations: Isolations, store: Store): Promise<void> {
+  for (const id of await isolations.sweep())
+    store.commit((tx) => tx.record('swept', { what: `container ${id.slice(0, 12)}`, pids: [] }, {}, 'gantry'));
 }
 
 /** Tells the programs of this home where the daemon is. */

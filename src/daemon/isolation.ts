@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
 import { AppError } from '../contract/errors.ts';
 import { type Isolation, parseEndpoint } from '../contract/isolation.ts';
 import { containerHost, containerProblem, sweepContainers } from '../hosts/container.ts';
@@ -17,6 +18,8 @@ export type Isolations = {
   readonly hostFor: (isolation: Isolation) => Promise<Host>;
   /** Why it cannot be had here, with the remedy; null if it can. Asked anew each time. */
   readonly problem: (isolation: Isolation) => Promise<string | null>;
+  /** How containers were when one was last asked for; null if none ever was. */
+  readonly containerSeen: () => { readonly status: 'ok' | 'down'; readonly checked_at: number } | null;
   /** Removes what an earlier daemon of this home has left, before anything new is started. @returns ids of containers */
   readonly sweep: () => Promise<readonly string[]>;
 };
@@ -50,6 +53,7 @@ export function openIsolations(parts: {
     if (isolation === 'sandbox') return await sandboxProblem(environment.PATH ?? '');
     return await containerProblem(options);
   };
+  let containerSeen: ReturnType<Isolations['containerSeen']> = null;
   return {
     problem,
     sweep: async () => {
@@ -59,8 +63,11 @@ export function openIsolations(parts: {
       for (const gate of left) rmSync(gate, { recursive: true, force: true });
       return swept;
     },
+    containerSeen: () => containerSeen,
     hostFor: async (isolation) => {
       const cause = await problem(isolation);
+      if (isolation === 'container')
+        containerSeen = { status: cause === null ? 'ok' : 'down', checked_at: systemClock.now() };
       if (cause === null) return hosts[isolation];
       throw new AppError('isolation_missing', `isolation "${isolation}" cannot be had here: ${cause}`, {
         details: { isolation },

@@ -46,7 +46,7 @@ export class Delegations {
     this.#files = new TaskFiles(parts, tools.git);
   }
 
-  load(): OutputOf<'delegations.load'> {
+  load(): Omit<OutputOf<'delegations.load'>, 'status' | 'lettaUrl' | 'image'> {
     const { delegation, limits } = this.#parts.settingsFor(null);
     const { active, queued } = delegatedLoad(this.#parts.store.read);
     return {

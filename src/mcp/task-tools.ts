@@ -28,10 +28,14 @@ const health = defineTool({
   run: async (_, { client, version }) => {
     const load = await client.call('delegations.load', {});
     return {
-      status: 'healthy',
+      status: load.status,
       timestamp: Date.now(),
       version,
-      environment: { letta_api_url: NOT_CONFIGURED, runner_image: NOT_CONFIGURED, mcp_port: new URL(client.url).port },
+      environment: {
+        letta_api_url: load.lettaUrl ?? NOT_CONFIGURED,
+        runner_image: load.image ?? NOT_CONFIGURED,
+        mcp_port: new URL(client.url).port,
+      },
       metrics: { active_tasks: load.active, can_accept_task: load.canAccept, queued_tasks: load.queued },
       dependencies: load.dependencies,
     };
