@@ -60,6 +60,11 @@ describe('the merge queue (D1)', () => {
       const red = await mergeIn(world, bad, 'rejected');
       expect(red.gate).toMatchObject({ name: 'check', exitCode: 3, output: 'bad things\n' });
       expect((await world.gantry(['explain', red.id])).stdout).toContain('bad things');
+      const page = (await world.gantry(['show', red.id])).stdout;
+      expect(page).toMatch(/state +rejected[\s\S]*gate check: .*exit code 3[\s\S]*bad things[\s\S]*merging → rejected/);
+      const whole = (await world.gantry(['show', conflict.id, '--json'])).json() as { story: { to: string }[] };
+      expect(whole).toMatchObject({ id: conflict.id, conflicts: ['same.txt'], repairId: conflict.repairId });
+      expect(whole.story.map(({ to }) => to)).toEqual(expect.arrayContaining(['queued', 'conflict']));
       expect(conflict).toMatchObject({ conflicts: ['same.txt'], cause: expect.stringContaining('same.txt') });
       const repair = await world.task(conflict.repairId ?? 'req_', 'T1', 'working');
       expect(repair.description).toContain('same.txt');

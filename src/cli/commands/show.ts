@@ -9,6 +9,7 @@ import { argument, defineCommand } from '../command.ts';
 import { fieldLines } from '../fields.ts';
 import { idOf } from '../ids.ts';
 import { stateStyle } from '../lists.ts';
+import { mergeDocument, mergePage } from '../merge-page.ts';
 import { table } from '../output.ts';
 import { answerCommands, subjectText } from '../progress.ts';
 import { projectPath } from '../request.ts';
@@ -18,13 +19,14 @@ import { duration, oneLine, safeText } from '../text.ts';
 type Id<P extends string> = `${P}_${string}`;
 
 export const show = defineCommand({
-  arguments: { id: argument('id', 'a request, task, session or approval') },
+  arguments: { id: argument('id', 'a request, task, session, approval or merge') },
   run: async (context, args) => {
-    const id = idOf(args.id, ['req', 'tsk', 'sess', 'apr']);
+    const id = idOf(args.id, ['req', 'tsk', 'sess', 'apr', 'mrg']);
     const client = await context.client();
     if (id.startsWith('req_')) await showRequest(context, client, id as Id<'req'>);
     else if (id.startsWith('tsk_')) await showTask(context, client, id as Id<'tsk'>);
     else if (id.startsWith('sess_')) await showSession(context, client, id as Id<'sess'>);
+    else if (id.startsWith('mrg_')) await showMerge(context, client, id as Id<'mrg'>);
     else await showApproval(context, client, id);
   },
 });
@@ -129,6 +131,11 @@ function transcriptLines(item: TranscriptItem, { paint }: Context['output']): st
     default:
       return item satisfies never;
   }
+}
+
+async function showMerge({ output }: Context, client: Client, id: Id<'mrg'>): Promise<void> {
+  const found = await mergeDocument(client, id);
+  output.result(found, () => mergePage(found, output));
 }
 
 async function showApproval({ output, clock }: Context, client: Client, id: string): Promise<void> {
