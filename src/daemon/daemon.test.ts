@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { leftovers } from '../../test/support/leftovers.ts';
 import { COMPILE_CACHE } from '../../test/support/temp.ts';
 import { silentLog } from '../base/log.ts';
 import { createClient } from '../client/client.ts';
@@ -65,6 +66,46 @@ async function makeProject(): Promise<string> {
 }
 
 const line = ({ name, status, detail }: DoctorCheck): string => `${status} ${name}: ${detail}`;
+
+test('50 starts and ends leave no process, lock, socket, file or timer behind', async () => {
+  const ROUNDS = 47;
+  const look = async () => {
+    const resources = process.getActiveResourcesInfo();
+    return {
+      files: process.platform === 'linux' ? (await readdir('/proc/self/fd')).length : 0,
+      sockets: resources.filter((kind) => kind.startsWith('TCP')).length,
+      timers: resources.filter((kind) => kind === 'Timeout').length,
+    };
+  };
+  // The first ones load what is loaded once, and make the home.
+  for (let i = 0; i < 3; i += 1) await (await start()).daemon.close('warm');
+  const before = await look();
+  const inHome = (await readdir(home)).toSorted();
+  const ports = new Set<number>();
+  for (let i = 0; i < ROUNDS; i += 1) {
+    const { daemon, client } = await start();
+    expect(await client.call('status', {})).toMatchObject({ pid: process.pid });
+    ports.add(Number(new URL(daemon.url).port));
+    await daemon.close(`round ${i}`);
+  }
+  // Other tests of this process have some of their own; what every round leaves is as many as the rounds.
+  const isGrown = async () => {
+    const now = await look();
+    return (['files', 'sockets', 'timers'] as const).filter((kind) => now[kind] - before[kind] >= ROUNDS / 2);
+  };
+  await expect.poll(isGrown, { timeout: 20_000 }).toEqual([]);
+  expect((await readdir(home)).toSorted()).toEqual(inHome);
+  expect(await leftovers(home)).toEqual(process.platform === 'linux' ? [] : null);
+  expect(await Promise.all([...ports].map(isFree))).not.toContain(false);
+});
+
+/** Whether nothing listens there, on either address. */
+async function isFree(port: number): Promise<boolean> {
+  const answers = await Promise.allSettled(
+    ['127.0.0.1', '[::1]'].map((host) => fetch(`http://${host}:${port}/healthz`)),
+  );
+  return answers.every(({ status }) => status === 'rejected');
+}
 
 test('a daemon tells its state, is alone in its home, and starts again where it ended', async () => {
   const { daemon, client } = await start();

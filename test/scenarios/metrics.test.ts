@@ -30,8 +30,8 @@ test('the metrics tell what was done, and nothing without a token', async () => 
   await world.settled();
   const done = await measured(world);
   const { backend } = world.agent;
-  expect(done.value('gantry_session_spawn_seconds_count', { backend, outcome: 'ready' })).toBe(1);
-  expect(done.value('gantry_assignment_latency_seconds_count', { backend })).toBe(1);
+  expect(done.value('gantry_session_spawn_seconds_count', { backend, outcome: 'ready', start: 'cold' })).toBe(1);
+  expect(done.value('gantry_assignment_latency_seconds_count', { backend, start: 'cold' })).toBe(1);
   expect(done.value('gantry_attempts_ended_total', { backend, state: 'done' })).toBe(1);
   expect(done.value('gantry_requests_ended_total', { state: 'done' })).toBe(1);
   expect(done.value('gantry_turns_total', { backend, outcome: 'done' })).toBe(1);

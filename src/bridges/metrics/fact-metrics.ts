@@ -2,7 +2,7 @@ import { Counter, type Family, Histogram } from '../../base/exposition.ts';
 import { type Attempt, isAttemptLive } from '../../contract/attempt.ts';
 import type { Fact, FactKind } from '../../contract/fact.ts';
 import type { Message } from '../../contract/message.ts';
-import type { Session } from '../../contract/session.ts';
+import { isSessionOver, type Session } from '../../contract/session.ts';
 import type { Facts } from '../projection.ts';
 
 /** What the measures need to know of rows that a fact names. */
@@ -11,6 +11,9 @@ export type Rows = {
   readonly backendOfAgent: (address: string) => string | null;
   readonly attemptState: (id: string) => Attempt['state'] | null;
 };
+
+/** Of a session: whether another of its backend was live. Of an assignment: whether its session was there before it. */
+type Start = 'warm' | 'cold';
 
 const KINDS: readonly FactKind[] = [
   'session.changed',
@@ -34,18 +37,20 @@ export class FactMetrics {
   #cursor: number;
   #reading: Promise<void> | null = null;
   /** When a session that is not ready, and an attempt without a prompt, began: ms. As few as there are of them. */
-  readonly #starting = new Map<string, number>();
+  readonly #starting = new Map<string, { readonly at: number; readonly start: Start }>();
+  /** Live sessions: whose, and since when. */
+  readonly #live = new Map<string, { readonly backend: string; readonly at: number }>();
   readonly #assigned = new Map<string, number>();
   readonly #falselyDead = new Set<string>();
 
   readonly #spawn = new Histogram(
     'gantry_session_spawn_seconds',
-    'From the start of a session to its being ready, by backend and outcome (ready, failed).',
+    'From the start of a session to its being ready, by backend, outcome (ready, failed) and start (warm, cold).',
     BOUNDS,
   );
   readonly #assignment = new Histogram(
     'gantry_assignment_latency_seconds',
-    'From the assignment of a task to the acceptance of its first prompt, by backend.',
+    'From the assignment of a task to the acceptance of its first prompt, by backend and start (warm, cold).',
     BOUNDS,
   );
   readonly #message = new Histogram(
@@ -121,13 +126,9 @@ export class FactMetrics {
         if (from !== row.state && row.endedAt !== null) this.#requests.add({ state: row.state });
         return;
       }
-      case 'prompt.accepted': {
-        const since = fact.attemptId === null ? undefined : this.#assigned.get(fact.attemptId);
-        if (fact.attemptId === null || since === undefined) return;
-        this.#assigned.delete(fact.attemptId);
-        this.#assignment.observe({ backend: this.#backend(fact) }, (fact.at - since) / 1_000);
+      case 'prompt.accepted':
+        this.#prompt(fact);
         return;
-      }
       case 'turn.ended':
         this.#turn(fact);
         return;
@@ -144,14 +145,27 @@ export class FactMetrics {
 
   #session({ id, backend, state }: Session, from: string | null, at: number): void {
     if (state === 'starting') {
-      if (from !== 'starting') this.#starting.set(id, at);
+      if (from === 'starting') return;
+      const isWarm = [...this.#live].some(([other, live]) => other !== id && live.backend === backend);
+      this.#starting.set(id, { at, start: isWarm ? 'warm' : 'cold' });
+      this.#live.set(id, { backend, at });
       return;
     }
+    if (isSessionOver(state)) this.#live.delete(id);
     const since = this.#starting.get(id);
     if (since === undefined) return;
     this.#starting.delete(id);
     const outcome = state === 'running' ? 'ready' : 'failed';
-    this.#spawn.observe({ backend, outcome }, (at - since) / 1_000);
+    this.#spawn.observe({ backend, outcome, start: since.start }, (at - since.at) / 1_000);
+  }
+
+  #prompt(fact: Fact): void {
+    const since = fact.attemptId === null ? undefined : this.#assigned.get(fact.attemptId);
+    if (fact.attemptId === null || since === undefined) return;
+    this.#assigned.delete(fact.attemptId);
+    const session = fact.sessionId === null ? undefined : this.#live.get(fact.sessionId);
+    const start: Start = session !== undefined && session.at < since ? 'warm' : 'cold';
+    this.#assignment.observe({ backend: this.#backend(fact), start }, (fact.at - since) / 1_000);
   }
 
   #attempt({ id, backend, state }: Attempt, from: string | null, at: number): void {
