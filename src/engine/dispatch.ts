@@ -149,6 +149,7 @@ export class Dispatcher {
   async #pump(): Promise<void> {
     this.#isWoken = false;
     try {
+      const settings = this.#settings();
       const nextTask = promote(this.#parts);
       const nextMail = expireMail(this.#parts);
       const nextQueued = expireQueued(this.#parts);
@@ -169,7 +170,7 @@ export class Dispatcher {
       this.#tools.pool.settle(waiting);
       this.#tools.memory.watch(this.#runs.size > 0);
       const nextLook = waiting.some(({ isPassing }) => isPassing) ? this.#parts.clock.now() + MEMORY_LOOK_MS : null;
-      this.#lookAtSettings(waiting.length > 0 || this.#tools.pool.isUsed);
+      this.#lookAtSettings(settings, waiting.length > 0 || this.#tools.pool.isUsed ? SETTINGS_LOOK_MS : IDLE_LOOK_MS);
       this.#wakeAt([nextTask, nextMail, nextQueued, nextBackend, nextLook]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
@@ -215,16 +216,22 @@ export class Dispatcher {
     });
   }
 
-  #lookAtSettings(isNeeded: boolean): void {
+  /** Of the daemon and every project, as they are now: the same objects as long as no file has changed. */
+  #settings(): readonly Settings[] {
+    const projects = this.#parts.store.read.projects.list({ state: 'active' }).map(({ path }) => path);
+    return [null, ...projects].map((path) => this.#parts.settingsFor(path));
+  }
+
+  /** @param seen what the pass began with: a change during the pass is one that it may have missed */
+  #lookAtSettings(seen: readonly Settings[], ms: number): void {
     this.#cancelLook();
     if (this.#isStopped) return;
-    const ms = isNeeded ? SETTINGS_LOOK_MS : IDLE_LOOK_MS;
-    const projects = this.#parts.store.read.projects.list({ state: 'active' }).map(({ path }) => path);
-    const limits = (): string =>
-      JSON.stringify([null, ...projects].map((path) => limitsIn(this.#parts.settingsFor(path))));
-    const seen = limits();
+    const isSame = (now: Settings, i: number): boolean => {
+      const before = seen[i];
+      return now === before || (before !== undefined && limitsIn(now) === limitsIn(before));
+    };
     const look = (): void => {
-      if (limits() !== seen) this.wake();
+      if (!this.#settings().every(isSame)) this.wake();
       else this.#cancelLook = this.#parts.clock.after(ms, look);
     };
     this.#cancelLook = this.#parts.clock.after(ms, look);
@@ -240,4 +247,5 @@ export class Dispatcher {
 }
 
 /** By what a task may have to wait. */
-const limitsIn = ({ limits, backends, roles, budgets }: Settings): unknown => [limits, backends, roles, budgets];
+const limitsIn = ({ limits, backends, roles, budgets }: Settings): string =>
+  JSON.stringify([limits, backends, roles, budgets]);

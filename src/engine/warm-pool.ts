@@ -45,7 +45,8 @@ const LIVE = ['starting', 'running', 'paused', 'lost'] as const;
 export class WarmPool {
   readonly #parts: Parts;
   readonly #tools: Tools;
-  #settling: Promise<void> | null = null;
+  #settling: Promise<void> = Promise.resolve();
+  #isSettling = false;
   #isClosed = false;
   /** Work is being given out: what it makes room for is not taken meanwhile. */
   isHeld = false;
@@ -70,12 +71,11 @@ export class WarmPool {
   settle(waiting: readonly Waiting[]): void {
     this.#isShort = waiting.some(({ isMemory }) => isMemory);
     this.#isDue = true;
-    this.#settling ??= this.#settle().finally(() => {
-      this.#settling = null;
-    });
+    if (!this.#isSettling) this.#settling = this.#settle();
   }
 
   async #settle(): Promise<void> {
+    this.#isSettling = true;
     while (this.#isDue && !this.#isClosed) {
       this.#isDue = false;
       try {
@@ -84,6 +84,8 @@ export class WarmPool {
         this.#parts.log.warn({ err: error }, 'agents that are to stand ready could not be looked after');
       }
     }
+    // In the same turn as the last look: nothing is missed in between.
+    this.#isSettling = false;
   }
 
   /** What stands ready is left to the next daemon. */
@@ -107,9 +109,21 @@ export class WarmPool {
       return true;
     }
     const isBusy = there.some(({ id }) => this.#tools.standing.run(id)?.isOpening);
-    const next = this.#isShort || isBusy ? undefined : missing.find((one) => this.#hasRoom(one));
-    if (next) await this.#begin(next);
-    return next !== undefined || there.length < before;
+    const isBegun = !this.#isShort && !isBusy && (await this.#beginOne(missing));
+    return isBegun || there.length < before;
+  }
+
+  /** The first that can be: a project whose repository is gone keeps no other from it. */
+  async #beginOne(missing: readonly Wanted[]): Promise<boolean> {
+    for (const one of missing.filter((each) => this.#hasRoom(each))) {
+      try {
+        await this.#begin(one);
+        return true;
+      } catch (error) {
+        this.#parts.log.warn({ err: error, project: one.project.name }, 'no agent can be kept ready');
+      }
+    }
+    return false;
   }
 
   async #sweep(): Promise<void> {

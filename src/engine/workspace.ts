@@ -8,11 +8,19 @@ import type { SessionId } from '../contract/ids.ts';
 import type { Project } from '../contract/project.ts';
 import type { FileChange } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
-import { changedFiles } from '../git/changes.ts';
+import { changedFiles, changedPaths } from '../git/changes.ts';
 import type { Git } from '../git/git.ts';
 import { copyIncluded } from '../git/included.ts';
 import { status } from '../git/inspect.ts';
-import { branchExists, branchOf, commitOf, deleteBranchIfMerged, isAncestor, worktrees } from '../git/refs.ts';
+import {
+  branchExists,
+  branchesBelow,
+  branchOf,
+  commitOf,
+  deleteBranchIfMerged,
+  isAncestor,
+  worktrees,
+} from '../git/refs.ts';
 import { commitAll } from '../git/snapshot.ts';
 import { addWorktree, moveWorktree, removeWorktree, restoreWorktree } from '../git/worktree.ts';
 import { removeIsolatedHome } from './isolation.ts';
@@ -95,15 +103,12 @@ export class Workspaces {
     const { id, workspace, branch, baseCommit } = attempt;
     const old = from.baseCommit ?? baseCommit;
     const isMoved = old !== baseCommit;
-    if (isMoved) {
-      const changes = await changedFiles(this.#git, project.path, old, baseCommit);
-      const read = changes.find(({ path }) => READ_AT_START.test(path));
-      if (read) throw new AppError('conflict', `${read.path} has changed since its program read it`);
-    }
+    const changes = isMoved ? await changedPaths(this.#git, project.path, old, baseCommit) : [];
+    const read = changes.find((path) => READ_AT_START.test(path));
+    if (read !== undefined) throw new AppError('conflict', `${read} has changed since its program read it`);
     await moveWorktree(this.#git, { repoRoot: project.path, path: workspace, branch, base: baseCommit });
     if (isMoved && settings.setup) await this.#setUp(attempt, settings.setup, signal);
     this.#parts.store.commit((tx) => tx.meta.set(`workspace:${id}`, 'ready'));
-    if (from.branch) await deleteBranchIfMerged(this.#git, project.path, from.branch, `refs/heads/${branch}`);
   }
 
   /** Those that were kept ready, and that a kill has left to nobody. */
@@ -114,6 +119,9 @@ export class Workspaces {
     const names = new Set(held.map(({ workspace }) => basename(workspace)));
     for (const { path, branch } of await worktrees(this.#git, project.path))
       if (branch?.startsWith(WARM) && !names.has(basename(path))) await this.drop(project, { workspace: path, branch });
+    const kept = await branchOf(this.#git, project.path);
+    for (const branch of kept === null ? [] : await branchesBelow(this.#git, project.path, WARM))
+      await this.#deleteWarm(project, branch.slice(WARM.length), kept ?? '');
   }
 
   /** A worktree that was kept ready, and that nobody worked in, goes; what lies in it all the same is snapshotted. */
@@ -193,6 +201,13 @@ export class Workspaces {
   async release(project: Project, attempt: Attempt, keptBranch: string): Promise<void> {
     await removeWorktree(this.#git, { repoRoot: project.path, path: attempt.workspace, snapshotName: attempt.id });
     await deleteBranchIfMerged(this.#git, project.path, attempt.branch, `refs/heads/${keptBranch}`);
+    await this.#deleteWarm(project, basename(attempt.workspace), keptBranch);
+  }
+
+  /** The branch of a worktree that was kept ready, once it has another. */
+  async #deleteWarm(project: Project, name: string, keptBranch: string): Promise<void> {
+    if (name.startsWith('sess_'))
+      await deleteBranchIfMerged(this.#git, project.path, WARM + name, `refs/heads/${keptBranch}`);
   }
 
   /** Files of a worktree that are in no commit. */

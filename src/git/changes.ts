@@ -26,6 +26,10 @@ export async function changedFiles(git: Git, repo: string, from: string, to: str
   }));
 }
 
+/** The paths that differ between two commits. */
+export const changedPaths = (git: Git, repo: string, from: string, to: string): Promise<readonly string[]> =>
+  git.readList(repo, ['diff-tree', '-r', '-z', '--name-only', '--no-ext-diff', '--end-of-options', from, to]);
+
 /** A letter and a path; for a rename the old path and the new one. */
 export function parseStatuses(entries: readonly string[]): readonly FileStatus[] {
   const files: FileStatus[] = [];

@@ -26,6 +26,12 @@ export async function branchOf(git: Git, directory: string): Promise<string | nu
 export const branchRef = (branch: string): string => `refs/heads/${branch}`;
 export const shortName = (ref: string): string => ref.replace(/^refs\/heads\//, '');
 
+/** Every branch whose name begins so; `prefix` ends with a slash. */
+export async function branchesBelow(git: Git, directory: string, prefix: string): Promise<readonly string[]> {
+  const text = await git.read(directory, ['for-each-ref', '--format=%(refname)', branchRef(prefix)]);
+  return text === '' ? [] : text.split('\n').map(shortName);
+}
+
 export function branchExists(git: Git, directory: string, branch: string): Promise<boolean> {
   return git.holds(directory, ['show-ref', '--verify', '--quiet', branchRef(branch)]);
 }

@@ -100,17 +100,19 @@ export function restoreWorktree(git: Git, spec: Omit<WorktreeSpec, 'base'>): Pro
 export function moveWorktree(git: Git, spec: WorktreeSpec): Promise<void> {
   const { repoRoot, path, branch, base } = spec;
   return git.exclusive(repoRoot, async () => {
-    const known = await registered(git, repoRoot, path);
-    if (!known || known.isMain || known.isUnfinished || !(await isThere(path)))
+    if (!(await isThere(path))) throw gitRefused('not_a_worktree', `${path} is gone`);
+    const [known, entries] = await Promise.all([registered(git, repoRoot, path), status(git, path)]);
+    if (!known || known.isMain || known.isUnfinished)
       throw gitRefused('not_a_worktree', `${path} is not a finished worktree of ${repoRoot}`);
-    const commit = known.branch === branch ? base : await checkNewBranch(git, repoRoot, branch, base);
-    if (known.branch !== branch) {
-      const [changed] = (await status(git, path)).filter(({ isTracked }) => isTracked);
+    const isMoved = known.branch === branch;
+    const commit = isMoved ? base : await checkNewBranch(git, repoRoot, branch, base);
+    if (!isMoved) {
+      const changed = entries.find(({ isTracked }) => isTracked);
       if (changed) throw gitRefused('not_clean', `${path} has changes that nobody made: ${changed.path}`);
       await git.run(path, ['switch', '--quiet', '--no-track', '-c', branch, commit]);
     }
-    const head = await commitOf(git, path, 'HEAD');
-    if (head !== commit || (await branchOf(git, path)) !== branch)
+    const [head, now] = await Promise.all([commitOf(git, path, 'HEAD'), branchOf(git, path)]);
+    if (head !== commit || now !== branch)
       throw gitRefused('refused', `git left ${path} at ${head} instead of "${branch}" at ${commit}`);
   });
 }
