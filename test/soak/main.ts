@@ -7,10 +7,12 @@ import { seeded } from '../support/seeded.ts';
 import { World } from '../support/world.ts';
 import { Feed } from './feed.ts';
 import { Invariants } from './invariants.ts';
+import { steady } from './steady.ts';
 
 /**
  * A fleet of fake agents, with real OpenCode and Claude Code among them, is left to chance: `npm run test:soak`.
- * `GANTRY_SOAK_MINUTES` says how long (20), `GANTRY_SOAK_SEED` what chance does.
+ * `GANTRY_SOAK_MINUTES` says how long (20), `GANTRY_SOAK_SEED` what chance does. With `--steady` nothing is left to chance: 20
+ * live agents with the same little to do, and the daemon must be flat.
  */
 const MINUTES = Number(process.env.GANTRY_SOAK_MINUTES ?? 20);
 const SEED = Number(process.env.GANTRY_SOAK_SEED ?? Date.now() % 1_000_000);
@@ -21,6 +23,13 @@ const TARGET = 'integration';
 if (!(MINUTES > 0) || !Number.isInteger(SEED)) {
   console.error('GANTRY_SOAK_MINUTES: a number above 0; GANTRY_SOAK_SEED: a whole number');
   process.exit(2);
+}
+if (process.argv.includes('--steady')) {
+  console.log(`GANTRY_SOAK_MINUTES=${MINUTES}, without chance`);
+  const left = await steady(MINUTES);
+  for (const fault of left) console.log(`FAULT: ${fault}`);
+  console.log(left.length === 0 ? 'flat' : `${left.length} faults`);
+  process.exit(left.length === 0 ? 0 : 1);
 }
 console.log(`GANTRY_SOAK_MINUTES=${MINUTES} GANTRY_SOAK_SEED=${SEED}`);
 
