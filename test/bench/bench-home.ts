@@ -17,6 +17,8 @@ export const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.u
 export type BenchDaemon = AsyncDisposable & {
   readonly pid: number;
   readonly client: Client;
+  /** What `/metrics` says now. */
+  readonly metrics: () => Promise<string>;
   /** A WebSocket reader of the journal from now on; `query` as the stream takes it. Closed with the daemon. */
   readonly watch: (query?: string) => Promise<FactWatch>;
 };
@@ -61,6 +63,7 @@ export async function benchHome(config: Config = {}): Promise<BenchHome> {
     return {
       pid,
       client: createClient({ url, token }),
+      metrics: async () => (await fetch(`${url}/metrics`, { headers: { Authorization: `Bearer ${token}` } })).text(),
       watch: async (query = '') => kept.use(await FactWatch.open(url, token, query)),
       [Symbol.asyncDispose]: () => kept.disposeAsync(),
     };

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { tempDir } from '../support/temp.ts';
 import { accept } from './accept.ts';
 import { attempts } from './attempts.ts';
+import { backends } from './backends.ts';
 import { claudeStart } from './claude-start.ts';
 import { commands } from './commands.ts';
 import { facts } from './facts.ts';
@@ -33,6 +34,7 @@ const MEASURES = [
   accept,
   firstByte,
   claudeStart,
+  backends,
   isolation,
   attempts,
   scheduler,
