@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+import type { Agent } from '../../src/contract/agent.ts';
+import type { Session } from '../../src/contract/session.ts';
+import { scenario } from '../support/scenario.ts';
+import type { World } from '../support/world.ts';
+
+/** Kept ready while others work (C3); a Claude Code is a program for each. */
+const IDLE = { claude: 4, other: 10 };
+/** Tasks of each kind: what a real program takes is a second of a processor each time. */
+const TASKS = { fake: 4, real: 3 };
+
+const config = (warm: number, model?: string, isMerged = false) => ({
+  roles: { hot: { warm, ...(model !== undefined && { model }) }, cold: { maxAttempts: 2 } },
+  limits: { maxParallel: 6, maxWorkspacesPerProject: 100 },
+  merge: { isAuto: isMerged, remote: 'origin', target: 'main', batchWait: 0 },
+});
+
+const MERGES = 2;
+
+type Ready = { readonly agent: Agent; readonly session: Session };
+
+/** So many stand ready, all of those that `fits`. */
+const ready = (world: World, count: number, fits: (session: Session) => boolean = () => true): Promise<Ready[]> =>
+  world.until(`${count} stand ready`, ({ agents, sessions }) => {
+    const found = [...agents.values()].flatMap((agent) => {
+      const session = sessions.get(agent.standing?.warm ? agent.standing.sessionId : '');
+      return session ? [{ agent, session }] : [];
+    });
+    return (
+      found.length === count && found.every(({ session }) => session.state === 'running' && fits(session)) && found
+    );
+  });
+
+/** One task of a role; from its assignment until the agent has taken the prompt, ms. */
+async function assigned(world: World, role: string, file: string): Promise<number> {
+  const task = `Do it.\n${world.agent.play({ write: { path: file, content: `${file}\n` } }, { text: 'made' })}`;
+  const { requestId, taskId } = await world.call('tasks.sling', { task, project: world.project.root, role });
+  expect(await world.over(requestId ?? 'req_')).toMatchObject({ state: 'done' });
+  const of = (check: (fact: (typeof world.journal.facts)[number]) => boolean): number =>
+    world.journal.facts.find((fact) => fact.taskId === taskId && check(fact))?.at ?? Number.NaN;
+  const from = of(({ kind, data }) => kind === 'task.changed' && data.to === 'assigned');
+  return of(({ kind }) => kind === 'prompt.accepted') - from;
+}
+
+const middle = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+
+/** User and system time of the daemon, ms. */
+function cpuMs({ daemonPid }: World): number {
+  const stat = readFileSync(`/proc/${daemonPid}/stat`, 'utf8');
+  const [user = 0, system = 0] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return (user + system) * 10;
+}
+
+const asked = async (world: World, agents: readonly Ready[]): Promise<number> => {
+  const ids = new Set(agents.map(({ session }) => session.nativeId));
+  return (await world.agent.requests()).filter(({ nativeId }) => ids.has(nativeId)).length;
+};
+
+scenario(
+  'C2 C3 agents that stand ready take a task sooner, ask no model while others work, and are replaced when their role changes',
+  { config: config(2), errors: [/ the model is broken|could not/] },
+  async (world) => {
+    const count = world.agent.backend === 'fake' ? TASKS.fake : TASKS.real;
+    const latencies = { hot: [] as number[], cold: [] as number[] };
+    await world.gantry(['project', 'add', world.project.root]);
+    for (let i = 0; i < count; i += 1) {
+      await ready(world, 2);
+      latencies.hot.push(await assigned(world, 'hot', `hot-${i}.txt`));
+      latencies.cold.push(await assigned(world, 'cold', `cold-${i}.txt`));
+    }
+    const [hot, cold] = [middle(latencies.hot), middle(latencies.cold)];
+    process.stdout.write(
+      `C2 ${world.agent.backend}: assignment to first prompt, median of ${count}: ${hot} ms, cold ${cold} ms\n`,
+    );
+    expect(hot).toBeLessThan(cold);
+
+    const before = await ready(world, 2);
+    await world.configure(config(2, world.agent.models.priced));
+    const ids = new Set(before.map(({ session }) => session.id));
+    const after = await ready(world, 2, ({ id, model }) => !ids.has(id) && model === world.agent.models.priced);
+    expect(await asked(world, [...before, ...after])).toBe(0);
+    const head = await world.project.git(['rev-parse', 'HEAD']);
+    await assigned(world, 'hot', 'last.txt');
+    const attempt = [...world.journal.view.attempts.values()].findLast(({ agent }) => agent.includes('/hot/'));
+    expect(after.map(({ session }) => session.id)).toContain(attempt?.sessionId);
+    expect(attempt).toMatchObject({ baseCommit: head, branch: expect.not.stringContaining('warm') });
+
+    const many = world.agent.backend === 'claude' ? IDLE.claude : IDLE.other;
+    await world.configure(config(many, world.agent.models.priced, true));
+    const idle = await ready(world, many);
+    const [began, used] = [performance.now(), cpuMs(world)];
+    const failing = `Fail.\n${world.agent.play({ fail: 'the model is broken: one' }, { fail: 'the model is broken: two' })}`;
+    const project = world.project.root;
+    const { taskId } = await world.call('tasks.sling', { task: failing, project, role: 'cold' });
+    for (let i = 0; i < MERGES; i += 1) {
+      await world.call('messages.send', { to: idle[i]?.agent.id ?? '', text: 'Mind the gap.' });
+      await world.call('messages.broadcast', { text: 'All hands.', ttlMs: 1_000 });
+      await assigned(world, 'cold', `beside-${i}.txt`);
+    }
+    await world.until(
+      'the merges',
+      ({ merges }) => [...merges.values()].filter(({ state }) => state === 'merged').length >= MERGES,
+    );
+    await world.until('the alert', () => world.journal.facts.some(({ kind }) => kind === 'alert.opened'));
+    expect(await asked(world, idle)).toBe(0);
+    const now = await ready(world, many);
+    expect(now.map(({ session }) => session.id).sort()).toEqual(idle.map(({ session }) => session.id).sort());
+    const seconds = (performance.now() - began) / 1_000;
+    process.stdout.write(
+      `C3 ${world.agent.backend}: ${many} idle agents, ${cpuMs(world) - used} ms of a processor for the daemon in ${seconds.toFixed(1)} s\n`,
+    );
+    await world.call('things.cancel', { id: taskId ?? 'tsk_' });
+    await world.configure(config(0));
+    await ready(world, 0);
+  },
+);

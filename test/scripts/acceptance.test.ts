@@ -1,0 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
+
+/** The rows of "What shows what" in docs/testing.md: scenario, kinds, file, title. */
+const rows = [
+  ...read('../../docs/testing.md').matchAll(/^\| ([A-E]\d+) [^|]* \| [^|]+ \| `([^`]+)` \| ([^|]+) \|/gm),
+].map(([, scenario = '', file = '', title = '']) => ({ scenario, file, title: title.trim() }));
+
+it('every scenario that is said to be shown has its test', () => {
+  expect(rows.length).toBeGreaterThanOrEqual(26);
+  const gone = rows.filter(({ file, title }) => !read(`../scenarios/${file}`).includes(title));
+  expect(gone).toEqual([]);
+});
