@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Bench, bench, over, person, submitSteps } from '../../test/support/engine-bench.ts';
 import { noTerminal } from '../../test/support/terminal.ts';
 import { until } from '../base/wait.ts';
@@ -158,8 +158,14 @@ describe('a standing agent', () => {
 });
 
 describe.skipIf(noTerminal !== null)('a conversation that a person has alone', () => {
-  const attach = (test: Bench, more: { isInterrupting?: boolean } = {}) =>
-    test.engine.agents.attach({ agent: 'w1', isInterrupting: false, ...more }, person);
+  /** Lives on without its engine, by design: also when the test has failed. */
+  const attach = async (test: Bench, more: { isInterrupting?: boolean; agent?: string } = {}) => {
+    const view = await test.engine.agents.attach({ agent: 'w1', isInterrupting: false, ...more }, person);
+    onTestFinished(async () => {
+      await tmux(view, 'kill-server').catch(() => undefined);
+    });
+    return view;
+  };
   const lentOf = (test: Bench, { agent }: StartedAgent) => test.store.read.agents.need(agent).lent;
   /** As the one who has it sees it, and how they leave it. */
   const tmux = async ({ command: [program, u, s, socket] }: { command: string[] }, ...words: string[]) =>
@@ -233,7 +239,7 @@ describe.skipIf(noTerminal !== null)('a conversation that a person has alone', (
     const { id } = await submitSteps(test, [{ once: 'held', hold: 'go', say: 'on' }, { text: 'end' }]);
     const { agent } = await test.until('the work', () => test.store.read.attempts.list({ state: 'working' })[0]);
     await test.until('its turn', () => test.store.read.sessions.list({ agent })[0]?.activity === 'busy');
-    const ask = (isInterrupting: boolean) => test.engine.agents.attach({ agent, isInterrupting }, person);
+    const ask = (isInterrupting: boolean) => attach(test, { agent, isInterrupting });
     await expect(ask(false)).rejects.toThrow(/middle of a turn.*--interrupt/);
     const view = await ask(true);
     await test.release('go');
