@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AgentAddress, AttemptId, BackendId, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
+import { Isolation } from './isolation.ts';
 import type { Operation } from './operation.ts';
 import { Activity } from './session.ts';
 import { AgentRow, AgentRowState } from './shapes.ts';
@@ -100,6 +101,8 @@ export const AGENT_OPERATIONS = {
       name: name.optional(),
       after: z.array(TaskId).max(100).default([]),
       priority: z.number().int().min(0).max(4).optional(),
+      /** At least that; of a text only: a task has what its request was given. */
+      isolation: Isolation.optional(),
       isDryRun: z.boolean().default(false),
       isForced: z.boolean().default(false),
       isDirtyAllowed: z.boolean().default(false),

@@ -29,9 +29,15 @@ const everything = (test: Bench): string => {
 describe('a text that is slung', () => {
   it('becomes a task of the agent that is named, who is made for it', async () => {
     await using test = await bench();
-    const made = await sling(test, play({ hold: 'go', ...write('a') }), { name: 'bob', priority: 0 });
+    const made = await sling(test, play({ hold: 'go', ...write('a') }), {
+      name: 'bob',
+      priority: 0,
+      isolation: 'sandbox',
+    });
     expect(made).toMatchObject({ state: 'assigned', agent: 'project/worker/bob', position: null, backend: 'fake' });
     expect(made.workspace).toContain(made.taskId ?? '?');
+    expect(test.store.read.requests.need(made.requestId ?? '').options.isolation).toBe('sandbox');
+    expect(test.store.read.attempts.need(made.attemptId ?? '').isolation).toBe('sandbox');
     const row = (await test.engine.queries.agents({ agent: 'bob' }))[0];
     expect(row).toMatchObject({ name: 'bob', task: made.taskId, request: made.requestId });
     await test.release('go');
@@ -88,6 +94,7 @@ describe('a task that is slung again', () => {
     const one = await sling(test, play({ once: 'first', hold: 'go', text: 'x' }, write('a')), { name: 'bob' });
     await test.until('the turn', () => test.store.read.tasks.list({ state: 'working' })[0]);
     const id = one.taskId ?? '';
+    await expect(sling(test, id, { isolation: 'container' })).rejects.toThrow(/behind what its request was given/);
     expect(await sling(test, id, { name: 'bob' })).toMatchObject({ state: 'unchanged', agent: 'project/worker/bob' });
     await expect(sling(test, id, { name: 'eve' })).rejects.toThrow(/project\/worker\/bob holds .* --force/);
     const taken = await sling(test, id, { name: 'eve', isForced: true });

@@ -5,6 +5,7 @@ import type { Attempt } from '../contract/attempt.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import { type AgentAddress, type AttemptId, TaskId } from '../contract/ids.ts';
+import type { Isolation } from '../contract/isolation.ts';
 import type { Project } from '../contract/project.ts';
 import { isRequestOver } from '../contract/request.ts';
 import { isTaskActive, isTaskOver, type Task } from '../contract/task.ts';
@@ -13,6 +14,7 @@ import { inspect, type RepositoryState } from '../git/inspect.ts';
 import type { Transaction } from '../store/store.ts';
 import { pickAgent } from './claim.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { isolationOf } from './isolation.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import { singleTaskPlan } from './planner.ts';
@@ -96,6 +98,7 @@ async function check(parts: Parts, { git, probes }: Tools, input: Input): Promis
   const role = input.role ?? task?.role ?? settings.defaultRole;
   const placement = placementOf(settings, role, placeAsked(input, task));
   requireModel(placement.model, settings);
+  await parts.hostFor(isolationOf(settings, role, isolationAsked(parts, input, task)));
   // With others in line the role's fallback decides what follows.
   if (!needRole(settings, role).fallback) await probes.needUsable(placement.backend);
   const only = onlyAgentOf(settings, place.name, role);
@@ -103,6 +106,13 @@ async function check(parts: Parts, { git, probes }: Tools, input: Input): Promis
     throw new AppError('bad_request', `the role ${role} has one agent, ${only}: it takes no --name`);
   const named = input.name === undefined ? (task?.target ?? null) : `${place.name}/${role}/${input.name}`;
   return { ...placement, task, ...place, role, target: only ?? named, state };
+}
+
+/** @throws AppError `bad_request` */
+function isolationAsked({ store }: Parts, { isolation }: Input, task: Task | null): Isolation | null {
+  if (task === null) return isolation ?? null;
+  if (isolation === undefined) return store.read.requests.need(task.requestId).options.isolation;
+  throw new AppError('bad_request', `${task.id} runs behind what its request was given; isolation is for a text`);
 }
 
 /** What the flags leave open a task has already, unless its role changes. */
@@ -144,7 +154,8 @@ async function insert(parts: Parts, { git }: Tools, checked: Checked, input: Inp
   const plan = singleTaskPlan(input.task, await projectContext(checked.path));
   const project = checked.project ?? (await addProject(parts, git, { path: checked.path }, caller));
   const settings = parts.settingsFor(checked.path);
-  const options = { backend: checked.backend, model: checked.model, role: checked.role, isSingleTask: true };
+  const { backend, model, role } = checked;
+  const options = { backend, model, role, isSingleTask: true, isolation: input.isolation ?? null };
   const request = newRequest(parts, { text: input.task, project, options, settings, state: checked.state }, caller);
   const taskId = parts.store.commit((tx) => {
     const meta = { actor: caller.actor, cause: 'slung' };

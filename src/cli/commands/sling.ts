@@ -7,6 +7,7 @@ import { isTaskOver } from '../../contract/task.ts';
 import { argument, type Context, defineCommand, flag, integer, list, option, time } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { idOf } from '../ids.ts';
+import { SUBMIT_OPTIONS } from '../request.ts';
 
 const POLL_MS = 100;
 const READY_LIMIT_MS = 120_000;
@@ -24,6 +25,7 @@ export const sling = defineCommand({
     name: option('--name <name>', 'the agent that is to do it; made if there is none'),
     after: option('--after <ids>', 'tasks (tsk_…) that must be done first, separated by commas', list),
     priority: option('--priority <n>', '0 is most urgent, 4 least; default 2', integer(0, 4)),
+    isolation: SUBMIT_OPTIONS.isolation,
     isDryRun: flag('-n, --dry-run', 'check everything and say what would happen; nothing is changed'),
     isForced: flag('--force', 'take the task away from the agent that holds it; take a deferred one now'),
     isDirtyAllowed: flag('--allow-dirty', 'start from the last commit though there are uncommitted changes'),
@@ -52,6 +54,7 @@ export const sling = defineCommand({
       name: args.name,
       after: (args.after ?? []).map((id) => idOf(id, ['tsk'])),
       priority: args.priority,
+      isolation: args.isolation,
       isDryRun: args.isDryRun,
       isForced: args.isForced,
       isDirtyAllowed: args.isDirtyAllowed,
