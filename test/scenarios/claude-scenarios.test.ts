@@ -15,3 +15,4 @@ await import('./crash.test.ts');
 await import('./budget.test.ts');
 await import('./isolation.test.ts');
 await import('./standing.test.ts');
+await import('./warm.test.ts');

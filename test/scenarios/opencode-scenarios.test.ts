@@ -16,3 +16,4 @@ await import('./budget.test.ts');
 await import('./isolation.test.ts');
 await import('./standing.test.ts');
 await import('./behind-walls.test.ts');
+await import('./warm.test.ts');
