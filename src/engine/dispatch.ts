@@ -100,11 +100,33 @@ export class Dispatcher {
     while (this.#pumping !== null) await this.#pumping;
   }
 
-  /** Tells runs to end and waits until nothing of them is left. */
+  /** Tells runs to end and waits until nothing of them is left. What is cancelled while it rests has no run to do that. */
   async stopRuns(ids: readonly AttemptId[], reason: Stop): Promise<void> {
+    const resting = ids.filter((id) => !this.#runs.has(id));
     const runs = ids.flatMap((id) => this.#runs.get(id) ?? []);
     for (const run of runs) run.stop(reason);
     await Promise.all(runs.map((run) => run.finished));
+    if (reason.type !== 'cancel') return;
+    for (const id of resting) {
+      this.#endSession(id, reason.cause);
+      this.#free(id);
+    }
+  }
+
+  #endSession(id: AttemptId, cause: string): void {
+    const { store, clock } = this.#parts;
+    store.commit((tx) => {
+      const { sessionId } = tx.attempts.need(id);
+      const session = sessionId === null ? null : tx.sessions.get(sessionId);
+      if (session?.state !== 'paused' && session?.state !== 'lost') return;
+      tx.sessions.move(
+        session.id,
+        session.state,
+        'stopped',
+        { cause, endedAt: clock.now() },
+        { actor: 'gantry', cause },
+      );
+    });
   }
 
   async close(): Promise<void> {
@@ -114,9 +136,6 @@ export class Dispatcher {
     this.#tools.memory.watch(false);
     await this.#pumping;
     await this.#tools.pool.close();
-    await this.#tools.pool.close();
-    this.#tools.memory.watch(false);
-    this.#cancelLook();
     await this.stopRuns([...this.#runs.keys()], { type: 'shutdown', cause: 'the daemon stops' });
   }
 

@@ -168,6 +168,16 @@ describe('an attempt', () => {
     expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a.txt', 'b.txt']);
   });
 
+  it('is cancelled while it is paused: its session ends, and its agent is free', async () => {
+    await using test = await bench();
+    const { id } = await submit(test, test.repo.root, single([write('a.txt'), { hold: 'never' }]), one);
+    await test.until('the file', () => test.store.journal.since(0, { kinds: ['tool.ended'], limit: 1 }).facts[0]);
+    await test.engine.pause(id, undefined, person);
+    await test.engine.cancel(id, undefined, person);
+    expect(test.store.read.sessions.list({}).map((s) => s.state)).toEqual(['stopped']);
+    expect(test.store.read.agents.list({}).map((a) => [a.state, a.attemptId])).toEqual([['idle', null]]);
+  });
+
   it('asks a person for what no rule allows: allowed once it runs, denied the agent is told why', async () => {
     await using test = await bench();
     const steps = [
