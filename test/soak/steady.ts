@@ -44,7 +44,10 @@ export async function steady(minutes: number): Promise<readonly string[]> {
     samples.push({ ...now, cpuMs: now.cpuMs - last.cpuMs });
     last = now;
   }
-  return report(world, samples, asked);
+  const faults = report(world, samples, asked);
+  // A daemon that stops leaves the server of sessions that stand by to the next one.
+  for (const { id } of agents) await world.call('agents.stop', { agent: id });
+  return faults;
 }
 
 function processOf({ daemonPid }: World): Sample {
