@@ -1,14 +1,14 @@
 import type { CloseReport } from '../backends/backend.ts';
-import type { Agent, Standing } from '../contract/agent.ts';
+import type { Agent } from '../contract/agent.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
 import { isAttemptLive } from '../contract/attempt.ts';
 import type { Caller } from '../contract/caller.ts';
 import type { StoppedAgent } from '../contract/life-operations.ts';
-import { isSessionOver } from '../contract/session.ts';
 import { needAgent } from './addresses.ts';
 import { closeAlert } from './alerts.ts';
 import type { LifeTools } from './life-tools.ts';
 import type { Parts } from './parts.ts';
+import { endSession } from './session-row.ts';
 import type { Left } from './workspace.ts';
 
 type End = { readonly report: CloseReport | null; readonly workspace: string | null; readonly left: Left };
@@ -81,12 +81,4 @@ async function endStanding(
   if (!project || branch === null || baseCommit === null)
     return { report, workspace, left: { isKept: true, unsaved: [] } };
   return { report, workspace, left: await tools.workspaces.leave(project, { workspace, branch, baseCommit }) };
-}
-
-/** One that no program had open, as after an emergency stop: it no longer counts as one that goes on. */
-function endSession({ store, clock }: Parts, id: Standing['sessionId'], cause: string): void {
-  const { state } = store.read.sessions.need(id);
-  if (isSessionOver(state)) return;
-  const meta = { actor: 'gantry', cause };
-  store.commit((tx) => tx.sessions.move(id, state, 'stopped', { cause, endedAt: clock.now() }, meta));
 }

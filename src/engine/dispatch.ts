@@ -13,6 +13,7 @@ import type { MemoryUse } from './memory-use.ts';
 import type { Parts } from './parts.ts';
 import { promote } from './promote.ts';
 import { type Candidate, type Choice, choose } from './scheduler.ts';
+import { endSession } from './session-row.ts';
 import type { Settings } from './settings.ts';
 import type { StandingAgents } from './standing.ts';
 import { stopFor } from './stops.ts';
@@ -108,25 +109,10 @@ export class Dispatcher {
     await Promise.all(runs.map((run) => run.finished));
     if (reason.type !== 'cancel') return;
     for (const id of resting) {
-      this.#endSession(id, reason.cause);
+      const { sessionId } = this.#parts.store.read.attempts.need(id);
+      if (sessionId !== null) endSession(this.#parts, sessionId, reason.cause);
       this.#free(id);
     }
-  }
-
-  #endSession(id: AttemptId, cause: string): void {
-    const { store, clock } = this.#parts;
-    store.commit((tx) => {
-      const { sessionId } = tx.attempts.need(id);
-      const session = sessionId === null ? null : tx.sessions.get(sessionId);
-      if (session?.state !== 'paused' && session?.state !== 'lost') return;
-      tx.sessions.move(
-        session.id,
-        session.state,
-        'stopped',
-        { cause, endedAt: clock.now() },
-        { actor: 'gantry', cause },
-      );
-    });
   }
 
   async close(): Promise<void> {

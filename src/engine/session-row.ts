@@ -1,6 +1,7 @@
 import { newId } from '../base/ids.ts';
 import { AppError } from '../contract/errors.ts';
 import type { FactSubject } from '../contract/fact.ts';
+import type { SessionId } from '../contract/ids.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
 import { NO_USAGE } from '../contract/usage.ts';
 import type { Reader, Transaction } from '../store/store.ts';
@@ -58,3 +59,11 @@ export const markTold = (tx: Transaction, sessionId: Session['id'], nativeId: st
 /** Whether this conversation was told: a kill may come between its making and its first prompt. */
 export const isTold = (read: Pick<Reader, 'meta'>, sessionId: Session['id'], nativeId: string): boolean =>
   read.meta.get(toldKey(sessionId)) === nativeId;
+
+/** One that no program has open, as after an emergency stop or in a pause: it no longer counts as one that goes on. */
+export function endSession({ store, clock }: Pick<Parts, 'store' | 'clock'>, id: SessionId, cause: string): void {
+  const { state } = store.read.sessions.need(id);
+  if (isSessionOver(state)) return;
+  const meta = { actor: 'gantry', cause };
+  store.commit((tx) => tx.sessions.move(id, state, 'stopped', { cause, endedAt: clock.now() }, meta));
+}
