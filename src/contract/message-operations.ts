@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MessageId } from './ids.ts';
-import { Message, MessageMode } from './message.ts';
+import { Message, MessageMode, Severity } from './message.ts';
 import { limit, type Operation } from './operation.ts';
 
 /** An agent's address, or a short form that fits one agent: its name, `project/name`, `role/name`; `person` is the person. */
@@ -60,7 +60,7 @@ export const MESSAGE_OPERATIONS = {
     input: z.object({
       text: content.text,
       subject: content.subject,
-      severity: z.enum(['low', 'medium', 'high', 'critical']).default('medium'),
+      severity: Severity.default('medium'),
     }),
     output: z.object({ items: z.array(Message) }),
   },

@@ -12,6 +12,13 @@ export type MailAddress = z.infer<typeof MailAddress>;
 export const MessageKind = z.enum(['mail', 'broadcast', 'notice', 'escalation']);
 export type MessageKind = z.infer<typeof MessageKind>;
 
+export const Severity = z.enum(['low', 'medium', 'high', 'critical']);
+export type Severity = z.infer<typeof Severity>;
+
+/** Of an escalation: how much it blocks, how often it was raised for want of an answer, and when that is done next (null: not by this one). */
+export const Escalation = z.object({ severity: Severity, raises: z.number().int(), raiseAt: z.number().nullable() });
+export type Escalation = z.infer<typeof Escalation>;
+
 /** Durable mail to an agent or the person, never to a session. */
 export const Message = z.object({
   id: MessageId,
@@ -29,6 +36,7 @@ export const Message = z.object({
   /** The prompt that carried it. */
   promptId: z.string().nullable(),
   expiresAt: z.number().nullable(),
+  escalation: Escalation.nullable().default(null),
   /** Put away by its reader: no longer in the inbox. */
   archivedAt: z.number().nullable(),
   createdAt: z.number(),

@@ -6,6 +6,7 @@ import { candidate, capacityFor } from './capacity.ts';
 import { claimOrStop } from './claim.ts';
 import type { Collector } from './collect.ts';
 import { expireQueued } from './delegation-queue.ts';
+import { raiseEscalations } from './escalate.ts';
 import { rerouteBlocked } from './failover.ts';
 import { finishRequests } from './finish.ts';
 import { expireMail } from './mail.ts';
@@ -157,6 +158,7 @@ export class Dispatcher {
       const settings = this.#settings();
       const nextTask = promote(this.#parts);
       const nextMail = expireMail(this.#parts);
+      const nextRaise = raiseEscalations(this.#parts);
       const nextQueued = expireQueued(this.#parts);
       const nextBackend = rerouteBlocked(this.#parts);
       await finishRequests(this.#parts, this.#tools.collector, (id) => this.#hasRun(id));
@@ -176,7 +178,7 @@ export class Dispatcher {
       this.#tools.memory.watch(this.#runs.size > 0);
       const nextLook = waiting.some(({ isPassing }) => isPassing) ? this.#parts.clock.now() + MEMORY_LOOK_MS : null;
       this.#lookAtSettings(settings, waiting.length > 0 || this.#tools.pool.isUsed ? SETTINGS_LOOK_MS : IDLE_LOOK_MS);
-      this.#wakeAt([nextTask, nextMail, nextQueued, nextBackend, nextLook]);
+      this.#wakeAt([nextTask, nextMail, nextRaise, nextQueued, nextBackend, nextLook]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
       this.#wakeAt([this.#parts.clock.now() + 5_000]);

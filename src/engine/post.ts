@@ -86,7 +86,7 @@ export function tellAgents(
 }
 
 export function messageRow(
-  parts: Parts,
+  { clock }: Pick<Parts, 'clock'>,
   input: Post & {
     readonly from: string;
     readonly to: string;
@@ -95,7 +95,7 @@ export function messageRow(
     readonly answered: Message | null;
   },
 ): Message {
-  const now = parts.clock.now();
+  const now = clock.now();
   const id = newId('mail', now);
   return {
     id,
@@ -111,6 +111,7 @@ export function messageRow(
     cause: input.cause,
     promptId: null,
     expiresAt: input.ttlMs === undefined ? null : now + input.ttlMs,
+    escalation: null,
     archivedAt: null,
     createdAt: now,
     updatedAt: now,
