@@ -83,23 +83,13 @@ function isDeeperThan(value: unknown, levels: number): boolean {
 export class FactWriter {
   readonly #connection: Connection;
   #last: number | null = null;
-  #head: number | null = null;
 
   constructor(connection: Connection) {
     this.#connection = connection;
   }
 
-  /** The newest position that was ever given, 0 before the first. Every reader of a stream asks with every fact. */
-  readonly head = (): number => {
-    this.#head ??= this.#connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'fact'");
-    return this.#head;
-  };
-
-  /** The transaction has failed: what it gave is given again. */
-  reset(): void {
-    this.#last = null;
-    this.#head = null;
-  }
+  /** The newest position that was ever given, 0 before the first. Asked each time: another process may have written. */
+  readonly head = (): number => this.#connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'fact'");
 
   append(fact: EncodedFact): number {
     const s = this.#withParents(fact.subject);
@@ -118,7 +108,6 @@ export class FactWriter {
       fact.actor,
       fact.json,
     ).rowid;
-    this.#head = this.#last;
     return this.#last;
   }
 

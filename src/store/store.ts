@@ -233,7 +233,7 @@ export class Store implements AsyncDisposable {
       this.#connection.setDurability(durability);
       result = this.#connection.transaction(fn);
     } catch (error) {
-      this.#facts.reset();
+      this.#facts.takeLast();
       this.#names.settle(false);
       this.#times.reset();
       throw error;
