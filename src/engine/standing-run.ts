@@ -26,8 +26,8 @@ import { type Given, Turns } from './turns.ts';
 import type { Workspaces } from './workspace.ts';
 
 /**
- * How a run is told to end: `stop` for good; `park` keeps the conversation for a later run; `shutdown` leaves it as it is;
- * `hand-over` leaves it open for whoever takes it.
+ * How a run is told to end: `stop` for good; `park` keeps the conversation for a later run; `shutdown` too, but leaves a turn
+ * that is under way; `hand-over` leaves it open for whoever takes it.
  */
 export type StandingStop = { readonly type: 'stop' | 'park' | 'shutdown' | 'hand-over'; readonly cause: string };
 
@@ -317,7 +317,9 @@ export class StandingRun {
   }
 
   async #close({ type, cause }: StandingStop): Promise<void> {
-    if (type === 'shutdown' || type === 'hand-over') return;
+    // A turn that is under way goes on without the daemon; a program that only waits for it has nothing to do.
+    const isLeft = type === 'hand-over' || (type === 'shutdown' && this.#inTurn !== null);
+    if (isLeft) return;
     try {
       this.closed = (await this.#live?.close(GRACE_MS, type === 'stop' ? 'stopped' : 'paused', cause)) ?? null;
       // One that is parked is taken up again, and then tells all that it used.
