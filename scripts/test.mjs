@@ -13,6 +13,7 @@ const KNOWN_SKIPS = [
   // Laws that a protocol or a program cannot keep: each states its reason in test/conformance/acp*.test.ts.
   ...[
     'with opencode acp a limit of the provider has its class',
+    'with opencode acp a fork works where it is told to, and is resumed there',
     'with opencode acp the reason of a denial reaches the agent, and the command does not run',
     'with the adapter of Claude Code a limit of the provider has its class',
     "with the adapter of Claude Code usage is the provider's count",
@@ -21,6 +22,7 @@ const KNOWN_SKIPS = [
     'with the adapter of Claude Code an answer that does not fit the question is refused',
     'with the adapter of Claude Code an interrupted turn takes its open question back',
     'with the adapter of Claude Code kill -9 in a tool: it is noted as interrupted and not run again',
+    'with the adapter of Claude Code a fork works where it is told to, and is resumed there',
     'with the adapter of Claude Code a fork knows what was said and leaves the original alone',
   ].map((name) => ({ name, reason: 'an exception of a law, with its reason in the name' })),
   {

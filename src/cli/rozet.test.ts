@@ -112,6 +112,7 @@ opencode:
     ],
     ['a bad address', `${ORCHESTRATOR}  endpoint: nowhere\n`, '/project/providers.yaml:4: orchestrator.endpoint: '],
     ['what is not YAML', 'orchestrator: [', '/project/providers.yaml:1: not valid YAML'],
+    ['an alias of nothing', '*x', '/project/providers.yaml: not valid YAML: Unresolved alias'],
   ])('refuses %s, with its line', (_what, yaml, message) => {
     expect(fault(yaml)).toContain(message);
   });

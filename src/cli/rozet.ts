@@ -58,11 +58,22 @@ export function readRozet(yaml: string, file: string, fileExists: (path: string)
   if (fault !== undefined) {
     throw new AppError('bad_config', `${file}:${lines.linePos(fault.pos[0]).line}: not valid YAML: ${fault.code}`);
   }
-  const value: unknown = document.toJS();
-  const checked = Providers.safeParse(value);
+  const checked = Providers.safeParse(valueIn(document, file));
   if (!checked.success) throw explain(checked.error.issues, { document, lines, file });
   refuseKeys(checked.data, { document, lines, file });
   return convert(checked.data, dirname(resolve(file)), fileExists);
+}
+
+/** @throws AppError bad_config for an alias of nothing: the parser leaves that to whoever wants the value */
+function valueIn(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new AppError(
+      'bad_config',
+      `${file}: not valid YAML: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
 }
 
 type Source = { readonly document: Document; readonly lines: LineCounter; readonly file: string };

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { until } from '../base/wait.ts';
 import { identityOf, isAlive, psState } from './identity.ts';
@@ -28,17 +29,19 @@ test('a process that has ended is dead and has no identity', async () => {
 });
 
 test.runIf(isLinux)('a zombie is dead', async () => {
-  // The shell execs into one that never waits for the child that it got this way. The child lives as long as the input,
-  // which it has by another number: a shell gives what runs in the background an empty input first.
-  const parent = spawn('/bin/sh', ['-c', 'exec 3<&0; cat <&3 & exec sh -c "echo $!; exec tail -f /dev/null"']);
+  // A parent that is stopped takes no notice of the end of its child.
+  const parent = spawn('/bin/sh', ['-c', 'tail -f /dev/null & echo $!; wait']);
+  const seen = <T>(what: string, look: () => Promise<T | null>): Promise<T> =>
+    until(look, { everyMs: 20, limitMs: 60_000 }, () => new Error(`not seen: ${what}`));
   try {
     const [pid] = await once(parent.stdout, 'data');
-    parent.stdin.end();
-    const zombie = await until(
-      async () => (await readProcTable()).find((row) => row.pid === Number(pid) && row.isZombie) ?? null,
-      { everyMs: 20, limitMs: 20_000 },
-      () => new Error('no zombie'),
-    );
+    parent.kill('SIGSTOP');
+    await seen('its stop', async () => / T /.exec(await readFile(`/proc/${parent.pid}/stat`, 'utf8')));
+    process.kill(Number(pid), 'SIGKILL');
+    const zombie = await seen('the zombie', async () => {
+      const found = (await readProcTable()).find((row) => row.pid === Number(pid));
+      return found?.isZombie === true ? found : null;
+    });
     expect(identityOf(zombie.pid)?.startTime).toBe(zombie.startTime);
     expect(isAlive(zombie)).toBe(false);
   } finally {
