@@ -139,7 +139,7 @@ export const ENTITIES = {
     kind: 'message.changed',
     schema: Message,
     moves: MESSAGE_MOVES,
-    columns: ['id', 'state', 'kind', 'from', 'to', 'thread', 'promptId'],
+    columns: ['id', 'state', 'from', 'to', 'thread', 'promptId', 'kind'],
     subject: (row) => ({ agent: row.to === 'person' ? null : row.to }),
   }),
   merges: entity({
