@@ -33,6 +33,7 @@ const KNOWN_SKIPS = [
     name: 'podman cannot be used',
     reason: 'it is not installed (Debian: podman, runc), or may not make containers here',
   },
+  { name: '::1 beside 127.0.0.1', reason: 'this machine has no IPv6' },
   { name: 'docker cannot be used', reason: 'dockerd is not on PATH (Debian: docker.io), or may not run here' },
   { name: 'strace cannot be used', reason: 'it is not installed (Debian: strace), or may not trace in this container' },
 ];

@@ -3,8 +3,8 @@ import { type IncomingMessage, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { readAdminToken } from '../../src/daemon/tokens-file.ts';
 import { sampleEvent } from '../support/events.ts';
+import { processStat } from '../support/process-stat.ts';
 import { benchHome } from './bench-home.ts';
-import { processStat } from './process-stat.ts';
 
 /** What takes events: the built daemon, or what it is compared with. */
 export type EventServer = {

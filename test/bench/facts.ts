@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { processStat } from '../support/process-stat.ts';
 import { fakeConfig } from './agents.ts';
 import { type BenchDaemon, benchHome } from './bench-home.ts';
-import { processStat } from './process-stat.ts';
 import { type Measure, single } from './report.ts';
 import { repeat } from './sample.ts';
 

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { processStat } from '../support/process-stat.ts';
 import { type BenchHome, benchHome } from './bench-home.ts';
-import { processStat } from './process-stat.ts';
 import { type Measure, type Row, sampled, single } from './report.ts';
 import { repeat } from './sample.ts';
 

@@ -1,7 +1,7 @@
+import { processStat } from '../support/process-stat.ts';
 import { type EventServer, settled, someEvents, startGantry } from './event-server.ts';
 import { ORIGINAL, startOriginal } from './original.ts';
 import { postLoad } from './post-load.ts';
-import { processStat } from './process-stat.ts';
 import { type Measure, type Row, rates, sampled, single } from './report.ts';
 import { median, repeat } from './sample.ts';
 

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { processStat } from '../support/process-stat.ts';
 import { type EventServer, eventOf, settled, someEvents, startGantry, streamOf } from './event-server.ts';
 import { postLoad } from './post-load.ts';
-import { processStat } from './process-stat.ts';
 import { type Measure, type Row, single } from './report.ts';
 import { repeat } from './sample.ts';
 

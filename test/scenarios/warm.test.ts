@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect } from 'vitest';
 import type { Agent } from '../../src/contract/agent.ts';
 import type { Session } from '../../src/contract/session.ts';
+import { processStat } from '../support/process-stat.ts';
 import { scenario } from '../support/scenario.ts';
 import type { World } from '../support/world.ts';
 
@@ -51,17 +51,6 @@ async function assigned(world: World, role: string, file: string): Promise<{ ms:
 const middle = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
-/** User and system time of the daemon, ms. */
-function cpuMs({ daemonPid }: World): number {
-  const stat = readFileSync(`/proc/${daemonPid}/stat`, 'utf8');
-  const [user = 0, system = 0] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13)
-    .map(Number);
-  return (user + system) * 10;
-}
-
 const asked = async (world: World, agents: readonly Ready[]): Promise<number> => {
   const ids = new Set(agents.map(({ session }) => session.nativeId));
   return (await world.agent.requests()).filter(({ nativeId }) => ids.has(nativeId)).length;
@@ -101,7 +90,7 @@ scenario(
     const many = world.agent.backend === 'claude' ? IDLE.claude : IDLE.other;
     await world.configure(config(many, world.agent.models.priced, true));
     const idle = await ready(world, many);
-    const [began, used] = [performance.now(), cpuMs(world)];
+    const [began, used] = [performance.now(), processStat(world.daemonPid).cpuMs];
     const failing = `Fail.\n${world.agent.play({ fail: 'the model is broken: one' }, { fail: 'the model is broken: two' })}`;
     const project = world.project.root;
     const { taskId } = await world.call('tasks.sling', { task: failing, project, role: 'cold' });
@@ -120,7 +109,7 @@ scenario(
     expect(now.map(({ session }) => session.id).sort()).toEqual(idle.map(({ session }) => session.id).sort());
     const seconds = (performance.now() - began) / 1_000;
     process.stdout.write(
-      `C3 ${world.agent.backend}: ${many} idle agents, ${cpuMs(world) - used} ms of a processor for the daemon in ${seconds.toFixed(1)} s\n`,
+      `C3 ${world.agent.backend}: ${many} idle agents, ${processStat(world.daemonPid).cpuMs - used} ms of a processor for the daemon in ${seconds.toFixed(1)} s\n`,
     );
     await world.call('things.cancel', { id: taskId ?? 'tsk_' });
     await world.configure(config(0));

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { claude } from '../support/claude-agent.ts';
 import { opencode } from '../support/opencode-agent.ts';
+import { processStat } from '../support/process-stat.ts';
 import { fake, type ScriptedAgent } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
@@ -44,22 +45,12 @@ export async function steady(minutes: number): Promise<readonly string[]> {
     samples.push({ ...now, cpuMs: now.cpuMs - last.cpuMs });
     last = now;
   }
-  const faults = report(world, samples, asked);
-  // A daemon that stops leaves the server of sessions that stand by to the next one.
-  for (const { id } of agents) await world.call('agents.stop', { agent: id });
-  return faults;
+  return report(world, samples, asked);
 }
 
 function processOf({ daemonPid }: World): Sample {
-  const stat = readFileSync(`/proc/${daemonPid}/stat`, 'utf8');
-  const [user = 0, system = 0] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13)
-    .map(Number);
-  const status = readFileSync(`/proc/${daemonPid}/status`, 'utf8');
-  const megabytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
-  return { megabytes, cpuMs: (user + system) * 10, files: readdirSync(`/proc/${daemonPid}/fd`).length };
+  const { rssMb, cpuMs } = processStat(daemonPid);
+  return { megabytes: rssMb, cpuMs, files: readdirSync(`/proc/${daemonPid}/fd`).length };
 }
 
 const middle = (values: readonly number[]): number =>
