@@ -50,7 +50,13 @@ export async function lendTo(
 /** In a home of its own nobody has been welcomed yet; in the user's own nothing is written. */
 async function answerFirstQuestions(configDirectory: string, key: string): Promise<void> {
   const path = join(configDirectory, '.claude.json');
-  const known: unknown = JSON.parse(await readFile(path, 'utf8').catch(() => '{}'));
+  const known: unknown = JSON.parse(
+    await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      // What is there and cannot be read is not written over.
+      if (error.code !== 'ENOENT') throw error;
+      return '{}';
+    }),
+  );
   const before = typeof known === 'object' && known !== null ? known : {};
   const approved = { approved: [key.slice(-KEY_END_CHARS)], rejected: [] };
   const after = { ...before, hasCompletedOnboarding: true, customApiKeyResponses: approved };
