@@ -57,7 +57,10 @@ describe('a backend that is down (A10)', () => {
     const told = world.journal.facts.flatMap(({ kind, data }) => (kind === 'notice' ? [data.text] : []));
     expect(told.filter((text) => text.includes(`goes from ${faulty} to ${backend}`))).toHaveLength(3);
 
-    expect((await world.task(waiting.id)).state).toBe('deferred');
+    // Its backend is tried again when its time has come, and no other.
+    const tried = backendsOf(world, held.id);
+    expect(tried.filter((attempt) => !attempt.startsWith(`${faulty} `))).toEqual([]);
     expect(await world.gantry(['cancel', waiting.id])).toMatchObject({ code: 0 });
+    expect(await world.over(waiting.id)).toMatchObject({ state: 'cancelled' });
   });
 });
