@@ -9,6 +9,7 @@ import { blocksOf } from '../engine/breaker.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Reader, Store } from '../store/store.ts';
+import { treeMetrics } from './tree-metrics.ts';
 import { VERSION } from './version.ts';
 
 type MetricParts = {
@@ -37,6 +38,7 @@ export function daemonMetrics(parts: MetricParts): () => Promise<readonly Family
     backendOfAgent: (address) => store.read.agents.get(address)?.backend ?? null,
     attemptState: (id) => store.read.attempts.get(id)?.state ?? null,
   });
+  const trees = treeMetrics(parts);
   let lag: ELDHistogram | null = null;
   return async () => {
     lag ??= watched();
@@ -44,7 +46,7 @@ export function daemonMetrics(parts: MetricParts): () => Promise<readonly Family
       ...processFamilies(parts, lag),
       ...workFamilies(parts),
       ...storeFamilies(parts),
-      ...(await treeFamilies(parts)),
+      ...(await trees()),
       ...(await facts.families()),
     ];
   };
@@ -165,39 +167,5 @@ function storeFamilies({ store, clock, projections }: MetricParts): Family[] {
     gauge('gantry_projection_failing', '1 if the last delivery was not taken, by projection.', [
       ...byName(({ state }) => (state === 'ok' ? 0 : 1)),
     ]),
-  ];
-}
-
-/** Process trees by kind; a server that sessions share is one tree, and is not divided among them. */
-async function treeFamilies({ store, host }: MetricParts): Promise<Family[]> {
-  const sums = new Map<string, { processes: number; rssBytes: number; cpuMs: number }>();
-  const markers = store.read.processes.list().filter(({ identity }) => identity !== null);
-  for (const { kind, marker } of markers) {
-    const usage = await host.usage(marker);
-    if (usage === null) continue;
-    const sum = sums.get(kind) ?? { processes: 0, rssBytes: 0, cpuMs: 0 };
-    sum.processes += usage.processes;
-    sum.rssBytes += usage.rssBytes;
-    sum.cpuMs += usage.cpuMs;
-    sums.set(kind, sum);
-  }
-  const values = (value: (sum: { processes: number; rssBytes: number; cpuMs: number }) => number): [Labels, number][] =>
-    [...sums].map(([kind, sum]) => [{ kind, host: host.id }, value(sum)]);
-  return [
-    gauge(
-      'gantry_agent_processes',
-      'Processes of agent programs, by kind and host.',
-      values((sum) => sum.processes),
-    ),
-    gauge(
-      'gantry_agent_memory_bytes',
-      'Resident memory of their process trees; pages that several share are counted for each.',
-      values((sum) => sum.rssBytes),
-    ),
-    gauge(
-      'gantry_agent_cpu_seconds',
-      'CPU time of the living process trees.',
-      values((sum) => sum.cpuMs / 1_000),
-    ),
   ];
 }

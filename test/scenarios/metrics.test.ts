@@ -57,6 +57,14 @@ test('live sessions, their processes and their messages are measured', async () 
   const [project = ''] = (task.agent ?? '').split('/');
   expect(now.value('gantry_sessions', { state: 'running', role: task.role, project })).toBe(1);
   expect(now.value('gantry_tasks', { state: 'working' })).toBe(1);
+  const tree = { kind: world.agent.backend };
+  expect(now.value('gantry_agent_tree_memory_bytes_count', tree)).toBe(1);
+  expect(now.value('gantry_agent_tree_memory_bytes_sum', tree)).toBe(now.value('gantry_agent_memory_bytes', tree));
+  expect(now.value('gantry_agent_tree_cpus_count', tree)).toBeUndefined();
+  const later = await measured(world);
+  expect(later.value('gantry_agent_tree_memory_bytes_count', tree)).toBe(2);
+  expect(later.value('gantry_agent_tree_memory_bytes_bucket', { ...tree, le: '+Inf' })).toBe(2);
+  expect(later.value('gantry_agent_tree_cpus_count', tree)).toBe(1);
   await world.agent.release('wait');
   await world.over(id);
 });
