@@ -5,7 +5,7 @@ import { AppError, toAppError } from '../contract/errors.ts';
 import { TokenId } from '../contract/ids.ts';
 import type { QUESTION_OPERATIONS, QuestionOutcome } from '../contract/question-operations.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { Answer } from '../engine/foreign-questions.ts';
+import type { Answer } from '../engine/foreign-question.ts';
 import { decodeEvent } from '../ingest/event.ts';
 import type { Access } from './access.ts';
 import type { EventParts } from './events/door.ts';

@@ -1,4 +1,4 @@
-import type { Approval, ApprovalState, ApprovalSubject, Decision } from '../contract/approval.ts';
+import type { Approval, ApprovalState, ApprovalSubject, Decision, PolicyVerdict } from '../contract/approval.ts';
 import { AppError } from '../contract/errors.ts';
 import { checkPicked } from './picked-files.ts';
 import { commandPatterns } from './policy.ts';
@@ -23,6 +23,12 @@ export function reasonOf(decision: Decision): string {
   if (decision.type === 'deny') return decision.reason;
   return decision.type === 'allow' ? `allowed: ${decision.scope}` : 'answered';
 }
+
+/** What the policy answers where it asks nobody. */
+export const decisionOf = ({ action, reason, rule }: PolicyVerdict): Decision =>
+  action === 'allow'
+    ? { type: 'allow', scope: 'once', expiresAt: null }
+    : { type: 'deny', reason: reason ?? `The policy denies this (${rule}).` };
 
 /** @throws AppError `bad_request`, `path_refused` for an answer that does not fit what was asked */
 export function checkKind(approval: Approval, decision: Decision): void {

@@ -1,19 +1,21 @@
 import type { BackendEvent, BackendSession, EndReason } from '../backends/backend.ts';
 import { newId } from '../base/ids.ts';
 import { type Deferred, deferred } from '../base/wait.ts';
-import type { Approval, ApprovalState, ApprovalSubject, Decision, ToolCall } from '../contract/approval.ts';
+import type { Approval, ApprovalSubject, Decision, ToolCall } from '../contract/approval.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import type { FactSubject } from '../contract/fact.ts';
 import type { ApprovalId, SessionId } from '../contract/ids.ts';
 import { isSessionOver, type Session } from '../contract/session.ts';
-import type { Transaction } from '../store/store.ts';
-import { checkKind, inParts, isSame, reasonOf, STATE_OF } from './approval-answers.ts';
-import { type ForeignQuestions, foreignVerdict } from './foreign-questions.ts';
-import { grantFor } from './grants.ts';
+import { checkKind, decisionOf, inParts, isSame, reasonOf, STATE_OF } from './approval-answers.ts';
+import { Deadlines } from './approval-deadlines.ts';
+import { pendingApproval } from './approval-row.ts';
+import type { ForeignAnswers } from './foreign-answers.ts';
+import { foreignVerdict } from './foreign-question.ts';
 import { Judge } from './judge.ts';
 import type { Parts } from './parts.ts';
-import { carryOut, isProposal } from './proposals.ts';
+import { isProposal } from './proposals.ts';
+import { type Settlement, Settlements } from './settlement.ts';
 
 /** Whose questions these are, and how an answer gets back. */
 export type Asker = Pick<BackendSession, 'answer'> & {
@@ -36,21 +38,23 @@ export class Approvals {
   readonly #asking = new WeakMap<Asker, Set<string>>();
   /** Gantry's own questions (may this check run?): who waits for them. */
   readonly #own = new Map<ApprovalId, Deferred<Decision>>();
-  readonly #timers = new Map<ApprovalId, () => void>();
+  readonly #deadlines: Deadlines;
+  readonly #settlements: Settlements;
   /** The questions of outside programs: how their answers get back. */
-  readonly #foreign: ForeignQuestions;
+  readonly #foreign: ForeignAnswers;
   #isStopped = false;
 
-  constructor(parts: Asking, foreign: ForeignQuestions) {
+  constructor(parts: Asking, foreign: ForeignAnswers) {
     this.#foreign = foreign;
     this.#parts = parts;
     this.#judge = new Judge(parts);
+    this.#settlements = new Settlements(parts, this.#judge, foreign);
+    this.#deadlines = new Deadlines(parts, (approval) => this.#expire(approval));
   }
 
   /** Arms the deadlines of what is pending and has none: after a restart, or proposed by the engine. */
   start(): void {
-    for (const approval of this.#parts.store.read.approvals.list({ state: 'pending' }))
-      if (!this.#timers.has(approval.id)) this.#arm(approval);
+    for (const approval of this.#parts.store.read.approvals.list({ state: 'pending' })) this.#deadlines.arm(approval);
     this.#foreign.wake();
   }
 
@@ -60,8 +64,7 @@ export class Approvals {
   /** What is pending stays pending for the next daemon, whatever becomes of the sessions now. */
   stop(): void {
     this.#isStopped = true;
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
+    this.#deadlines.stop();
   }
 
   attach(session: Asker): void {
@@ -112,19 +115,13 @@ export class Approvals {
     this.#parts.store.commit((tx) =>
       tx.record('policy.decided', { call, verdict, approvalId: null }, live.subject, `policy:${verdict.rule}`),
     );
-    const decision: Decision =
-      verdict.action === 'allow'
-        ? { type: 'allow', scope: 'once', expiresAt: null }
-        : { type: 'deny', reason: verdict.reason ?? `The policy denies this (${verdict.rule}).` };
-    await live.answer(event.nativeId, decision);
+    await live.answer(event.nativeId, decisionOf(verdict));
   }
 
   /** Gantry's own question about a command it would run for a task: the policy's answer, or a person's. */
   async askOwn(session: Session, call: ToolCall, signal: AbortSignal): Promise<Decision> {
     const verdict = this.#judge.ofGantry(session, call);
-    if (verdict.action === 'allow') return { type: 'allow', scope: 'once', expiresAt: null };
-    if (verdict.action === 'deny')
-      return { type: 'deny', reason: verdict.reason ?? `the policy denies it (${verdict.rule})` };
+    if (verdict.action !== 'ask') return decisionOf(verdict);
     const before = this.#parts.store.read.approvals
       .list({ sessionId: session.id })
       .findLast((a) => a.nativeId.startsWith('check:') && isSame(a.subject, { type: 'permission', call }));
@@ -165,7 +162,8 @@ export class Approvals {
       );
     }
     checkKind(approval, decision);
-    return this.#settle(approval, STATE_OF[decision.type], decision, caller.actor, reasonOf(decision));
+    const settlement = { decision, by: caller.actor, cause: reasonOf(decision) };
+    return this.#settle(approval, { ...settlement, to: STATE_OF[decision.type] });
   }
 
   /** The same question from before a restart. Its id may be another one now; equal questions of this life are not it. */
@@ -198,7 +196,7 @@ export class Approvals {
     const now = clock.now();
     const attempt = session.attemptId ? store.read.attempts.need(session.attemptId) : null;
     const { project, settings } = this.#judge.context(session);
-    const row: Approval = {
+    const asked = {
       id: newId('apr', now),
       subject,
       sessionId: session.id,
@@ -210,15 +208,9 @@ export class Approvals {
       project: project?.name ?? session.directory,
       nativeId,
       isFromChild,
-      state: 'pending',
-      decision: null,
-      decidedBy: null,
       cause,
-      isDelivered: false,
-      expiresAt: now + settings.limits.approvalTimeout,
-      createdAt: now,
-      updatedAt: now,
     };
+    const row = pendingApproval(asked, now, settings.limits.approvalTimeout);
     store.commit((tx) => {
       tx.approvals.insert(row, {
         actor: session.agent ? `agent:${session.agent}` : 'gantry',
@@ -229,32 +221,26 @@ export class Approvals {
         tx.sessions.update(session.id, { activity }, { actor: 'gantry' });
       }
     });
-    this.#arm(row);
+    this.#deadlines.arm(row);
     return row;
   }
 
-  #arm(approval: Approval): void {
-    const cancel = this.#parts.clock.after(approval.expiresAt - this.#parts.clock.now(), () => {
-      const row = this.#parts.store.read.approvals.get(approval.id);
-      if (row?.state !== 'pending') return;
-      const minutes = Math.round((row.expiresAt - row.createdAt) / 6_000) / 10;
-      const reason = `Nobody answered within ${minutes} min, so it was denied.`;
-      this.#settle(row, 'expired', { type: 'deny', reason }, 'deadline', reason);
-    });
-    this.#timers.set(approval.id, cancel);
+  #expire(approval: Approval): void {
+    const minutes = Math.round((approval.expiresAt - approval.createdAt) / 6_000) / 10;
+    const reason = `Nobody answered within ${minutes} min, so it was denied.`;
+    this.#settle(approval, { to: 'expired', decision: { type: 'deny', reason }, by: 'deadline', cause: reason });
   }
 
   /** An outside program asked, in a transaction that has been committed: the policy answers, or it waits for a person. */
   openedForeign(approval: Approval): void {
     const verdict = foreignVerdict(approval, this.#parts);
     if (verdict === null) {
-      this.#arm(approval);
+      this.#deadlines.arm(approval);
       return;
     }
-    const reason = verdict.reason ?? `The policy denies this (${verdict.rule}).`;
-    const decision: Decision =
-      verdict.action === 'allow' ? { type: 'allow', scope: 'once', expiresAt: null } : { type: 'deny', reason };
-    this.#settleForeign(approval, STATE_OF[decision.type], decision, { by: `policy:${verdict.rule}`, cause: reason });
+    const decision = decisionOf(verdict);
+    const by = `policy:${verdict.rule}`;
+    this.#settle(approval, { to: STATE_OF[decision.type], decision, by, cause: reasonOf(decision) });
   }
 
   /** The program that asked wants no answer any more. */
@@ -262,98 +248,36 @@ export class Approvals {
     if (approval.state === 'pending') this.#withdraw(approval, cause);
   }
 
-  #settleForeign(
-    approval: Approval,
-    to: ApprovalState,
-    decision: Decision,
-    { by, cause }: { readonly by: string; readonly cause: string },
-  ): Approval {
-    const { store, clock } = this.#parts;
-    if (decision.type === 'allow' && decision.scope !== 'once') {
-      throw new AppError('bad_request', `${approval.id} is an outside program's: it can be allowed once only`);
-    }
-    this.#disarm(approval.id);
-    const settled = store.commit((tx) => {
-      // A decision of the deadline is told by the state; the program is not called for it.
-      const kept = to === 'expired' ? decision : this.#foreign.decided(tx, approval, decision);
-      const foreign = approval.foreign && {
-        ...approval.foreign,
-        delivery: to === 'expired' ? null : ('pending' as const),
-        respondedAt: clock.now(),
-      };
-      const patch = { decision: kept, decidedBy: by, cause, ...(foreign && { foreign }) };
-      return tx.approvals.move(approval.id, 'pending', to, patch, { actor: by, cause });
-    });
-    this.#foreign.wake();
-    return settled;
-  }
-
-  #disarm(id: ApprovalId): void {
-    this.#timers.get(id)?.();
-    this.#timers.delete(id);
-  }
-
   #withdraw(approval: Approval, cause: string): void {
-    this.#disarm(approval.id);
+    const patch = { cause, decidedBy: 'gantry' };
     this.#parts.store.commit((tx) =>
-      tx.approvals.move(
-        approval.id,
-        'pending',
-        'withdrawn',
-        { cause, decidedBy: 'gantry' },
-        { actor: 'gantry', cause },
-      ),
+      tx.approvals.move(approval.id, 'pending', 'withdrawn', patch, { actor: 'gantry', cause }),
     );
+    this.#deadlines.disarm(approval.id);
     this.#own.get(approval.id)?.resolve({ type: 'deny', reason: cause });
     if (approval.sessionId !== null) this.#live.get(approval.sessionId)?.onSettled();
   }
 
-  #settle(approval: Approval, to: ApprovalState, decision: Decision, by: string, cause: string): Approval {
-    if (isProposal(approval)) return this.#settleProposal(approval, to, decision, { by, cause });
-    const { sessionId } = approval;
-    if (sessionId === null) return this.#settleForeign(approval, to, decision, { by, cause });
-    this.#disarm(approval.id);
-    const settled = this.#parts.store.commit((tx) => {
-      const row = tx.approvals.move(
-        approval.id,
-        'pending',
-        to,
-        { decision, decidedBy: by, cause },
-        { actor: by, cause },
-      );
-      const session = tx.sessions.need(sessionId);
-      this.#grant(tx, { approval: row, session }, decision, by);
-      if (!isSessionOver(session.state)) tx.sessions.update(session.id, { activity: 'busy' }, { actor: 'gantry' });
-      return row;
-    });
+  /** Written down first; then whoever waits for it is told. */
+  #settle(approval: Approval, settlement: Settlement): Approval {
+    const settled = this.#settlements.write(approval, settlement);
+    this.#deadlines.disarm(approval.id);
+    if (isProposal(approval)) this.onCarriedOut();
+    else if (approval.sessionId === null) this.#foreign.wake();
+    else this.#tell(settled, approval.sessionId, settlement.decision);
+    return settled;
+  }
+
+  #tell(approval: Approval, sessionId: SessionId, decision: Decision): void {
     const own = this.#own.get(approval.id);
     const live = this.#live.get(sessionId);
     if (own) own.resolve(decision);
     else if (live) {
-      this.#deliver(live, settled).catch((error: unknown) => {
+      this.#deliver(live, approval).catch((error: unknown) => {
         // Kept as decided and not delivered: it is handed over when the session asks again.
         this.#parts.log.error({ err: error, approval: approval.id }, 'an answer did not reach the agent');
       });
     }
-    return settled;
-  }
-
-  /** Of Gantry's own: it is carried out in the transaction that writes the decision down. */
-  #settleProposal(
-    approval: Approval,
-    to: ApprovalState,
-    decision: Decision,
-    { by, cause }: { readonly by: string; readonly cause: string },
-  ): Approval {
-    this.#disarm(approval.id);
-    const settled = this.#parts.store.commit((tx) => {
-      const patch = { decision, decidedBy: by, cause };
-      const row = tx.approvals.move(approval.id, 'pending', to, patch, { actor: by, cause });
-      carryOut(this.#parts, tx, row);
-      return tx.approvals.update(row.id, { isDelivered: true }, { actor: 'gantry' });
-    });
-    this.onCarriedOut();
-    return settled;
   }
 
   async #deliver(live: Asker, approval: Approval): Promise<void> {
@@ -370,27 +294,5 @@ export class Approvals {
         );
     });
     live.onSettled();
-  }
-
-  #grant(
-    tx: Transaction,
-    { approval, session }: { readonly approval: Approval; readonly session: Session },
-    decision: Decision,
-    by: string,
-  ): void {
-    if (decision.type !== 'allow' || decision.scope === 'once' || approval.subject.type !== 'permission') return;
-    const projectId = this.#judge.context(session).project?.id ?? null;
-    tx.grants.insert(
-      grantFor(approval, decision.scope, {
-        sessionId: session.id,
-        projectId,
-        by,
-        expiresAt: decision.expiresAt,
-        now: this.#parts.clock.now(),
-      }),
-      {
-        actor: by,
-      },
-    );
   }
 }

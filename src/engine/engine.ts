@@ -19,7 +19,7 @@ import { EmergencyStops } from './estop.ts';
 import { Events } from './events.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
-import { ForeignQuestions } from './foreign-questions.ts';
+import { ForeignAnswers } from './foreign-answers.ts';
 import { Loans } from './loans.ts';
 import { MemoryUse } from './memory-use.ts';
 import { MergeQueue } from './merge-queue.ts';
@@ -49,7 +49,7 @@ export class Engine {
   readonly #parts: Parts;
   readonly #git: Git;
   readonly #approvals: Approvals;
-  readonly #foreign: ForeignQuestions;
+  readonly #foreign: ForeignAnswers;
   readonly #collector: Collector;
   readonly #dispatcher: Dispatcher;
   readonly #planning: Planning;
@@ -71,7 +71,7 @@ export class Engine {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#git = new Git(parts.environment, `git:${parts.workspaces}`);
-    const foreign = new ForeignQuestions(parts, (seq) => this.events.json(seq));
+    const foreign = new ForeignAnswers(parts, (seq) => this.events.json(seq));
     this.#foreign = foreign;
     this.#approvals = new Approvals(parts, foreign);
     const workspaces = new Workspaces(parts, this.#git);

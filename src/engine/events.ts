@@ -9,7 +9,8 @@ import type { EventRow, NewEvent } from '../store/events.ts';
 import type { Approvals } from './approvals.ts';
 import { type EventFilter, type Taken, wants } from './event-filter.ts';
 import { chatOf, type EventParts, eventJson, partsOf } from './event-text.ts';
-import { decisionOf, type ForeignQuestions, foreignApproval, statusOf } from './foreign-questions.ts';
+import type { ForeignAnswers } from './foreign-answers.ts';
+import { decisionOf, foreignApproval, statusOf } from './foreign-question.ts';
 import type { Parts } from './parts.ts';
 import { checkPlace } from './picked-files.ts';
 import { needProject } from './projects.ts';
@@ -44,11 +45,11 @@ type Inbox = Pick<Approvals, 'decide' | 'openedForeign' | 'withdrawForeign'>;
 export class Events {
   readonly #parts: Recording;
   readonly #approvals: Inbox;
-  readonly #questions: ForeignQuestions;
+  readonly #questions: ForeignAnswers;
   #refusedAt = Number.NEGATIVE_INFINITY;
   readonly #onTurnEnd = new Set<(of: TurnEnd) => void>();
 
-  constructor(parts: Recording, approvals: Inbox, questions: ForeignQuestions) {
+  constructor(parts: Recording, approvals: Inbox, questions: ForeignAnswers) {
     this.#parts = parts;
     this.#approvals = approvals;
     this.#questions = questions;

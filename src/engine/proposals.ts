@@ -3,6 +3,7 @@ import type { Approval } from '../contract/approval.ts';
 import type { BackendId, TaskId } from '../contract/ids.ts';
 import type { Task } from '../contract/task.ts';
 import type { Transaction } from '../store/store.ts';
+import { pendingApproval } from './approval-row.ts';
 import { raise } from './budget-raises.ts';
 import type { Parts } from './parts.ts';
 import { placementOf } from './roles.ts';
@@ -33,9 +34,9 @@ export function propose(
   const open = tx.approvals.list({ taskId: task.id, state: 'pending' }).find((a) => a.nativeId === nativeId);
   if (open) return open;
   const call = { tool: what.type, patterns: [what.pattern], command: null, diff: null };
-  const row: Approval = {
+  const asked = {
     id: newId('apr', now),
-    subject: { type: 'permission', call },
+    subject: { type: 'permission' as const, call },
     sessionId: task.attemptId === null ? null : tx.attempts.need(task.attemptId).sessionId,
     attemptId: task.attemptId,
     taskId: task.id,
@@ -45,15 +46,9 @@ export function propose(
     project: tx.projects.need(task.projectId).name,
     nativeId,
     isFromChild: false,
-    state: 'pending',
-    decision: null,
-    decidedBy: null,
     cause: what.cause,
-    isDelivered: false,
-    expiresAt: now + LIMIT_MS,
-    createdAt: now,
-    updatedAt: now,
   };
+  const row = pendingApproval(asked, now, LIMIT_MS);
   return tx.approvals.insert(row, { actor: 'gantry', cause: 'waits for a person' });
 }
 

@@ -14,7 +14,7 @@ import type { Caller } from '../../src/contract/caller.ts';
 import { AppError } from '../../src/contract/errors.ts';
 import { Approvals } from '../../src/engine/approvals.ts';
 import { Events } from '../../src/engine/events.ts';
-import { ForeignQuestions } from '../../src/engine/foreign-questions.ts';
+import { ForeignAnswers } from '../../src/engine/foreign-answers.ts';
 import { Themes } from '../../src/engine/themes.ts';
 import { checkAnswerAddress } from '../../src/ingest/address.ts';
 import { createMask } from '../../src/ingest/mask.ts';
@@ -82,7 +82,7 @@ function testEvents(store: Store, scope: Scope): EventParts {
     settingsFor: () => testSettings(),
     workspaces: dirname(store.file),
   };
-  const questions = new ForeignQuestions(parts, (seq) => events.json(seq));
+  const questions = new ForeignAnswers(parts, (seq) => events.json(seq));
   const approvals = new Approvals(parts, questions);
   scope.defer(() => {
     approvals.stop();

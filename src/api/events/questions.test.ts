@@ -95,7 +95,9 @@ describe('a question of an outside program', () => {
     expect(await client.next()).toMatchObject({
       data: { humanInTheLoopStatus: { status: 'responded', response: { permission: true } } },
     });
-    expect(api.store.read.approvals.list({})).toMatchObject([{ decidedBy: expect.stringMatching(/^policy:/) }]);
+    expect(api.store.read.approvals.list({})).toMatchObject([
+      { decidedBy: expect.stringMatching(/^policy:/), cause: 'allowed: once' },
+    ]);
   });
 
   it('is answered whole to the program that comes for it, and kept masked', async () => {
