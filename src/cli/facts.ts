@@ -17,7 +17,7 @@ export function factText(fact: Fact): string {
     case 'grant.changed':
     case 'message.changed':
     case 'merge.changed':
-      return `${fact.data.row.id} ${fact.data.from ?? 'new'} → ${fact.data.to}${because(fact.data.cause)}`;
+      return `${fact.data.row.id} ${move(fact.data)}${because(fact.data.cause)}`;
     case 'delegation.message':
       return `${fact.data.noteType}: ${oneLine(fact.data.text)}`;
     case 'prompt.accepted':
@@ -73,6 +73,10 @@ export function factText(fact: Fact): string {
   }
 }
 
+/** Many rows change without a new state: only what changes is said to. */
+const move = ({ from, to }: { readonly from: string | null; readonly to: string }): string =>
+  from === to ? to : `${from ?? 'new'} → ${to}`;
+
 /** An outside program's event: where it came from, what it is, and the one thing of its payload that says most. */
 function eventText({ source_app, hook_event_type, payload, summary }: FactData<'observed'>): string {
   const said = [summary, payload.tool_name, payload.prompt, payload.message, payload.error].find(
@@ -89,8 +93,10 @@ export const timeOfDay = (at: number): string => new Date(at).toTimeString().sli
 /** A row of the journal. */
 export function eventLine(fact: Fact, columns: number, paint: Paint): string {
   const about = fact.taskId ?? fact.requestId ?? fact.sessionId ?? fact.projectId ?? '';
+  const text = factText(fact);
   const head = `${String(fact.seq).padStart(6)} ${timeOfDay(fact.at)} ${fact.kind.padEnd(16)} `;
-  return paint('dim', head) + clip(`${about} ${factText(fact)}`.trim(), Math.max(20, columns - head.length));
+  const line = text.startsWith(about) ? text : `${about} ${text}`;
+  return paint('dim', head) + clip(line.trim(), Math.max(20, columns - head.length));
 }
 
 const LOG_STYLES: Partial<Record<Fact['kind'], Style>> = {

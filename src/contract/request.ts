@@ -28,6 +28,9 @@ export const FallbackReason = z.enum([
 ]);
 export type FallbackReason = z.infer<typeof FallbackReason>;
 
+/** Who made a plan: the planner's model, the fallback when that failed, or whoever gave one task and asked for no planning. */
+export const PlanSource = z.enum(['model', 'fallback', 'caller']);
+
 /** A task as the planner wrote it, checked: `id` is the plan's label (T1), not the task's own id. */
 export const PlannedTask = z.object({
   id: z.string().regex(/^[\w.-]{1,40}$/),
@@ -38,12 +41,12 @@ export const PlannedTask = z.object({
   budget: BudgetSize,
   dependsOn: z.array(z.string()),
   role: z.string().nullable(),
-  source: z.enum(['model', 'fallback']),
+  source: PlanSource,
 });
 export type PlannedTask = z.infer<typeof PlannedTask>;
 
 export const Plan = z.object({
-  source: z.enum(['model', 'fallback']),
+  source: PlanSource,
   fallbackReason: FallbackReason.nullable(),
   /** The cause in words, with a hint; null unless `source` is fallback. */
   fallbackDetail: z.string().nullable(),

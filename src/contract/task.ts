@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Failure } from './failure.ts';
 import { AgentAddress, AttemptId, BackendId, ProjectId, RequestId, TaskId } from './ids.ts';
-import { BudgetSize, FileChange, SuccessCriterion } from './request.ts';
+import { BudgetSize, FileChange, PlanSource, SuccessCriterion } from './request.ts';
 import { Usage } from './usage.ts';
 
 /**
@@ -78,7 +78,7 @@ export const Task = z.object({
   role: z.string(),
   backend: BackendId,
   model: z.string().nullable(),
-  source: z.enum(['model', 'fallback']),
+  source: PlanSource,
   /** 0 is most urgent, 4 least. */
   priority: z.number().int().min(0).max(4),
   /** Position in the plan. */

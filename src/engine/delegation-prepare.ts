@@ -53,7 +53,7 @@ async function ownProject(parts: Parts, git: Git): Promise<string> {
 
 /** One task, byte for byte what was asked for. It is done when the agent's turn ends without an error. */
 const planOf = (description: string): Plan => ({
-  source: 'model',
+  source: 'caller',
   fallbackReason: null,
   fallbackDetail: null,
   notices: ['one task, as delegated: no planner was called'],
@@ -67,7 +67,7 @@ const planOf = (description: string): Plan => ({
       budget: 'medium',
       dependsOn: [],
       role: null,
-      source: 'model',
+      source: 'caller',
     },
   ],
   reply: null,

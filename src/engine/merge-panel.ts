@@ -180,7 +180,7 @@ function planOf({ branch }: Merge, role: string, description: string, count: num
   const none = { files: [], successCriteria: [], dependsOn: [] };
   const task = { title: `Review ${branch}`.slice(0, 120), description, role };
   return {
-    source: 'model',
+    source: 'caller',
     fallbackReason: null,
     fallbackDetail: null,
     notices: ['a review: no planner was called'],
@@ -189,7 +189,7 @@ function planOf({ branch }: Merge, role: string, description: string, count: num
       ...none,
       id: `R${i + 1}`,
       budget: 'small',
-      source: 'model',
+      source: 'caller',
     })),
     reply: null,
     usage: NO_USAGE,

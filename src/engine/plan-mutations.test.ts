@@ -94,6 +94,7 @@ test('10,000 mutations of valid plans: never a throw, always a valid plan', asyn
         expect([null, 'worker']).toContain(role);
         for (const file of files) expect(file).not.toMatch(/^\/|^$|(^|\/)(\.\.|\.git)(\/|$)/);
       }
+      if (plan.source === 'caller') expect.fail('the caller gave no plan');
       seen[plan.source] += 1;
       seen.merged += plan.tasks.some((t) => t.title.endsWith('more)')) ? 1 : 0;
     }),

@@ -370,14 +370,14 @@ describe('cancelling', () => {
 
 test('a single task is the request itself and no fallback', () => {
   const plan = Plan.parse(singleTaskPlan('\n  Fix the `Makefile`,\nplease', CONTEXT));
-  expect(plan).toMatchObject({ source: 'model', fallbackReason: null });
+  expect(plan).toMatchObject({ source: 'caller', fallbackReason: null });
   expect(plan.tasks).toMatchObject([
     {
       id: 'T1',
       title: 'Fix the `Makefile`,',
       description: '\n  Fix the `Makefile`,\nplease',
       files: ['Makefile'],
-      source: 'model',
+      source: 'caller',
     },
   ]);
 });

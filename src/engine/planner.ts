@@ -52,17 +52,14 @@ export async function makePlan(input: PlanInput): Promise<Plan> {
   return { source: 'model', fallbackReason: null, fallbackDetail: null, ...outcome, usage };
 }
 
-/**
- * One task that is the request itself, because the user asked for that. Its source is `model`, not `fallback`:
- * nothing went wrong, and nobody is to be warned.
- */
+/** One task that is the request itself, because the user asked for that. */
 export function singleTaskPlan(request: string, context: ProjectContext): Plan {
   return {
-    source: 'model',
+    source: 'caller',
     fallbackReason: null,
     fallbackDetail: null,
     notices: ['one task, as asked: no planner was called'],
-    tasks: [oneTask(request, request, context, 'model')],
+    tasks: [oneTask(request, request, context, 'caller')],
     reply: null,
     usage: NO_USAGE,
   };
