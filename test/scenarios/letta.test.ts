@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { startLetta } from '../support/letta-server.ts';
-import { fake } from '../support/scripted-agent.ts';
+import { type Act, fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
 const AGENT = 'agent-0001';
@@ -74,6 +74,34 @@ test('a task that a Letta agent has handed over is shown to that agent, by the n
     expect.stringMatching(`^${one} .*Task ID: ${names[0]}`),
     expect.stringMatching(`^${two} .*Task ID: ${names[1]}`),
   ]);
+});
+
+test('how a task ended is in its block and in its notice', async () => {
+  await using letta = await startLetta(AGENT);
+  await using world = await World.make(fake, { letta: { url: letta.url, agent: AGENT }, limits: { maxAttempts: 1 } });
+  await world.up();
+  const submit = async (act: Act, timeoutMs?: number) => {
+    const given = { callerId: 'caller', description: `Do it.\n${world.agent.play(act)}`, timeoutMs };
+    return (await world.call('delegations.submit', given)).view;
+  };
+  const slow = await submit({ hold: 'never' }, 1_000);
+  const broken = await submit({ fail: 'no more' });
+  const unwanted = await submit({ hold: 'never' });
+  await world.task(unwanted.requestId, 'T1', 'working');
+  await world.call('delegations.control', { id: unwanted.id, control: 'cancel', reason: 'no need' });
+  await letta.until('all notices', () => letta.messages.length === 3);
+  const ends = [
+    [slow, 'timeout', '⏱️ OpenCode Task Timed Out'],
+    [broken, 'failed', '❌ OpenCode Task Failed'],
+    [unwanted, 'cancelled', '🛑 OpenCode Task Cancelled'],
+  ] as const;
+  for (const [{ id }, status, head] of ends) {
+    const ownBlock = () => [...letta.blocks.values()].find(({ label }) => label === `opencode_workspace_${id}`);
+    const shown = () => JSON.parse(ownBlock()?.value ?? '{}') as { status?: string; events: { type: string }[] };
+    await letta.until(`${status} in the block`, () => shown().status === status);
+    expect(shown().events.filter(({ type }) => type === `task_${status}`)).toHaveLength(1);
+    expect(letta.messages.filter(({ content }) => JSON.stringify(content).includes(`${head}`))).toHaveLength(1);
+  }
 });
 
 test('a server that is away costs a task nothing; it is told everything after a kill', async () => {

@@ -9,7 +9,6 @@ import type { Act } from '../support/scripted-agent.ts';
 import type { World } from '../support/world.ts';
 
 const agent_id = 'agent-a';
-const FAKE_ONLY = { opencode: 'what is asked is the task server, not the agent program' };
 
 const describeWork = (world: World, ...acts: readonly Act[]): string => `Do it.\n${world.agent.play(...acts)}`;
 
@@ -50,14 +49,22 @@ describe('controls of a delegated task', () => {
     });
     const paused = await mcp.tool('send_task_control', { task_id, control: 'pause', reason: 'a break' });
     expect(paused.value).toEqual({ task_id, control: 'pause', previous_status: 'running', new_status: 'paused' });
-    const before = (await world.agent.requests()).length;
+    const pausedAt = Date.now();
     await world.agent.release('go');
+    const resumedAt = Date.now();
     expect((await mcp.tool('send_task_control', { task_id, control: 'resume' })).value).toMatchObject({
       previous_status: 'paused',
       new_status: expect.stringMatching(/running|queued/),
     });
     expect(await ended(mcp, task_id)).toMatchObject({ status: 'completed' });
-    expect((await world.agent.requests()).length).toBeGreaterThan(before);
+    const asked = await world.agent.requests();
+    expect(asked.filter(({ at }) => at > pausedAt && at < resumedAt)).toEqual([]);
+    expect(asked.some(({ at }) => at >= resumedAt)).toBe(true);
+    expect(new Set(asked.map(({ nativeId }) => nativeId)).size).toBe(1);
+    const limits = world.journal.facts.flatMap((fact) =>
+      fact.kind === 'attempt.changed' ? [fact.data.row.deadlineAt] : [],
+    );
+    expect((limits.at(-1) ?? 0) - (limits[0] ?? 0)).toBeGreaterThanOrEqual(resumedAt - pausedAt);
     const { value } = await mcp.tool('get_task_history', { task_id });
     const types = (value.events as unknown as { type: string }[]).map(({ type }) => type);
     expect(types.filter((type) => type !== 'task_progress')).toEqual([
@@ -126,6 +133,7 @@ describe('messages to a delegated task', () => {
         'feedback',
         'context_change',
         'requirement_change',
+        'priority_change',
         'clarification',
         'correction',
         'guidance',
@@ -139,6 +147,9 @@ describe('messages to a delegated task', () => {
       }
       expect(ids.size).toBe(types.length);
       await mcp.tool('send_task_message', { task_id: waiting, message: 'mark-early' });
+      const sooner = { message: 'mark-soon', message_type: 'priority_change', metadata: { priority: 1 } };
+      await mcp.tool('send_task_message', { task_id: waiting, ...sooner });
+      await world.until('the new priority', ({ tasks }) => [...tasks.values()].some(({ priority }) => priority === 1));
       await world.agent.release('go');
       expect(await ended(mcp, running)).toMatchObject({ status: 'completed' });
       expect(await ended(mcp, waiting)).toMatchObject({ status: 'completed' });
@@ -154,6 +165,7 @@ describe('messages to a delegated task', () => {
         'task_feedback',
         'task_runtime_update',
         'task_runtime_update',
+        'task_runtime_update',
         'task_feedback',
         'task_feedback',
         'task_feedback',
@@ -164,7 +176,7 @@ describe('messages to a delegated task', () => {
 
   scenario(
     'of type approval answer what it asks, with a token that may approve',
-    { config: { policy: { default: 'ask' } }, not: FAKE_ONLY },
+    { config: { policy: { default: 'ask' } } },
     async (world) => {
       await using mcp = await httpClient(world, { token: await tokenOf(world) });
       await using approver = await httpClient(world, { token: await tokenOf(world, 'admin') });
@@ -212,7 +224,7 @@ describe('messages to a delegated task', () => {
 });
 
 describe('files of a delegated task', () => {
-  scenario('are read during and after the run, and nothing else is', { not: FAKE_ONLY }, async (world) => {
+  scenario('are read during and after the run, and nothing else is', {}, async (world) => {
     await using mcp = await httpClient(world, { token: await tokenOf(world) });
     const bytes = randomBytes(256).toString('base64');
     const script = [

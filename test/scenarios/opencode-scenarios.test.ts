@@ -17,3 +17,6 @@ await import('./isolation.test.ts');
 await import('./standing.test.ts');
 await import('./behind-walls.test.ts');
 await import('./warm.test.ts');
+await import('./mcp.test.ts');
+await import('./mcp-outcomes.test.ts');
+await import('./mcp-tasks.test.ts');
