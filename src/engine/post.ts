@@ -119,9 +119,10 @@ export function messageRow(
 }
 
 function markReplied(tx: Transaction, { id }: Message, caller: Caller): void {
-  const { state } = tx.messages.need(id);
-  if (state === 'delivered' || state === 'seen')
-    tx.messages.move(id, state, 'replied', {}, { actor: caller.actor, cause: 'answered' });
+  const meta = { actor: caller.actor, cause: 'answered' };
+  // In the turn that carried it: who answers has seen it.
+  if (tx.messages.need(id).state === 'delivered') tx.messages.move(id, 'delivered', 'seen', {}, meta);
+  if (tx.messages.need(id).state === 'seen') tx.messages.move(id, 'seen', 'replied', {}, meta);
 }
 
 /**

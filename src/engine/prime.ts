@@ -64,7 +64,7 @@ function aboutMail(read: Reader, { id }: Agent): PrimePart[] {
 const URGENCY = { interrupt: 0, steer: 1, 'next-turn': 2 } as const;
 
 const COMMANDS =
-  'Commands: gantry send <agent|person> "text", gantry inbox read <id>, gantry escalate "what blocks you", gantry prime.';
+  'Commands: gantry send <agent|person> "text", gantry inbox read <id>, gantry inbox reply <id> "text", gantry escalate "what blocks you", gantry prime.';
 
 const part = (title: string, text: string | null, why: string): PrimePart[] =>
   text === null ? [] : [{ title, text, why }];

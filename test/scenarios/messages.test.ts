@@ -1,9 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { Message } from '../../src/contract/message.ts';
 import { scenario } from '../support/scenario.ts';
 import type { World } from '../support/world.ts';
 
 const TURNS = 10;
+const GANTRY = `'${process.execPath}' '${fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))}'`;
 
 /** The agent of a task that is being worked on. */
 async function agentOf(world: World, id: `req_${string}`): Promise<string> {
@@ -27,21 +29,23 @@ scenario(
   {},
   async (world) => {
     const acts = Array.from({ length: TURNS }, (_, i) => ({ write: { path: `f${i}.txt`, content: `${i}\n` } }));
-    const { id } = await world.submitOne([{ hold: 'go', run: 'true' }, ...acts, { text: 'end' }]);
+    // The one message in its inbox: it answers by the command line, as itself.
+    const answer = `id=$(${GANTRY} inbox --json | grep -o 'mail_[0-9A-Za-z]*' | head -1) && ${GANTRY} inbox reply "$id" 'very wide'`;
+    const { id } = await world.submitOne([{ hold: 'go', run: 'true' }, ...acts, { run: answer }, { text: 'end' }]);
     const agent = await agentOf(world, id);
     const sent = await world.gantry(['send', agent, 'the gap is wide', '--mode', 'steer', '--json']);
     const message = sent.json() as Message;
     await inState(world, message.id, 'delivered');
     await world.agent.release('go');
     expect(await world.over(id)).toMatchObject({ state: 'done' });
-    expect(receipts(world, message.id).map(({ state }) => state)).toEqual(['queued', 'delivered', 'seen']);
+    expect(receipts(world, message.id).map(({ state }) => state)).toEqual(['queued', 'delivered', 'seen', 'replied']);
     const counts = (await world.agent.requests()).map(({ text }) => text.split('the gap is wide').length - 1);
     expect(counts.filter((count) => count > 0).length).toBeGreaterThanOrEqual(TURNS);
     expect(Math.max(...counts)).toBe(1);
 
-    const reply = await world.gantry(['inbox', 'reply', message.id, 'very wide', '--json']);
-    expect(reply.json()).toMatchObject({ thread: message.id, replyTo: message.id, to: agent });
-    const read = await world.gantry(['inbox', 'read', message.id]);
+    const [reply] = [...world.journal.view.messages.values()].filter(({ from }) => from === agent);
+    expect(reply).toMatchObject({ thread: message.id, replyTo: message.id, to: 'person', state: 'delivered' });
+    const read = await world.gantry(['inbox', 'read', reply?.id ?? '']);
     expect(read.stdout).toContain('very wide');
   },
 );

@@ -5,6 +5,7 @@ const LONGEST = [
   'conformance/acp',
   'scenarios/opencode-scenarios',
   'scenarios/claude-scenarios',
+  'scenarios/two-programs',
   'conformance/acp-claude',
   'faults/real-kill',
   'conformance/opencode',

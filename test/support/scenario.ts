@@ -22,12 +22,12 @@ export type ScenarioOptions = {
   readonly not?: Readonly<Record<string, string>>;
 };
 
-/** The backend that scenarios are for. */
-let stageKind: AgentKind = fake;
+/** The backends that scenarios are for; the first is the world's own. */
+let stageKinds: readonly [AgentKind, ...AgentKind[]] = [fake];
 
-/** From now on scenarios are for another backend: before their files are imported. */
-export const playOn = (kind: AgentKind): void => {
-  stageKind = kind;
+/** From now on scenarios are for other backends: before their files are imported. */
+export const playOn = (...kinds: readonly [AgentKind, ...AgentKind[]]): void => {
+  stageKinds = kinds;
 };
 
 /**
@@ -35,9 +35,11 @@ export const playOn = (kind: AgentKind): void => {
  * where an agent can be renewed, the one of all scenarios.
  */
 export function scenario(name: string, options: ScenarioOptions, body: (world: World) => Promise<void>): void {
-  const kind = stageKind;
+  const kinds = stageKinds;
+  const [kind] = kinds;
   const reason = options.not?.[kind.name] ?? (kind === fake ? undefined : options.not?.real);
-  if (reason === undefined) it(`${name} (${kind.name})`, () => play(kind, options, body));
+  const names = kinds.map((one) => one.name).join(' and ');
+  if (reason === undefined) it(`${name} (${names})`, () => play(kinds, options, body));
 }
 
 /** The world that scenarios share, and how it was before them. */
@@ -52,8 +54,12 @@ afterAll(async () => {
   await stopCheck(world, before);
 });
 
-async function play(kind: AgentKind, options: ScenarioOptions, body: (world: World) => Promise<void>): Promise<void> {
-  const own = await stageFor(kind, options.config);
+async function play(
+  kinds: typeof stageKinds,
+  options: ScenarioOptions,
+  body: (world: World) => Promise<void>,
+): Promise<void> {
+  const own = await stageFor(kinds, options.config);
   const { world, before } = own;
   // Whatever fails: no other scenario finds what this one has left.
   stage = null;
@@ -75,12 +81,12 @@ async function play(kind: AgentKind, options: ScenarioOptions, body: (world: Wor
   stack.move();
 }
 
-async function stageFor(kind: AgentKind, config: WorldConfig | undefined): Promise<Stage> {
+async function stageFor([kind, ...others]: typeof stageKinds, config: WorldConfig | undefined): Promise<Stage> {
   if (stage) {
     await stage.world.renew(config);
     return stage;
   }
-  const world = await World.make(kind, config);
+  const world = await World.make(kind, config, others);
   try {
     const before = await settingsOf(world);
     await world.up();

@@ -185,7 +185,7 @@ export class World implements AsyncDisposable {
 
   /** The same machine for another scenario, which sees nothing of what was before. Backends that differ want a new daemon. */
   async renew(config: WorldConfig = {}): Promise<void> {
-    await this.agent.renew?.();
+    for (const agent of [this.agent, ...this.others]) await agent.renew?.();
     await this.journal.pause();
     const { seq } = this.journal.view;
     const before = this.#backends;

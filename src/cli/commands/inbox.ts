@@ -1,3 +1,4 @@
+import type { Client } from '../../client/client.ts';
 import type { MessageId } from '../../contract/ids.ts';
 import type { Message } from '../../contract/message.ts';
 import { textFrom } from '../ask.ts';
@@ -31,9 +32,10 @@ export const inbox = defineCommand({
   run: async (context, args) => {
     const verb = VERBS[args.agent ?? ''];
     if (verb) return verb(context, args);
-    const { client, output, clock } = context;
-    const { items } = await (await client()).call('messages.list', {
-      agent: args.agent ?? 'person',
+    const { output, clock } = context;
+    const client = await context.client();
+    const { items } = await client.call('messages.list', {
+      agent: args.agent ?? (await ownAddress(client)),
       thread: args.thread === undefined ? undefined : idOf(args.thread, ['mail']),
       all: args.all ? 'true' : 'false',
       limit: args.limit ?? 20,
@@ -41,6 +43,9 @@ export const inbox = defineCommand({
     output.result(items, () => (items.length === 0 ? ['No messages.'] : rowsOf(items, clock.now(), output)));
   },
 });
+
+/** In an agent's shell the agent's. */
+const ownAddress = async (client: Client): Promise<string> => (await client.call('whoami', {})).agent ?? 'person';
 
 function rowsOf(items: readonly Message[], now: number, output: Context['output']): string[] {
   const columns = [
@@ -79,7 +84,7 @@ async function reply(context: Context, { id, text }: Args): Promise<void> {
   const daemon = await context.client();
   const { message } = await daemon.call('messages.read', { id: mailOf(id) });
   const words = await textFrom(context, text, 'What is the answer?');
-  const to = message.from === 'person' ? message.to : message.from;
+  const to = message.from === (await ownAddress(daemon)) ? message.to : message.from;
   const sent = await daemon.call('messages.send', { to, text: words, replyTo: message.id });
   context.output.result(sent, () => [`${sent.id} ${sent.state} to ${sent.to}`]);
 }
