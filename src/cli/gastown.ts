@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type Config, DEFAULTS } from '../contract/config.ts';
+import type { Config } from '../contract/config.ts';
+import { DEFAULTS } from '../contract/config-defaults.ts';
 import { AppError } from '../contract/errors.ts';
 import { didYouMean } from '../daemon/nearest.ts';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PolicyRule } from './approval.ts';
 import { Duration } from './duration.ts';
 import { BackendId } from './ids.ts';
-import { Isolation, parseEndpoint } from './isolation.ts';
+import { ContainerSettings, Isolation, WallSettings } from './isolation.ts';
 import { LettaSettings } from './letta.ts';
 import { MatrixSettings } from './matrix.ts';
 import { PluginMode } from './plugin.ts';
@@ -174,6 +174,7 @@ export const MergeSettings = z.strictObject({
   reviewTimeout: Duration.optional(),
 });
 export type MergeSettings = z.infer<typeof MergeSettings>;
+
 /** Of tasks that other programs hand over. */
 export const DelegationSettings = z.strictObject({
   /** How many may wait for a place. */
@@ -213,28 +214,6 @@ function isRegExp(text: string): boolean {
   }
 }
 
-/** What isolated agents get beside their workspace and their own program. */
-export const WallSettings = z.strictObject({
-  /** Places on the network: `host:port`, `host` (port 443) or `*.host`; a port of this machine as `127.0.0.1:port`. */
-  reach: z
-    .array(z.string().refine((text) => parseEndpoint(text) !== null, 'expected host, host:port or *.host'))
-    .max(200)
-    .optional(),
-  /** Files and directories that they may read, absolute. */
-  readable: z.array(z.string().startsWith('/', 'expected an absolute path')).max(200).optional(),
-});
-
-/** Of isolation `container`. */
-export const ContainerSettings = z.strictObject({
-  engine: z.enum(['podman', 'docker']).optional(),
-  /** What agents find as their system; nothing is ever pulled for a task. */
-  image: z.string().min(1).optional(),
-  /** Bytes. */
-  memory: positive.optional(),
-  cpus: z.number().positive().optional(),
-  processes: positive.optional(),
-});
-
 /** The configuration file. Every object is strict: an unknown key is refused with the nearest name. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -251,7 +230,6 @@ export const Config = z.strictObject({
   limits: Limits.optional(),
   retention: Retention.optional(),
   observe: ObserveSettings.optional(),
-  /** Run in every new workspace before the agent starts. */
   budgets: z
     .strictObject({
       request: Budget.optional(),
@@ -278,6 +256,7 @@ export const Config = z.strictObject({
       ),
     })
     .optional(),
+  /** Run in every new workspace before the agent starts. */
   setup: z.strictObject({ command: z.string(), timeout: Duration.optional() }).optional(),
   merge: MergeSettings.optional(),
   /** What stands between agents, with their setup, checks and gates, and the machine: at least that. */
@@ -308,75 +287,3 @@ export type Config = z.infer<typeof Config>;
 /** Where a value came from, lowest first. */
 export const CONFIG_LAYERS = ['built-in', 'user', 'project', 'environment', 'flag'] as const;
 export type ConfigLayer = (typeof CONFIG_LAYERS)[number];
-
-/** What holds when nobody says otherwise. */
-export const DEFAULTS = {
-  defaultBackend: 'opencode',
-  defaultRole: 'worker',
-  backends: {
-    opencode: { profile: 'user', startLimit: 60_000, maxSessions: 20 },
-    claude: { profile: 'user', startLimit: 90_000, maxSessions: 10 },
-    fake: { startLimit: 20_000, maxSessions: 50 },
-  },
-  roles: {
-    lead: {
-      prompt: 'You coordinate: you give work to agents, read what they report and tell the person what matters.',
-      may: ['assign', 'interrupt', 'broadcast'],
-      instances: 'project',
-    },
-    worker: { prompt: 'You carry out one task in a git worktree of your own.' },
-    reviewer: { isReadOnly: true, prompt: 'You read and judge. You change nothing.' },
-  },
-  planner: { temperature: 0, maxTasks: 6, timeout: 60_000 },
-  policy: { default: 'ask', rules: [] },
-  limits: {
-    maxParallel: 3,
-    maxPerProject: 20,
-    memoryReserve: 256 * 1024 * 1024,
-    maxAttempts: 3,
-    verifyRounds: 3,
-    taskTimeout: 1_800_000,
-    approvalTimeout: 900_000,
-    commandTimeout: 300_000,
-    retryBackoff: 2_000,
-    stuckAfter: 1_800_000,
-    hungAfter: 180_000,
-    maxWorkspacesPerProject: 30,
-  },
-  merge: {
-    isAuto: false,
-    strategy: 'merge',
-    maxBatch: 5,
-    batchWait: 30_000,
-    maxRetries: 5,
-    approvals: 0,
-    reviewTimeout: 86_400_000,
-  },
-  retention: { stream: 3_600_000, observation: 30 * 86_400_000, state: 365 * 86_400_000, maxBytes: 4_000_000_000 },
-  observe: {
-    durability: 'process',
-    openIngest: false,
-    origins: [],
-    answerHosts: [],
-    secretPatterns: [],
-    maxEventBytes: 8_000_000,
-    maxBatch: 1_000,
-  },
-  delegation: {
-    maxQueued: 100,
-    timeout: 300_000,
-    maxFileBytes: 1_000_000,
-    deniedFiles: ['**/.env*', '**/*.pem', '**/*.key', '**/id_*'],
-  },
-  isolation: 'process',
-  walls: { reach: [], readable: [] },
-  container: {
-    engine: 'podman',
-    image: 'localhost/gantry-agent',
-    memory: 4 * 1024 ** 3,
-    cpus: 2,
-    processes: 512,
-  },
-  server: { port: 4000 },
-  plugin: { mode: 'observe' },
-} as const satisfies Config;

@@ -23,3 +23,25 @@ export function parseEndpoint(text: string): Endpoint | null {
   const port = digits === undefined ? HTTPS : Number(digits);
   return host === '' || port < 1 || port > 65_535 ? null : { host, port };
 }
+
+/** What isolated agents get beside their workspace and their own program. */
+export const WallSettings = z.strictObject({
+  /** Places on the network: `host:port`, `host` (port 443) or `*.host`; a port of this machine as `127.0.0.1:port`. */
+  reach: z
+    .array(z.string().refine((text) => parseEndpoint(text) !== null, 'expected host, host:port or *.host'))
+    .max(200)
+    .optional(),
+  /** Files and directories that they may read, absolute. */
+  readable: z.array(z.string().startsWith('/', 'expected an absolute path')).max(200).optional(),
+});
+
+/** Of isolation `container`. */
+export const ContainerSettings = z.strictObject({
+  engine: z.enum(['podman', 'docker']).optional(),
+  /** What agents find as their system; nothing is ever pulled for a task. */
+  image: z.string().min(1).optional(),
+  /** Bytes. */
+  memory: z.number().int().positive().optional(),
+  cpus: z.number().positive().optional(),
+  processes: z.number().int().positive().optional(),
+});

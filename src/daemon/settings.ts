@@ -1,15 +1,9 @@
 import type { z } from 'zod';
 import type { PolicyRule } from '../contract/approval.ts';
-import type {
-  BackendSettings,
-  Config,
-  ContainerSettings,
-  DEFAULTS,
-  MergeSettings,
-  ObserveSettings,
-  PlannerSettings,
-} from '../contract/config.ts';
+import type { BackendSettings, Config, MergeSettings, ObserveSettings, PlannerSettings } from '../contract/config.ts';
+import type { DEFAULTS } from '../contract/config-defaults.ts';
 import { AppError } from '../contract/errors.ts';
+import type { ContainerSettings } from '../contract/isolation.ts';
 import type { LettaSettings } from '../contract/letta.ts';
 import type { MatrixSettings } from '../contract/matrix.ts';
 import type { WebhookSettings } from '../contract/webhook.ts';

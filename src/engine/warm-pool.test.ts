@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Bench, bench, over, person, submit, submitSteps } from '../../test/support/engine-bench.ts';
 import { until } from '../base/wait.ts';
-import { DEFAULTS } from '../contract/config.ts';
+import { DEFAULTS } from '../contract/config-defaults.ts';
 import type { RequestId } from '../contract/ids.ts';
 import { pauseMs } from './standing-run.ts';
 import { type WarmAgent, warmAgents } from './warm-fit.ts';

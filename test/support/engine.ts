@@ -5,7 +5,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { within } from '../../src/base/wait.ts';
 import type { BackendSettings } from '../../src/contract/config.ts';
-import { DEFAULTS } from '../../src/contract/config.ts';
+import { DEFAULTS } from '../../src/contract/config-defaults.ts';
 import { processBook } from '../../src/daemon/process-book.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import type { Settings } from '../../src/engine/settings.ts';

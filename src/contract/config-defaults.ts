@@ -1,0 +1,73 @@
+import type { Config } from './config.ts';
+
+/** What holds when nobody says otherwise. */
+export const DEFAULTS = {
+  defaultBackend: 'opencode',
+  defaultRole: 'worker',
+  backends: {
+    opencode: { profile: 'user', startLimit: 60_000, maxSessions: 20 },
+    claude: { profile: 'user', startLimit: 90_000, maxSessions: 10 },
+    fake: { startLimit: 20_000, maxSessions: 50 },
+  },
+  roles: {
+    lead: {
+      prompt: 'You coordinate: you give work to agents, read what they report and tell the person what matters.',
+      may: ['assign', 'interrupt', 'broadcast'],
+      instances: 'project',
+    },
+    worker: { prompt: 'You carry out one task in a git worktree of your own.' },
+    reviewer: { isReadOnly: true, prompt: 'You read and judge. You change nothing.' },
+  },
+  planner: { temperature: 0, maxTasks: 6, timeout: 60_000 },
+  policy: { default: 'ask', rules: [] },
+  limits: {
+    maxParallel: 3,
+    maxPerProject: 20,
+    memoryReserve: 256 * 1024 * 1024,
+    maxAttempts: 3,
+    verifyRounds: 3,
+    taskTimeout: 1_800_000,
+    approvalTimeout: 900_000,
+    commandTimeout: 300_000,
+    retryBackoff: 2_000,
+    stuckAfter: 1_800_000,
+    hungAfter: 180_000,
+    maxWorkspacesPerProject: 30,
+  },
+  merge: {
+    isAuto: false,
+    strategy: 'merge',
+    maxBatch: 5,
+    batchWait: 30_000,
+    maxRetries: 5,
+    approvals: 0,
+    reviewTimeout: 86_400_000,
+  },
+  retention: { stream: 3_600_000, observation: 30 * 86_400_000, state: 365 * 86_400_000, maxBytes: 4_000_000_000 },
+  observe: {
+    durability: 'process',
+    openIngest: false,
+    origins: [],
+    answerHosts: [],
+    secretPatterns: [],
+    maxEventBytes: 8_000_000,
+    maxBatch: 1_000,
+  },
+  delegation: {
+    maxQueued: 100,
+    timeout: 300_000,
+    maxFileBytes: 1_000_000,
+    deniedFiles: ['**/.env*', '**/*.pem', '**/*.key', '**/id_*'],
+  },
+  isolation: 'process',
+  walls: { reach: [], readable: [] },
+  container: {
+    engine: 'podman',
+    image: 'localhost/gantry-agent',
+    memory: 4 * 1024 ** 3,
+    cpus: 2,
+    processes: 512,
+  },
+  server: { port: 4000 },
+  plugin: { mode: 'observe' },
+} as const satisfies Config;
