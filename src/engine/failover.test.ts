@@ -70,8 +70,7 @@ describe('a backend that cannot be used', () => {
 describe('a quota that is used up', () => {
   it('is waited for until it resets, without an attempt; nothing else is launched into it meanwhile', async () => {
     await using test = await bench();
-    const resetAt = Date.now() + 12_000;
-    const fail = { class: 'quota', message: 'used up', resetAt };
+    const fail = { class: 'quota', message: 'used up', resetInMs: 4_000 };
     const first = await submitSteps(test, [{ once: 'quota', fail }, ...steps]);
     await test.until('the wait', () => test.store.read.tasks.list({ state: 'deferred' })[0]);
     const second = await submitSteps(test, steps);
@@ -81,7 +80,9 @@ describe('a quota that is used up', () => {
     expect(row.reason).toMatch(/backend fake cannot be used: used up; tried again at/);
     expect((await over(test, first.id)).state).toBe('done');
     expect((await over(test, second.id)).state).toBe('done');
+    const [failed] = test.store.read.attempts.list({ requestId: first.id });
     const [begun] = test.store.read.attempts.list({ requestId: second.id });
-    expect(begun?.createdAt).toBeGreaterThanOrEqual(resetAt);
+    expect(failed?.failure?.resetAt).toBeGreaterThan(0);
+    expect(begun?.createdAt).toBeGreaterThanOrEqual(failed?.failure?.resetAt ?? Number.NaN);
   });
 });

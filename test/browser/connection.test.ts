@@ -2,6 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { axeProblems } from '../support/axe.ts';
 import { DashboardPage, hasChromium, openBrowser } from '../support/browser.ts';
+import { LIMIT_MS } from '../support/journal-watch.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
@@ -59,8 +60,11 @@ describe.skipIf(!hasChromium)('the connection in Chromium', () => {
     await dashboard.shoot('reconnecting');
     await world.up(port);
     await world.over((await world.submitOne([{ text: 'after' }])).id);
-    const told = world.journal.facts.filter(({ kind }) => !kind.endsWith('.delta'));
-    await page.getByText(`${told.length} facts`, { exact: true }).waitFor();
+    await world.settled();
+    const all = () => world.journal.facts.filter(({ kind }) => !kind.endsWith('.delta'));
+    const hasAll = async () => (await page.locator('[data-count]').textContent()) === `${all().length} facts`;
+    await expect.poll(hasAll, { timeout: LIMIT_MS, message: 'all facts' }).toBe(true);
+    const told = all();
     await page.getByText('Live', { exact: true }).waitFor();
     // From the end to the beginning: each fact of the journal is in the list once.
     const seen = new Set<number>();
@@ -136,7 +140,7 @@ describe.skipIf(!hasChromium)('the connection in Chromium', () => {
     const primary = (): Promise<string> =>
       page.locator('html').evaluate((root) => root.style.getPropertyValue('--primary'));
     // The page reads the file by itself: a reload before that would find what was there.
-    await expect.poll(primary, { timeout: 20_000 }).toBe('#123456');
+    await expect.poll(primary, { timeout: LIMIT_MS }).toBe('#123456');
     await page.reload();
     await page.getByText('Live', { exact: true }).waitFor();
     expect(await primary()).toBe('#123456');

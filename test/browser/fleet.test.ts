@@ -53,7 +53,7 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     const { id } = await world.submitOne([{ run: 'echo by-button > a.txt' }, { text: 'done' }]);
     const card = page.locator('[data-approval]');
     await card.getByText('echo by-button > a.txt', { exact: true }).waitFor();
-    expect(await page.title()).toBe('(1) Fleet · Gantry');
+    await expect.poll(() => page.title(), { timeout: LIMIT_MS }).toBe('(1) Fleet · Gantry');
     expect(await axeProblems(page)).toEqual([]);
     await dashboard.shoot('fleet-asked');
     await card.getByRole('button', { name: /^Allow once ?: echo by-button > a.txt/ }).click();

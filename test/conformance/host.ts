@@ -102,7 +102,7 @@ export function describeHost(host: Host, walls: Walls | null = null): void {
         cwd,
         env,
         marker,
-        limitMs: 500 + startMs,
+        limitMs: 2_000 + startMs,
       });
       expect(result).toMatchObject({ stdout: 'begun\n', isTimedOut: true });
       // The client of a container engine may be there to tell of the signal, as shells do.

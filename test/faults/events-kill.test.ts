@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { allEvents, type EventHome, eventHome } from '../support/event-home.ts';
@@ -81,10 +82,16 @@ it('takes an answer to the program that asked, once, though Gantry was killed wi
   await using world = await World.make(fake);
   await world.up();
   const home = await eventHome(world);
-  const reserved = createServer().listen(0, '127.0.0.1');
-  await once(reserved, 'listening');
-  const { port } = reserved.address() as { readonly port: number };
-  reserved.close();
+  // Its port stays its own: until it is there, whoever connects is refused.
+  const agent = new WebSocketServer({ noServer: true });
+  let isThere = false;
+  const door = createServer().listen(0, '127.0.0.1');
+  door.on('upgrade', (request, socket, head) => {
+    if (!isThere) return void socket.destroy();
+    agent.handleUpgrade(request, socket, head, (ws) => agent.emit('connection', ws, request));
+  });
+  await once(door, 'listening');
+  const { port } = door.address() as AddressInfo;
   const post = async (path: string, body: unknown): Promise<{ readonly id: number }> => {
     const response = await fetch(`${home.url}${path}`, {
       method: 'POST',
@@ -98,7 +105,7 @@ it('takes an answer to the program that asked, once, though Gantry was killed wi
   const { id } = await post(`${home.inPath}/events`, sampleEvent({ humanInTheLoop: question }));
   await post(`${home.viewPath}/events/${id}/respond`, { response: 'the blue one' });
   await world.kill();
-  const agent = new WebSocketServer({ port, host: '127.0.0.1' });
+  isThere = true;
   const frames: unknown[] = [];
   agent.on('connection', (ws) => ws.on('message', (data) => frames.push(JSON.parse(String(data)))));
   await world.up(home.port);
@@ -108,6 +115,6 @@ it('takes an answer to the program that asked, once, though Gantry was killed wi
   };
   await expect.poll(delivery, { timeout: 60_000 }).toBe('delivered');
   for (const ws of agent.clients) ws.terminate();
-  agent.close();
+  door.close();
   expect(frames).toMatchObject([{ response: 'the blue one', hookEvent: { id } }]);
 });

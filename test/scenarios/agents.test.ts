@@ -31,6 +31,8 @@ scenario(
     expect(slung.map(({ state, agent }) => [state, agent])).toEqual(
       names.map((name) => ['assigned', `project/worker/${name}`]),
     );
+    // An assignment is answered before its program is up.
+    for (const { requestId } of slung) await world.task(requestId ?? 'req_', 'T1', 'working');
     const columns = ['agents', '--columns', 'backend,role,name,project,state'];
     const rows = (await world.gantry(columns)).stdout.trim().split('\n');
     expect(rows.map((row) => row.trim().split(/\s+/))).toEqual([
@@ -171,9 +173,9 @@ scenario(
       '--mode',
       'steer',
       '--ttl',
-      '3s',
+      '8s',
       '--wait',
-      '10s',
+      '60s',
       '--json',
     ]);
     expect(sent.code).toBe(1);
@@ -191,7 +193,7 @@ scenario(
       'steer',
       '--live',
       '--wait',
-      '10s',
+      '60s',
       '--json',
     ]);
     expect(only).toMatchObject({ code: 0 });

@@ -138,7 +138,10 @@ describe('gantry run', () => {
     expect((await bench.run(['diff', id])).stdout).toContain('+++ b/a.txt');
     expect(await bench.json('tasks', '--request', id)).toHaveLength(3);
     expect(await bench.json('requests', '-n', '1')).toMatchObject([{ id }]);
-    expect(await bench.json('agents')).toMatchObject([{ backend: 'fake', role: 'worker', cost: null }, {}]);
+    // Two at the least: one that was cancelled before may not have been free yet.
+    const agents = (await bench.json('agents')) as readonly unknown[];
+    expect(agents.length).toBeGreaterThanOrEqual(2);
+    for (const agent of agents) expect(agent).toMatchObject({ backend: 'fake', role: 'worker', cost: null });
     expect(await bench.json('events', '--recent', '3', '--type', 'task.changed')).toHaveLength(3);
     expect((await bench.run(['retry', id])).code).toBe(1);
   });

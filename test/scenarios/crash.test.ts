@@ -93,11 +93,19 @@ describe('slow is not dead (B4)', () => {
     const { id } = await world.submitOne([{ silentMs: 4_000, run: 'true' }, { text: 'slow' }]);
     const task = await world.task(id, 'T1', 'working');
     const session = await running(world, task.id);
-    await world.until('that it is stuck', ({ sessions }) => sessions.get(session.id)?.activity === 'stuck');
+    await world.until('that it is stuck', () =>
+      world.journal.facts.some(
+        ({ kind, data }) => kind === 'session.changed' && data.row.id === session.id && data.row.activity === 'stuck',
+      ),
+    );
     expect(await world.over(id)).toMatchObject({ state: 'done' });
     expect((await world.task(id)).attempts).toBe(1);
+    // On a loaded machine another step may be as slow: each silence has its own alert, never a second one.
     const alerts = world.journal.facts.filter(({ kind }) => kind === 'alert.opened' || kind === 'alert.closed');
-    expect(alerts.map(({ kind }) => kind)).toEqual(['alert.opened', 'alert.closed']);
+    expect(alerts.map(({ kind }) => kind)).toEqual(
+      alerts.map((_, i) => (i % 2 === 0 ? 'alert.opened' : 'alert.closed')),
+    );
+    expect(alerts.at(-1)?.kind).toBe('alert.closed');
   });
 
   const watchful = {

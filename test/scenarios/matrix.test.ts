@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { MatrixSettings } from '../../src/contract/matrix.ts';
 import { BOT, bodyOf, SERVER, startHomeserver } from '../support/homeserver.ts';
+import { LIMIT_MS } from '../support/journal-watch.ts';
 import type { ReceiverAnswer } from '../support/receiver.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
@@ -51,10 +52,10 @@ test('a server that is away costs a task nothing; then it is told, asked and obe
   await server.until('a try', (got) => got.length > 0);
   const { checks } = await world.call('doctor', { isQuick: true });
   expect(checks.find(({ name }) => name === 'matrix')).toMatchObject({ status: 'notice' });
-  await expect.poll(() => health(world), { timeout: 20_000 }).toMatchObject({ status: 'down' });
+  await expect.poll(() => health(world), { timeout: LIMIT_MS }).toMatchObject({ status: 'down' });
   isAway = false;
   await saying(server, '✅ Done');
-  await expect.poll(() => health(world), { timeout: 20_000 }).toMatchObject({ status: 'ok' });
+  await expect.poll(() => health(world), { timeout: LIMIT_MS }).toMatchObject({ status: 'ok' });
   const made = server.got.filter(({ path }) => path.endsWith('/createRoom')).map(({ at }) => at);
   expect((made.at(-1) ?? 0) - (made.at(-2) ?? 0)).toBeGreaterThanOrEqual(1_500);
   await listening(server);

@@ -64,6 +64,8 @@ async function mixed(lead: AgentKind, worker: AgentKind | null): Promise<void> {
     slung.push(JSON.parse(await run(world, ['sling', text, 'myproject', ...flags])));
   }
   await run(world, ['agent', 'start', 'refinery', '--project', 'myproject', '--agent', boss]);
+  // An assignment is answered before its program is up.
+  for (const { requestId } of slung) await world.task(requestId ?? 'req_', 'T1', 'working');
   const rows = [
     [boss, 'mayor', '-', '-', 'running'],
     ...NAMES.map((name) => [hand, 'polecat', name, 'myproject', 'running']),

@@ -19,7 +19,8 @@ export type ReceiverAnswer = {
   readonly body?: string;
 };
 
-const LIMIT_MS = 20_000;
+/** Deliveries that failed are tried ever less often. */
+const LIMIT_MS = 60_000;
 
 /** A small HTTP server on a free port of loopback that keeps what it gets and answers as the test says. */
 export async function startReceiver(

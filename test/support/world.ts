@@ -203,15 +203,20 @@ export class World implements AsyncDisposable {
     );
     let left: readonly Leftover[] = [];
     const isAlone = async (): Promise<true | null> => {
-      left = await this.strangers();
+      left = await this.#others();
       return left.length === 0 ? true : null;
     };
     // The last git command of a task may still run.
     await until(isAlone, { everyMs: 100, limitMs: LIMIT_MS }, () => new Error(`left: ${JSON.stringify(left)}`));
   }
 
-  /** The living processes of this world but for the daemon and the programs that stand by. */
+  /** What agents run or have left: a git command of the daemon, which ends by itself, is none of it. */
   async strangers(): Promise<readonly Leftover[]> {
+    return (await this.#others()).filter(({ command }) => !/^(\S*\/)?git /.test(command));
+  }
+
+  /** The living processes of this world but for the daemon and the programs that stand by. */
+  async #others(): Promise<readonly Leftover[]> {
     const all = (await leftovers(this.root)) ?? [];
     const isStanding = (one: Leftover): boolean =>
       [this.agent, ...this.others].some((agent) => agent.isStanding?.(one));

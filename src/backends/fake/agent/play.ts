@@ -138,7 +138,8 @@ export class Player {
     kill: (signal) => {
       if (this.#calls.isFirstTime('kill')) process.kill(process.pid, signal as NodeJS.Signals);
     },
-    fail: ({ class: kind, message, resetAt }) => failed(kind, message, resetAt ?? null),
+    fail: ({ class: kind, message, resetAt, resetInMs }) =>
+      failed(kind, message, resetAt ?? (resetInMs === undefined ? null : Date.now() + resetInMs)),
     emptyError: () => failed('model', ''),
     successWithError: () => ({ ...failed('model', 'the model answered with an error'), outcome: 'done' }),
     length: () => ({ outcome: 'length', failure: null }),

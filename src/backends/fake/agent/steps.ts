@@ -104,7 +104,13 @@ export const stepSchema = z.strictObject({
     .regex(/^SIG[A-Z0-9]+$/)
     .optional(),
   fail: z
-    .strictObject({ class: FailureClass.default('model'), message: z.string(), resetAt: z.number().optional() })
+    .strictObject({
+      class: FailureClass.default('model'),
+      message: z.string(),
+      resetAt: z.number().optional(),
+      /** In place of `resetAt`: from when it is played. */
+      resetInMs: ms.optional(),
+    })
     .optional(),
   /** Fails without a word of why. */
   emptyError: z.literal(true).optional(),
