@@ -144,7 +144,13 @@ export type BackendEvent =
     }
   | { readonly type: 'file-changed'; readonly path: string }
   | { readonly type: 'todo'; readonly items: readonly { readonly text: string; readonly status: string }[] }
-  | { readonly type: 'child-started'; readonly nativeId: string; readonly title: string }
+  | {
+      readonly type: 'child-started';
+      readonly nativeId: string;
+      readonly title: string;
+      /** The sub-agent that started it, by its native id; absent: the session itself, or nobody says. */
+      readonly parentId?: string | undefined;
+    }
   | {
       readonly type: 'asked';
       readonly nativeId: string;

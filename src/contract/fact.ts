@@ -68,7 +68,8 @@ export const FACTS = {
   }),
   'file.changed': z.object({ path: z.string() }),
   todo: z.object({ items: z.array(z.object({ text: z.string(), status: z.string() })) }),
-  'child.started': z.object({ nativeId: z.string(), title: z.string() }),
+  /** A sub-agent; `parentId` is the native id of the sub-agent that started it, absent where the session did or nobody says. */
+  'child.started': z.object({ nativeId: z.string(), title: z.string(), parentId: z.string().optional() }),
   usage: z.object({ usage: Usage }),
   compaction: z.object({ phase: z.enum(['started', 'ended']) }),
   retrying: z.object({ try: z.number(), message: z.string(), nextAt: z.number().nullable() }),

@@ -168,8 +168,10 @@ export function factOf(
       return { kind: 'file.changed', data: { path: event.path } };
     case 'todo':
       return { kind: 'todo', data: { items: event.items.map((item) => ({ ...item })) } };
-    case 'child-started':
-      return { kind: 'child.started', data: { nativeId: event.nativeId, title: event.title } };
+    case 'child-started': {
+      const { nativeId, title, parentId } = event;
+      return { kind: 'child.started', data: { nativeId, title, ...(parentId !== undefined && { parentId }) } };
+    }
     case 'usage':
       return { kind: 'usage', data: { usage: event.usage } };
     case 'compaction':

@@ -3,7 +3,7 @@ import { eventUsage } from '../../src/contract/event-usage.ts';
 import type { Fact } from '../../src/contract/fact.ts';
 import { addUsage, NO_USAGE, type Usage } from '../../src/contract/usage.ts';
 import { outsideKey } from './outside-key.ts';
-import type { Branch } from './session-tree.ts';
+import { addUsed, type Branch, usedBy } from './session-tree.ts';
 
 export type OutsideSession = {
   readonly key: string;
@@ -83,27 +83,41 @@ function take(session: OutsideSession, { hook_event_type: type, payload, model_n
   if (agent !== null) session.agents.set(agent, textIn(payload, 'agent_type') ?? session.agents.get(agent) ?? agent);
 }
 
-/** Each session below the one that started it; newest first. */
+/** Each session below the one that started it, which has the sum of both; newest first. */
 export function outsideTree(sessions: ReadonlyMap<string, OutsideSession>): Branch[] {
-  const isBelow = ({ source, parent }: OutsideSession): boolean =>
-    parent !== null && sessions.has(outsideKey(source, parent));
+  const above = ({ source, parent }: OutsideSession): OutsideSession | undefined =>
+    parent === null ? undefined : sessions.get(outsideKey(source, parent));
+  /** Programs may say anything: who is said to be above itself is below nobody. */
+  const parentOf = (session: OutsideSession): OutsideSession | undefined => {
+    const met = new Set<OutsideSession>();
+    for (let one = above(session); one !== undefined; one = above(one)) {
+      if (one === session) return undefined;
+      if (met.has(one)) break;
+      met.add(one);
+    }
+    return above(session);
+  };
   const all = [...sessions.values()];
-  const branchOf = (session: OutsideSession): Branch => ({
-    id: session.key,
-    what: 'session',
-    name: [session.source, session.name || session.id].join(': '),
-    state: session.state,
-    costUsd: session.usage.costUsd,
-    tokens: session.usage.inputTokens + session.usage.outputTokens,
-    children: [
-      ...all.filter((one) => one.source === session.source && one.parent === session.id).map(branchOf),
+  const branchOf = (session: OutsideSession): Branch => {
+    const children = [
+      ...all.filter((one) => parentOf(one) === session).map(branchOf),
       ...[...session.agents].map(([id, name]): Branch => {
-        return { id, what: 'sub-agent', name, state: null, costUsd: null, tokens: 0, children: [] };
+        return { id, what: 'sub-agent', name, state: null, used: null, children: [] };
       }),
-    ],
-  });
+    ];
+    const name = [session.source, session.name || session.id].join(': ');
+    const isLost = session.parent !== null && !above(session);
+    return {
+      id: session.key,
+      what: 'session',
+      name: isLost ? `${name} (of ${session.parent}, which is not loaded)` : name,
+      state: session.state,
+      used: addUsed([usedBy(session.usage), ...children.map(({ used }) => used)]),
+      children,
+    };
+  };
   return all
-    .filter((session) => !isBelow(session))
+    .filter((session) => !parentOf(session))
     .map(branchOf)
     .reverse();
 }

@@ -113,7 +113,7 @@ describe('the conversation', () => {
   });
 });
 
-test('sessions are a tree with states, tokens and cost, and what nobody told is unknown', () => {
+test('sessions are a tree with states and the sums of what is below them, and what nobody told is unknown', () => {
   const tokens = { input: 10, output: 5, reasoning: 0, cache: { read: 0, write: 0 } };
   const facts = [
     ...events(
@@ -121,6 +121,8 @@ test('sessions are a tree with states, tokens and cost, and what nobody told is 
       'root',
     ),
     ...events([['SessionStart', { parent_session_id: 'root', title: 'looks around' }], ['PreToolUse']], 'child'),
+    ...events([['AssistantMessage', { tokens, cost_usd: null, parent_session_id: 'child' }]], 'grandchild'),
+    ...events([['AssistantMessage', { tokens, cost_usd: 0.5 }], ['Stop']], 'root'),
     ...events([['PreToolUse', { agent_id: 'a1', agent_type: 'Explore' }]], 'claude'),
   ].map(factOf);
   const own: Fact = { ...(facts[0] as Fact), sessionId: 'sess_1' as never };
@@ -128,17 +130,34 @@ test('sessions are a tree with states, tokens and cost, and what nobody told is 
     {
       name: 'my/app: claude',
       state: 'busy',
-      tokens: 0,
-      costUsd: null,
-      children: [{ what: 'sub-agent', name: 'Explore' }],
+      used: { tokens: 0, sessions: 0 },
+      children: [{ what: 'sub-agent', name: 'Explore', used: null }],
     },
     {
       id: outsideKey('my/app', 'root'),
       name: 'my/app: do it',
       state: 'idle',
-      tokens: 15,
-      costUsd: 0.25,
-      children: [{ name: 'my/app: looks around', state: 'busy' }],
+      used: { tokens: 45, sessions: 2, unpriced: 1, pricedUsd: 0.75 },
+      children: [
+        {
+          name: 'my/app: looks around',
+          state: 'busy',
+          used: { tokens: 15, sessions: 1, unpriced: 1, pricedUsd: 0 },
+          children: [{ name: 'my/app: grandchild', children: [] }],
+        },
+      ],
     },
+  ]);
+});
+
+test('a session whose parent is not there, or is below it, stands by itself', () => {
+  const of = (session: string, parent: string): HookEvent[] =>
+    events([['Stop', { parent_session_id: parent }]], session);
+  const facts = [of('a', 'b'), of('b', 'a'), of('c', 'c'), of('d', 'gone'), of('e', 'a')].flat().map(factOf);
+  expect(outsideTree(outsideSessions(facts))).toMatchObject([
+    { name: 'my/app: d (of gone, which is not loaded)' },
+    { name: 'my/app: c', children: [] },
+    { name: 'my/app: b', children: [] },
+    { name: 'my/app: a', children: [{ name: 'my/app: e' }] },
   ]);
 });

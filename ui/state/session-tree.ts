@@ -1,27 +1,55 @@
 import type { Fact } from '../../src/contract/fact.ts';
 import type { View } from '../../src/contract/fold.ts';
+import { hasTokens, type Usage } from '../../src/contract/usage.ts';
+import type { Priced } from './usage.ts';
 
 export type Branch = {
   readonly id: string;
   readonly what: 'request' | 'task' | 'attempt' | 'session' | 'sub-agent';
   readonly name: string;
   readonly state: string | null;
-  /** USD; null is unknown. */
-  readonly costUsd: number | null;
-  readonly tokens: number;
+  /** What it and all below it used; null where nobody tells. */
+  readonly used: Used | null;
   readonly children: readonly Branch[];
 };
 
+export type Used = Priced & { readonly tokens: number };
+
 type Rows = { readonly [T in 'requests' | 'tasks' | 'attempts' | 'sessions']: ReadonlyMap<string, Row<T>> };
 type Row<T extends keyof View> = View[T] extends Map<string, infer R> ? R : never;
-type Used = {
-  readonly usage: { readonly inputTokens: number; readonly outputTokens: number; readonly costUsd: number | null };
-};
 
-const used = ({ usage }: Used): Pick<Branch, 'costUsd' | 'tokens'> => ({
-  costUsd: usage.costUsd,
-  tokens: usage.inputTokens + usage.outputTokens,
-});
+const NOTHING: Used = { tokens: 0, sessions: 0, unpriced: 0, pricedUsd: 0 };
+
+/** What one session used by itself; one that has used nothing yet has no cost that could be unknown. */
+export function usedBy(usage: Usage): Used {
+  const isUnpriced = usage.costUsd === null && hasTokens(usage);
+  return {
+    tokens: usage.inputTokens + usage.outputTokens,
+    sessions: isUnpriced || usage.costUsd !== null ? 1 : 0,
+    unpriced: isUnpriced ? 1 : 0,
+    pricedUsd: usage.costUsd ?? 0,
+  };
+}
+
+export const addUsed = (all: readonly (Used | null)[]): Used =>
+  all.reduce<Used>(
+    (sum, one) => ({
+      tokens: sum.tokens + (one?.tokens ?? 0),
+      sessions: sum.sessions + (one?.sessions ?? 0),
+      unpriced: sum.unpriced + (one?.unpriced ?? 0),
+      pricedUsd: sum.pricedUsd + (one?.pricedUsd ?? 0),
+    }),
+    NOTHING,
+  );
+
+/** The daemon's sum has all below in it; where it has no price for a part, what is known of the others is said. */
+function usedWith(usage: Usage, children: readonly Branch[]): Used {
+  const own = usedBy(usage);
+  const below = addUsed(children.map(({ used }) => used));
+  return own.unpriced === 0 || below.sessions === 0
+    ? own
+    : { ...below, tokens: own.tokens, unpriced: Math.max(below.unpriced, 1) };
+}
 
 /** Request → task → attempt → session → what the session itself started; sessions of no attempt stand below. */
 export function sessionTree({ requests, tasks, attempts, sessions }: Rows, facts: readonly Fact[]): Branch[] {
@@ -31,7 +59,7 @@ export function sessionTree({ requests, tasks, attempts, sessions }: Rows, facts
     what: 'session',
     name: `${session.backend}${session.purpose === 'attempt' ? '' : `, ${session.purpose}`}`,
     state: session.state === 'running' ? session.activity : session.state,
-    ...used(session),
+    used: usedBy(session.usage),
     children: childrenOf.get(session.id) ?? [],
   });
   const attemptsOf = Map.groupBy(attempts.values(), ({ taskId }) => taskId);
@@ -40,41 +68,42 @@ export function sessionTree({ requests, tasks, attempts, sessions }: Rows, facts
     const session = attempt.sessionId === null ? undefined : sessions.get(attempt.sessionId);
     const { id, state, number } = attempt;
     const children = session ? [sessionBranch(session)] : [];
-    return { id, what: 'attempt', name: `attempt ${number}`, state, ...used(attempt), children };
+    return { id, what: 'attempt', name: `attempt ${number}`, state, used: usedWith(attempt.usage, children), children };
   };
-  const taskBranch = (task: Row<'tasks'>): Branch => ({
-    id: task.id,
-    what: 'task',
-    name: `${task.label} ${task.title}`,
-    state: task.state,
-    ...used(task),
-    children: (attemptsOf.get(task.id) ?? []).map(attemptBranch),
-  });
+  const taskBranch = ({ id, label, title, state, usage }: Row<'tasks'>): Branch => {
+    const children = (attemptsOf.get(id) ?? []).map(attemptBranch);
+    return { id, what: 'task', name: `${label} ${title}`, state, used: usedWith(usage, children), children };
+  };
   const trees = [...requests.values()].toReversed().map((request): Branch => {
     const own = (tasksOf.get(request.id) ?? []).sort((a, b) => a.position - b.position);
-    const { id, text, state } = request;
-    return { id, what: 'request', name: text, state, ...used(request), children: own.map(taskBranch) };
+    const { id, text, state, usage } = request;
+    const children = own.map(taskBranch);
+    return { id, what: 'request', name: text, state, used: usedWith(usage, children), children };
   });
   const single = [...sessions.values()].filter(({ attemptId }) => attemptId === null).map(sessionBranch);
   return [...trees, ...single];
 }
 
-/** By the session that started them. Of a sub-agent only its start is told: its state is not known. */
+/** By the session that started them, each below the one that started it. Of a sub-agent only its start is told. */
 function subAgents(facts: readonly Fact[]): Map<string, Branch[]> {
   const found = new Map<string, Branch[]>();
+  const known = new Map<string, Branch[]>();
   for (const fact of facts) {
     if (fact.kind !== 'child.started' || fact.sessionId === null) continue;
-    const { nativeId, title } = fact.data;
+    const { nativeId, title, parentId } = fact.data;
+    const children: Branch[] = [];
+    known.set(nativeId, children);
     const branch: Branch = {
       id: nativeId,
       what: 'sub-agent',
       name: title || nativeId,
       state: null,
-      costUsd: null,
-      tokens: 0,
-      children: [],
+      used: null,
+      children,
     };
-    found.set(fact.sessionId, [...(found.get(fact.sessionId) ?? []), branch]);
+    const siblings = known.get(parentId ?? '') ?? found.get(fact.sessionId) ?? [];
+    siblings.push(branch);
+    if (!known.has(parentId ?? '')) found.set(fact.sessionId, siblings);
   }
   return found;
 }

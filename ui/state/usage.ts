@@ -39,8 +39,11 @@ export const pricesOf = (rows: readonly UsageRow[]): readonly string[] => [
 export const tokensOf = (sum: UsageSum): number =>
   sum.inputTokens + sum.outputTokens + sum.reasoningTokens + sum.cacheReadTokens + sum.cacheWriteTokens;
 
+/** Of how many sessions the cost is the sum, and of how many it is not known. */
+export type Priced = Pick<UsageSum, 'sessions' | 'unpriced' | 'pricedUsd'>;
+
 /** `$1.20`, `unknown`, or `≥ $1.20, 3 sessions unpriced`: what is not known is never counted as nothing. */
-export function costWords({ sessions, unpriced, pricedUsd }: UsageSum): string {
+export function costWords({ sessions, unpriced, pricedUsd }: Priced): string {
   if (sessions === 0) return '–';
   if (unpriced === 0) return money(pricedUsd);
   if (pricedUsd === 0) return 'unknown';

@@ -38,7 +38,12 @@ export const AgentEvent = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('file-changed'), path: z.string() }),
   z.object({ type: z.literal('todo'), items: z.array(z.object({ text: z.string(), status: z.string() })) }),
-  z.object({ type: z.literal('child-started'), nativeId: z.string(), title: z.string() }),
+  z.object({
+    type: z.literal('child-started'),
+    nativeId: z.string(),
+    title: z.string(),
+    parentId: z.string().optional(),
+  }),
   z.object({ type: z.literal('asked'), nativeId: z.string(), subject: ApprovalSubject, isFromChild: z.boolean() }),
   z.object({ type: z.literal('withdrawn'), nativeId: z.string(), cause: z.string() }),
   z.object({ type: z.literal('usage'), usage: Usage }),

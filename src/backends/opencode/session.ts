@@ -183,7 +183,8 @@ export class OpencodeSession implements BackendSession {
     if (child.id === this.nativeId || this.#children.has(child.id)) return;
     this.#children.add(child.id);
     this.#options.onChild(child.id);
-    this.#emit({ type: 'child-started', nativeId: child.id, title: child.title });
+    const parentId = child.parentId === this.nativeId ? undefined : (child.parentId ?? undefined);
+    this.#emit({ type: 'child-started', nativeId: child.id, title: child.title, parentId });
   }
 
   #retry({ sessionId, try: count, message, nextAt }: Extract<NativeEvent, { type: 'retry' }>): void {

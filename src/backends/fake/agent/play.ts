@@ -22,6 +22,7 @@ export class Player {
   readonly #signal: AbortSignal;
   #step: Step = {};
   #key = '';
+  #lastChild: string | undefined;
   readonly #calls: Calls;
   /** To be said when the turn is over. */
   lateText: string | null = null;
@@ -58,11 +59,14 @@ export class Player {
       await pause(ms, this.#signal);
       this.#stage.setHeartbeat(true);
     },
-    child: () => {
+    child: (kind) => {
       const { off, emit, journal } = this.#stage;
       if (off.has('children')) return failed('tool', 'this agent has no sub-agents');
       this.#calls.isChild = true;
-      emit({ type: 'child-started', nativeId: `${journal.nativeId}.${this.#key}`, title: 'a child session' });
+      const nativeId = `${journal.nativeId}.${this.#key}`;
+      const parentId = kind === 'nested' ? this.#lastChild : undefined;
+      this.#lastChild = nativeId;
+      emit({ type: 'child-started', nativeId, title: 'a child session', parentId });
       return undefined;
     },
     reasoning: (text) => {

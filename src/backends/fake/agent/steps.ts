@@ -29,8 +29,8 @@ export const stepSchema = z.strictObject({
   /** Milliseconds without a word; without heartbeats too if `heartbeat` is false. */
   silent: ms.optional(),
   heartbeat: z.boolean().optional(),
-  /** Done in a child session: its questions come from there. */
-  child: z.literal(true).optional(),
+  /** Done in a child session, its questions come from there; `nested`: in one that the last child has started. */
+  child: z.union([z.literal(true), z.literal('nested')]).optional(),
 
   // What is said. `text` is the turn's answer (the last one counts), `say` are words on the way.
   reasoning: z.string().optional(),
