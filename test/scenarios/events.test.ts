@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -70,6 +70,26 @@ describe('programs of the hooks observability server', () => {
     expect(kept.find(({ hook_event_type }) => hook_event_type === 'Stop')).toMatchObject({ chat });
     // A port that nobody listens on: the script must not hold its agent up.
     expect((await hook('Stop', sent[0] ?? {}, 'http://127.0.0.1:9/events')).code).toBe(0);
+  });
+
+  it('reach a daemon that listens on this machine alone', async () => {
+    const fds = await readdir(`/proc/${world.daemonPid}/fd`);
+    const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${world.daemonPid}/fd/${fd}`).catch(() => '')));
+    const inodes = new Set(targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
+    const LISTEN = '0A';
+    const addresses: string[] = [];
+    for (const table of ['tcp', 'tcp6']) {
+      const [, ...lines] = (await readFile(`/proc/${world.daemonPid}/net/${table}`, 'utf8').catch(() => '')).split(
+        '\n',
+      );
+      for (const line of lines) {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        if (state === LISTEN && inodes.has(inode)) addresses.push(local.split(':')[0] ?? '');
+      }
+    }
+    const [V4, V6] = ['0100007F', '00000000000000000000000001000000'];
+    expect(addresses).toContain(V4);
+    expect(addresses.filter((address) => address !== V4 && address !== V6)).toEqual([]);
   });
 
   it('that stop reading cost little and miss nothing when they go on', { timeout: 180_000 }, async () => {

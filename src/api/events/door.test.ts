@@ -68,6 +68,34 @@ describe('POST /events', () => {
     expect(await recent(api)).toHaveLength(4);
   });
 
+  it('takes a thousand as an array and as lines, without the three that are bad, and none of them again', async () => {
+    await using api = await openTestApi();
+    const BAD = new Map<number, unknown>([
+      [0, { source_app: 'x' }],
+      [500, sampleEvent({ payload: 'text' })],
+      [999, null],
+    ]);
+    const batch = Array.from({ length: 1_000 }, (_, n) => (BAD.has(n) ? BAD.get(n) : sampleEvent({ payload: { n } })));
+    const lines = batch.map((event) => JSON.stringify(event)).join('\n');
+    const post = async (body: unknown, key: string, type: string) => {
+      const headers = { 'Idempotency-Key': key, 'Content-Type': type };
+      const response = await api.post('/events', body, { token: 'ingest', headers });
+      return (await response.json()) as { ids: number[]; rejected: { index: number; error: object }[] };
+    };
+    for (const [body, key, type] of [
+      [batch, 'array', 'application/json'],
+      [lines, 'lines', 'application/x-ndjson'],
+    ] as const) {
+      const { ids, rejected } = await post(body, key, type);
+      expect([new Set(ids).size, ids]).toEqual([997, ids.toSorted((a, b) => a - b)]);
+      expect(rejected.map(({ index }) => index)).toEqual([...BAD.keys()]);
+      for (const { error } of rejected)
+        expect(error).toMatchObject({ code: 'bad_request', detail: expect.any(String) });
+      expect((await post(body, key, type)).ids).toEqual(ids);
+    }
+    expect(api.store.journal.head()).toBe(2 * 997);
+  });
+
   it('keeps a transcript once for a session and hands out what each event came with', async () => {
     await using api = await openTestApi();
     const messages = Array.from({ length: 5 }, (_, i) => ({ role: 'user', text: `message ${i}` }));
