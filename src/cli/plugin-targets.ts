@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Environment, variable } from '../daemon/environment.ts';
 import { hookCommand, hookScriptOf } from '../daemon/hook-script.ts';
-import { hookTokenFileOf, pluginFileOf, readPersonsFile } from '../daemon/plugin-files.ts';
+import { hookTokenFileOf, opencodeFiles, pluginFileOf, readPersonsFile } from '../daemon/plugin-files.ts';
 import { type ListItem, listEdit } from './jsonc-edit.ts';
 import type { Edit } from './users-file.ts';
 
@@ -22,11 +22,6 @@ export type Place = {
 export function targetFile(agent: Agent, { environment, project }: Omit<Place, 'home'>): string {
   const candidates = agent === 'opencode' ? opencodeFiles(environment, project) : [claudeFile(environment, project)];
   return candidates.find((file) => existsSync(file)) ?? candidates.at(-1) ?? '';
-}
-
-function opencodeFiles(environment: Environment, project: string | null): string[] {
-  const config = variable(environment, 'XDG_CONFIG_HOME') ?? join(userHome(environment), '.config');
-  return ['opencode.jsonc', 'opencode.json'].map((name) => join(project ?? join(config, 'opencode'), name));
 }
 
 /** A command with a path of this machine belongs in the settings that are not shared. */

@@ -17,6 +17,7 @@ import type { Configuration } from './config.ts';
 import { tryBackend } from './doctor-backend.ts';
 import { notice, ok, problem } from './doctor-checks.ts';
 import { checkEvents, type EventDoctorParts } from './doctor-events.ts';
+import { checkOpencodeServers } from './doctor-opencode.ts';
 import { checkPlanner } from './doctor-planner.ts';
 import type { Environment } from './environment.ts';
 import type { Isolations } from './isolation.ts';
@@ -51,6 +52,7 @@ export async function runDoctor(
     checkStore(parts),
     checkConfiguration(parts, projectPath, isQuick),
     checkRozet(parts),
+    checkOpencodeServers(parts.environment, projectPath),
     checkEvents(parts),
     parts.bridges.check(),
     checkIsolation(parts, projectPath),

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../contract/errors.ts';
+import { type Environment, variable } from './environment.ts';
 
 /** The copy of the plugin that OpenCode loads: it stays where it is when Gantry is updated. */
 export const pluginFileOf = (home: string): string => join(home, 'plugin', 'gantry-opencode.js');
@@ -10,6 +12,13 @@ export const pluginTokenFileOf = (home: string): string => join(home, 'plugin', 
 
 /** Of Claude Code's HTTP hooks: it may only send events, as the source `claude-code`. */
 export const hookTokenFileOf = (home: string): string => join(home, 'plugin', 'claude-token');
+
+/** Where OpenCode reads a configuration: of a project, or the person's own (`project` null). */
+export function opencodeFiles(environment: Environment, project: string | null): string[] {
+  const home = variable(environment, 'HOME') ?? homedir();
+  const config = variable(environment, 'XDG_CONFIG_HOME') ?? join(home, '.config');
+  return ['opencode.jsonc', 'opencode.json'].map((name) => join(project ?? join(config, 'opencode'), name));
+}
 
 /** What was done to a file of the person's, so that it can be undone to the byte. */
 const Change = z.object({

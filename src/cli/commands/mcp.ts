@@ -8,33 +8,52 @@ import { VERSION } from '../../daemon/version.ts';
 import { type Context, defineCommand, flag, words } from '../command.ts';
 import { clientOf } from '../connect.ts';
 
-type Snippet = { readonly where: string; readonly content: (args: readonly string[], url: string) => object };
+type Snippet = {
+  readonly where: string;
+  /** For a client that starts the server. */
+  readonly local: ((args: readonly string[]) => object) | null;
+  /** For a client that calls the daemon. A token is never part of it: the client takes it from GANTRY_TOKEN, or asks for it. */
+  readonly remote: (url: string) => object;
+};
 
 const server = (args: readonly string[]) => ({ command: 'gantry', args });
+const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 
-/** What a program's own configuration says to start this server, and where it goes. No token: it is read from the home. */
+/** What a program's own configuration says to reach this server, and where it goes. */
 const SNIPPETS: Readonly<Record<string, Snippet>> = {
   opencode: {
     where: 'Merge it into opencode.json.',
-    content: (args) => ({ mcp: { gantry: { type: 'local', command: ['gantry', ...args], enabled: true } } }),
+    local: (args) => ({ mcp: { gantry: { type: 'local', command: ['gantry', ...args], enabled: true } } }),
+    remote: (url) => ({
+      mcp: { gantry: { type: 'remote', url, headers: bearer('{env:GANTRY_TOKEN}'), oauth: false, enabled: true } },
+    }),
   },
   claude: {
     where: 'Merge it into .mcp.json.',
-    content: (args) => ({ mcpServers: { gantry: { type: 'stdio', ...server(args) } } }),
+    local: (args) => ({ mcpServers: { gantry: { type: 'stdio', ...server(args) } } }),
+    remote: (url) => ({ mcpServers: { gantry: { type: 'http', url, headers: bearer(`\${GANTRY_TOKEN}`) } } }),
   },
-  cursor: { where: 'Merge it into .cursor/mcp.json.', content: (args) => ({ mcpServers: { gantry: server(args) } }) },
+  cursor: {
+    where: 'Merge it into .cursor/mcp.json.',
+    local: (args) => ({ mcpServers: { gantry: server(args) } }),
+    remote: (url) => ({ mcpServers: { gantry: { url, headers: bearer(`\${env:GANTRY_TOKEN}`) } } }),
+  },
   vscode: {
     where: 'Merge it into .vscode/mcp.json.',
-    content: (args) => ({ servers: { gantry: { type: 'stdio', ...server(args) } } }),
+    local: (args) => ({ servers: { gantry: { type: 'stdio', ...server(args) } } }),
+    remote: (url) => ({
+      inputs: [{ type: 'promptString', id: 'gantry-token', description: 'Token of Gantry', password: true }],
+      servers: { gantry: { type: 'http', url, headers: bearer(`\${input:gantry-token}`) } },
+    }),
   },
   letta: {
-    where:
-      'POST it to /v1/mcp-servers of the Letta server, with a token of: gantry token --scope operate --callers <name>',
-    content: (_, url) => ({
+    where: 'POST it to /v1/mcp-servers of the Letta server.',
+    local: null,
+    remote: (url) => ({
       server_name: 'gantry',
       config: {
         mcp_server_type: 'streamable_http',
-        server_url: `${url}/mcp`,
+        server_url: url,
         auth_header: 'Authorization',
         auth_token: 'Bearer <token>',
       },
@@ -42,24 +61,33 @@ const SNIPPETS: Readonly<Record<string, Snippet>> = {
   },
 };
 
+const TOKEN_NOTE = 'GANTRY_TOKEN, or the token that is asked for: gantry token --scope operate --callers <name>';
+
 export const mcp = defineCommand({
   arguments: {
     what: words('config', '`config <program>` prints what that program needs; without it, the server runs'),
   },
   options: {
     bridge: flag('--bridge', 'for an agent program: tools that ask the person at Gantry, and no others'),
+    remote: flag('--remote', 'with config: by HTTP, for a client that starts no program'),
   },
   details: [
     'Speaks MCP on standard input and output, for one client. The daemon serves the same at /mcp.',
-    `gantry mcp config ${Object.keys(SNIPPETS).join('|')} [--bridge]`,
+    `gantry mcp config ${Object.keys(SNIPPETS).join('|')} [--bridge | --remote]`,
   ],
-  run: async (context, { what, bridge }) => {
+  run: async (context, { what, bridge, remote }) => {
     const { client, stdin, output, directory } = context;
     if (what !== undefined) {
-      const { where, content } = snippetFor(what);
-      const shown = content(bridge ? ['mcp', '--bridge'] : ['mcp'], await urlFrom(context));
+      if (bridge && remote)
+        throw new AppError('bad_request', 'the bridge is started by its program: it has no --remote');
+      const snippet = snippetFor(what);
+      const isLocal = snippet.local !== null && !remote;
+      const shown = isLocal
+        ? snippet.local(bridge ? ['mcp', '--bridge'] : ['mcp'])
+        : snippet.remote(`${await urlFrom(context)}/mcp`);
       output.result(shown, () => JSON.stringify(shown, null, 2).split('\n'));
-      output.note(where);
+      output.note(snippet.where);
+      if (!isLocal) output.note(TOKEN_NOTE);
       return;
     }
     const daemon = bridge ? reconnecting(context, await client()) : await client();
