@@ -41,7 +41,7 @@ export async function listen(server: HttpServer, host: string, port: number): Pr
 
 /** Hands its connections to the server. Null where there is no ::1. @throws AppError port_in_use */
 async function listenTwin(server: HttpServer, port: number): Promise<Server | null> {
-  const twin = createServer((socket) => server.emit('connection', socket));
+  const twin = createServer({ noDelay: true }, (socket) => server.emit('connection', socket));
   twin.maxConnections = MAX_TWIN_CONNECTIONS;
   try {
     await bind(twin, '::1', port);

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Clock } from '../base/clock.ts';
 import type { Family } from '../base/exposition.ts';
@@ -8,7 +9,9 @@ import { AppError, toAppError } from '../contract/errors.ts';
 import type { Access } from './access.ts';
 import { makeApp } from './app.ts';
 import { cookieName } from './auth.ts';
+import { KEEP_ALIVE_S } from './events/answer.ts';
 import { EventDoor, type EventParts } from './events/door.ts';
+import { PostFront } from './events/front.ts';
 import { FactPages, type JournalReader } from './fact-pages.ts';
 import type { StreamLimits } from './fact-reader.ts';
 import type { Handlers } from './handlers.ts';
@@ -70,7 +73,7 @@ export async function startApi(parts: ApiParts): Promise<Api> {
   const server = createServer({
     headersTimeout: 10_000,
     requestTimeout: 60_000,
-    keepAliveTimeout: 30_000,
+    keepAliveTimeout: KEEP_ALIVE_S * 1_000,
     shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   });
   const listening = await listen(server, parts.host, parts.port);
@@ -107,13 +110,31 @@ export async function startApi(parts: ApiParts): Promise<Api> {
     });
     if (!door.handle(incoming, outgoing)) void listener(incoming, outgoing);
   });
+  const front = frontOf(server, door);
   server.on('upgrade', (incoming, socket, head) => void upgrade(incoming, socket, head, shared));
   const name = parts.host.includes(':') ? `[${parts.host}]` : parts.host;
   return {
     url: `http://${name}:${port}`,
     port,
-    close: (graceMs) => close(server, listening, [streams, door.streams], graceMs),
+    close: (graceMs) => {
+      const closing = close(server, listening, [streams, door.streams], graceMs);
+      front.close();
+      return closing;
+    },
   };
+}
+
+/** From now on connections come to the front first, and from there to the server's own listener. */
+function frontOf(server: Server, door: EventDoor): PostFront {
+  const [serve] = server.listeners('connection');
+  if (serve === undefined) throw new AppError('internal', 'the HTTP server listens to no connection');
+  server.off('connection', serve as (socket: Socket) => void);
+  const front = new PostFront({
+    take: (post, body) => door.takePlain(post, body),
+    serve: (socket) => void serve.call(server, socket),
+  });
+  server.on('connection', (socket: Socket) => front.accept(socket));
+  return front;
 }
 
 async function close(

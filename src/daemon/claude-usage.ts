@@ -33,6 +33,8 @@ export function keepClaudeUsage({
   let cancel: (() => void) | null = null;
   let reading: Promise<void> = Promise.resolve();
   const readOne = async (session: string, source: string): Promise<void> => {
+    // What Gantry's own sessions use is in their rows.
+    if (scope.isClosed || store.read.sessions.list({ nativeId: session, limit: 1 }).length > 0) return;
     const days = await history.claudeUsage(session);
     if (days.length > 0 && !scope.isClosed) store.commit((tx) => tx.setOutsideUsage({ source, session }, days));
   };
@@ -45,9 +47,7 @@ export function keepClaudeUsage({
     }
   };
   const stop = events.onTurnEnd(({ source, session }) => {
-    // What Gantry's own sessions use is in their rows.
-    const isOwn = store.read.sessions.list({ nativeId: session, limit: 1 }).length > 0;
-    if (isOwn || waiting.size >= MAX_WAITING) return;
+    if (waiting.size >= MAX_WAITING) return;
     waiting.set(session, source);
     cancel ??= clock.after(WAIT_MS, () => {
       cancel = null;

@@ -34,6 +34,8 @@ export class Connection {
   readonly #faults: StoreFaults;
   readonly #statements = new Map<string, StatementSync>();
   #isWriting = false;
+  /** Something has failed in the transaction that is open: SQLite may have ended it. */
+  #isDoubtful = false;
   #isPowerSafe = true;
 
   constructor(file: string, faults: StoreFaults) {
@@ -73,7 +75,7 @@ export class Connection {
   }
 
   run(sql: string, ...values: SQLInputValue[]): { readonly changes: number; readonly rowid: number } {
-    if (this.#isWriting && !this.#db.isTransaction) {
+    if (this.#isDoubtful && this.#isWriting && !this.#db.isTransaction) {
       // After a full disk SQLite has rolled back already: what is written now would be on its own.
       throw new AppError('internal', `${this.file}: the commit has failed, nothing can be added to it`);
     }
@@ -94,6 +96,7 @@ export class Connection {
     try {
       yield* this.#statement(sql).iterate(...values) as Iterable<SqlRow>;
     } catch (error) {
+      this.#isDoubtful = true;
       throw fromSqlite(error, this.file);
     }
   }
@@ -108,6 +111,7 @@ export class Connection {
     if (this.#isWriting) throw new AppError('internal', 'a commit was begun inside a commit');
     this.#guarded(() => this.#statement('BEGIN IMMEDIATE').run());
     this.#isWriting = true;
+    this.#isDoubtful = false;
     try {
       const result = fn();
       if (isThenable(result)) throw new AppError('internal', 'the function of a commit may not be asynchronous');
@@ -141,6 +145,7 @@ export class Connection {
     try {
       return fn();
     } catch (error) {
+      this.#isDoubtful = true;
       throw fromSqlite(error, this.file);
     }
   }

@@ -9,6 +9,32 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 } as const;
 const RETRY_S = '1';
+const OK = [
+  'HTTP/1.1 200 OK',
+  ...Object.entries(HEADERS).map(([name, value]) => `${name}: ${value}`),
+  'Content-Type: application/json',
+  'Content-Length: ',
+].join('\r\n');
+
+/** How long a connection is kept for its next request. */
+export const KEEP_ALIVE_S = 30;
+
+const KEPT = `\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_S}\r\n\r\n`;
+
+/** Heads of answers to events that were taken, on connections that are kept: as `answer` and the HTTP server send them. */
+export class OkHeads {
+  #second = 0;
+  #date = '';
+
+  of(length: number): string {
+    const now = Math.floor(Date.now() / 1_000);
+    if (now !== this.#second) {
+      this.#second = now;
+      this.#date = new Date(now * 1_000).toUTCString();
+    }
+    return `${OK}${length}\r\nDate: ${this.#date}${KEPT}`;
+  }
+}
 
 export type Headers = Readonly<Record<string, string>>;
 

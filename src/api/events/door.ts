@@ -14,6 +14,7 @@ import type { StreamLimits, Wanted } from '../fact-reader.ts';
 import type { FactSearch } from '../search.ts';
 import { Streams } from '../streams.ts';
 import { answer, answerError, type Headers } from './answer.ts';
+import type { PlainPost } from './front.ts';
 import { EventPost, type PostLimits } from './post.ts';
 import { parseEventStream, parseRecent, parseWait } from './query.ts';
 import { recentEvents } from './recent.ts';
@@ -137,6 +138,16 @@ export class EventDoor {
     if (route === null) return false;
     void this.#visit(incoming, response, route);
     return true;
+  }
+
+  /** The answer to a plain post of an event; rejects for whatever `handle` refuses. Nothing was recorded then. */
+  async takePlain({ url, headers }: PlainPost, body: Buffer): Promise<string> {
+    const route = routeOf(url);
+    if (route === null) throw unknownPath(url);
+    checkEventSite(headers, route, { hosts: this.#parts.hosts, ...this.#settings() });
+    const sender = this.#senders.verify(headers, route, true);
+    authorize(sender, { scope: 'ingest' });
+    return await this.#post.takeBytes(body, senderOf(sender), sender.sourceApp ?? null);
   }
 
   /** Turns a request into a WebSocket of `/stream`; false if it is none of the events API. @throws AppError (rejects) */

@@ -27,6 +27,8 @@ const JSON_TYPE = /^application\/json *(?:;|$)/i;
 /** Bytes of bodies that are read at the same time: back-pressure is an answer, never memory. */
 const MAX_READING_BYTES = 64_000_000;
 
+/** Who sends, with which key, and the only app that it may report for. */
+type Sent = { readonly sender: Sender; readonly key: string | null; readonly limitTo: string | null };
 type Body = { readonly text: string; readonly isLines: boolean };
 
 /** Takes events: one object, an array of them, or one per line. */
@@ -44,7 +46,18 @@ export class EventPost {
    */
   async take(incoming: IncomingMessage, sender: Sender, limitTo: string | null): Promise<string> {
     const { text, isLines } = await this.#read(incoming);
-    const key = keyOf(incoming);
+    return await this.#takeText(text, { isLines, sender, limitTo, key: keyOf(incoming) });
+  }
+
+  /** The same of a body of JSON that is there already, without a key. */
+  async takeBytes(bytes: Buffer, sender: Sender, limitTo: string | null): Promise<string> {
+    return await this.#takeText(textOf(bytes), { isLines: false, sender, limitTo, key: null });
+  }
+
+  async #takeText(
+    text: string,
+    { isLines, sender, limitTo, key }: Sent & { readonly isLines: boolean },
+  ): Promise<string> {
     if (isLines) return await this.#many(linesOf(text), text, { sender, key, limitTo });
     const value = this.#parse(text);
     if (Array.isArray(value)) return await this.#many(value, text, { sender, key, limitTo });
@@ -70,11 +83,7 @@ export class EventPost {
     throw new AppError('bad_request', 'Invalid request: expected a JSON object');
   }
 
-  async #many(
-    items: readonly unknown[],
-    text: string,
-    { sender, key, limitTo }: { readonly sender: Sender; readonly key: string | null; readonly limitTo: string | null },
-  ): Promise<string> {
+  async #many(items: readonly unknown[], text: string, { sender, key, limitTo }: Sent): Promise<string> {
     const { maxBatch } = this.#parts.limits;
     if (items.length > maxBatch) throw new AppError('too_large', `${items.length} events at once, at most ${maxBatch}`);
     if (items.length === 0) throw new AppError('bad_request', 'Invalid request: there is no event in it');
@@ -141,9 +150,7 @@ export class EventPost {
     if (headers.origin !== undefined && !isLines && !JSON_TYPE.test(type)) {
       throw new AppError('unsupported_media_type', 'the body must be application/json or application/x-ndjson');
     }
-    const bytes = await this.#bytes(incoming);
-    if (!isUtf8(bytes)) throw new AppError('bad_request', 'the body is not UTF-8');
-    return { text: bytes.toString('utf8'), isLines };
+    return { text: textOf(await this.#bytes(incoming)), isLines };
   }
 
   #bytes(incoming: IncomingMessage): Promise<Buffer> {
@@ -190,6 +197,11 @@ const linesOf = (text: string): readonly Line[] =>
     .split('\n')
     .filter((line) => line.trim() !== '')
     .map((line) => new Line(line));
+
+function textOf(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw new AppError('bad_request', 'the body is not UTF-8');
+  return bytes.toString('utf8');
+}
 
 function keyOf({ headers }: IncomingMessage): string | null {
   const key = headers['idempotency-key'];
