@@ -8,7 +8,8 @@ import { requireModel } from './model-filter.ts';
 import { ownMcp } from './own-mcp.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
-import { LiveSession } from './session.ts';
+import type { LiveSession } from './session.ts';
+import { openSession } from './session-open.ts';
 import { freshSession, reopened } from './session-row.ts';
 import type { Settings } from './settings.ts';
 
@@ -34,7 +35,7 @@ export async function openAttemptSession(
   const place = await isolatedPlace(parts, attempt);
   const canResume = capabilitiesOf(parts, row.backend)?.resume ?? false;
   const environment = parts.agentEnvironment(attempt.agent, role.env ?? [], attempt);
-  return LiveSession.open(
+  return openSession(
     parts,
     approvals,
     row,

@@ -7,7 +7,7 @@ import type { ExecResult } from '../contract/shapes.ts';
 import type { Approvals } from './approvals.ts';
 import { type OneTurnSpec, prepareTurn, runTurn } from './one-turn.ts';
 import type { Parts } from './parts.ts';
-import type { TurnEnd } from './session.ts';
+import type { TurnEnd } from './session-turns.ts';
 
 type Running = { readonly abort: AbortController; readonly finished: Promise<void> };
 

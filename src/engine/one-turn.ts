@@ -13,8 +13,10 @@ import type { Approvals } from './approvals.ts';
 import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
-import { LiveSession, type TurnEnd, type TurnResult } from './session.ts';
+import type { LiveSession } from './session.ts';
+import { openSession } from './session-open.ts';
 import { freshSession, reopened } from './session-row.ts';
+import type { TurnEnd, TurnResult } from './session-turns.ts';
 
 export type OneTurnSpec = {
   readonly purpose: 'planner' | 'exec';
@@ -158,7 +160,7 @@ async function openTurn(
 ): Promise<LiveSession> {
   const row = reopened(parts, id, spec.subject);
   const settings = parts.settingsFor(spec.project.path);
-  return LiveSession.open(
+  return openSession(
     parts,
     approvals,
     row,

@@ -15,7 +15,7 @@ import { makePlan, type PlanAsk, PlanProblem, singleTaskPlan } from './planner.t
 import { plannerInput } from './planner-input.ts';
 import { priced } from './prices.ts';
 import { onlyAgentOf, placementOf } from './roles.ts';
-import type { TurnEnd } from './session.ts';
+import type { TurnEnd } from './session-turns.ts';
 
 /** Under which the session of a request's call of the planner is written down. */
 const callKey = (id: RequestId, call: number): string => `planner:${id}:${call}`;

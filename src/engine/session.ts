@@ -4,14 +4,12 @@ import type {
   CloseReport,
   EndReason,
   Loan,
-  OpenSpec,
   PersonView,
   PromptReceipt,
 } from '../backends/backend.ts';
-import { type Deferred, deferred } from '../base/wait.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
-import { type AppError, toAppError } from '../contract/errors.ts';
 import type { FactSubject } from '../contract/fact.ts';
+import type { Failure } from '../contract/failure.ts';
 import type { PromptId } from '../contract/ids.ts';
 import type { MessageMode } from '../contract/message.ts';
 import { type Activity, isSessionOver, type Session } from '../contract/session.ts';
@@ -21,17 +19,17 @@ import type { Approvals } from './approvals.ts';
 import type { Parts } from './parts.ts';
 import { priced } from './prices.ts';
 import { LogWriter } from './session-log.ts';
+import { SessionTurns, type TurnResult } from './session-turns.ts';
 import { SessionWatch } from './session-watch.ts';
 import type { Settings } from './settings.ts';
 
-/** Turns whose use is remembered for a session that is cut. */
-const MOST_USED = 100;
-
-export type TurnEnd = Extract<BackendEvent, { type: 'turn-ended' }>;
-/** What a wait for a turn's end can see. */
-export type TurnResult =
-  | { readonly type: 'turn'; readonly turn: TurnEnd }
-  | { readonly type: 'ended'; readonly reason: EndReason };
+/** What a session was opened for. */
+type Opened = {
+  readonly row: Session;
+  readonly origin: BackendSession['origin'];
+  readonly subject: Partial<FactSubject>;
+  readonly settings: Settings;
+};
 
 /**
  * One live conversation: its row in the ledger, its events as facts, its questions as approvals.
@@ -42,7 +40,7 @@ export class LiveSession {
   readonly #approvals: Approvals;
   readonly #backend: BackendSession;
   readonly #log: LogWriter;
-  readonly #turns = new Map<PromptId, Deferred<TurnResult>>();
+  readonly #turns = new SessionTurns();
   #subject: Partial<FactSubject>;
   readonly id: Session['id'];
   readonly nativeId: string;
@@ -53,9 +51,6 @@ export class LiveSession {
   readonly #model: string | null;
   #end: EndReason | null = null;
   #lastActivity: Activity | null = null;
-  /** Prompts whose turn runs, oldest first, and what each prompt's turn is known to have used. */
-  readonly #running: PromptId[] = [];
-  readonly #used = new Map<PromptId, Usage>();
   /** Called with what the running turn has used so far, each time the agent program tells it. */
   onUsage: (usage: Usage) => void = () => undefined;
   /** Called when a question of this session was settled. */
@@ -63,20 +58,13 @@ export class LiveSession {
   /** Resolves when the last event is in the ledger. */
   readonly ended: Promise<void>;
 
-  private constructor(
-    parts: Parts,
-    approvals: Approvals,
-    session: BackendSession,
-    origin: BackendSession['origin'],
-    row: Session,
-    subject: Partial<FactSubject>,
-    settings: Settings,
-  ) {
+  /** Whoever makes it has `backend` open; see `openSession`. */
+  constructor(parts: Parts, approvals: Approvals, backend: BackendSession, { row, origin, subject, settings }: Opened) {
     this.#parts = parts;
     this.#approvals = approvals;
-    this.#backend = session;
+    this.#backend = backend;
     this.id = row.id;
-    this.nativeId = session.nativeId;
+    this.nativeId = backend.nativeId;
     this.origin = origin;
     this.#subject = { ...subject, sessionId: row.id };
     this.#log = new LogWriter(parts, this.#subject, {
@@ -86,51 +74,11 @@ export class LiveSession {
     this.#prices = settings.prices;
     this.#model = row.model ?? settings.backends[row.backend]?.model ?? null;
     this.#watch = new SessionWatch(parts.clock, settings.limits, {
-      onStuck: (ms) => this.#stuck(ms),
-      onUnstuck: () => this.#unstuck(),
+      onStuck: (ms) => this.#tell(() => this.#stuck(ms)),
+      onUnstuck: () => this.#tell(() => this.#unstuck()),
       onHung: (ms) => this.#hung(ms),
     });
     this.ended = this.#pump();
-  }
-
-  /**
-   * Opens a session for a row that is in the ledger already (state `starting`): no start is unknown after a crash.
-   * @throws AppError of the backend; the row is then `failed` with the cause.
-   */
-  static async open(
-    parts: Parts,
-    approvals: Approvals,
-    row: Session,
-    spec: Omit<OpenSpec, 'sessionId'>,
-    subject: Partial<FactSubject>,
-  ): Promise<LiveSession> {
-    const backend = parts.backends.get(row.backend);
-    if (!backend) throw new Error(`backend ${row.backend} was checked when the session was made`);
-    let opened: BackendSession;
-    try {
-      opened = await backend.open({ ...spec, sessionId: row.id });
-    } catch (error) {
-      failRow(parts, row, toAppError(error));
-      throw error;
-    }
-    const origin = originOf(opened, row);
-    parts.store.commit((tx) =>
-      tx.sessions.move(
-        row.id,
-        'starting',
-        'running',
-        { nativeId: opened.nativeId, activity: 'idle', lastEventAt: parts.clock.now() },
-        {
-          actor: 'gantry',
-          cause: causeOf(origin),
-          subject,
-        },
-      ),
-    );
-    const settings = parts.settingsFor(spec.project.path);
-    const live = new LiveSession(parts, approvals, opened, origin, row, subject, settings);
-    approvals.attach(live);
-    return live;
   }
 
   get subject(): Partial<FactSubject> {
@@ -148,19 +96,18 @@ export class LiveSession {
   }
 
   prompt(prompt: StoredPrompt, mode: MessageMode): Promise<PromptReceipt> {
-    this.#turn(prompt.id);
     this.#watch.turnBegan();
     return this.#backend.prompt({ id: prompt.id, text: prompt.text, native: prompt.native }, mode);
   }
 
   /** Resolves when the prompt's turn is over, or the session. */
   turnEnd(id: PromptId): Promise<TurnResult> {
-    return this.#turn(id).promise;
+    return this.#turns.end(id);
   }
 
   /** What a prompt's turn used as far as it was told, also one without an end; null: nothing. */
   usedBy(id: PromptId): Usage | null {
-    return this.#used.get(id) ?? null;
+    return this.#turns.usedBy(id);
   }
 
   /** How a person joins it; null where that cannot be. */
@@ -206,15 +153,6 @@ export class LiveSession {
     );
   }
 
-  #turn(id: PromptId): Deferred<TurnResult> {
-    const known = this.#turns.get(id);
-    if (known) return known;
-    const made = deferred<TurnResult>();
-    if (this.#end) made.resolve({ type: 'ended', reason: this.#end });
-    this.#turns.set(id, made);
-    return made;
-  }
-
   async #pump(): Promise<void> {
     let reason: EndReason = { type: 'closed' };
     try {
@@ -238,7 +176,9 @@ export class LiveSession {
   async #take(event: Exclude<BackendEvent, { type: 'ended' }>): Promise<void> {
     if (event.type === 'heartbeat') return this.#watch.heartbeat();
     this.#watch.word();
-    this.#count(event);
+    if (event.type === 'turn-started') this.#turns.began(event.promptId);
+    if (event.type === 'usage') this.#turns.uses(event.usage);
+    if (event.type === 'turn-ended') this.#turns.counted(event);
     if (event.type === 'asked') {
       // Not waited for: the answer may need the events that follow.
       this.#approvals.asked(this, event).catch((error: unknown) => {
@@ -249,7 +189,7 @@ export class LiveSession {
     } else if (event.type === 'turn-ended') {
       this.#log.commit(event);
       this.#watch.turnEnded();
-      this.#turn(event.promptId).resolve({ type: 'turn', turn: event });
+      this.#turns.ended(event);
       this.#activity('idle');
       return;
     } else {
@@ -258,18 +198,6 @@ export class LiveSession {
       await this.#log.write(event);
     }
     this.#activity(activityAfter(event));
-  }
-
-  /** A running sum is of all prompts that share the turn: the oldest one has it. */
-  #count(event: BackendEvent): void {
-    if (event.type === 'turn-started') this.#running.push(event.promptId);
-    if (event.type === 'usage' && this.#running[0] !== undefined) this.#used.set(this.#running[0], event.usage);
-    if (event.type !== 'turn-ended') return;
-    this.#used.set(event.promptId, event.usage);
-    // Whoever gave a prompt takes its end before so many others are given.
-    for (const id of this.#used.keys()) if (this.#used.size > MOST_USED) this.#used.delete(id);
-    const at = this.#running.indexOf(event.promptId);
-    if (at >= 0) this.#running.splice(at, 1);
   }
 
   /** Written only when it changes: an observation a turn, not a row per event. */
@@ -314,25 +242,28 @@ export class LiveSession {
     this.#watch.turnEnded();
     this.#log.release();
     this.#end = reason;
-    this.#approvals.detach(this, reason);
-    if (reason.type === 'died') {
-      const row = this.#parts.store.read.sessions.need(this.id);
-      if (!isSessionOver(row.state) && row.state !== 'lost') {
-        this.#move(row, 'lost', { activity: 'unknown', failure: reason.failure, cause: reason.failure.message });
-      }
+    this.#tell(() => {
+      this.#approvals.detach(this, reason);
+      if (reason.type === 'died') this.#lost(reason.failure);
+    });
+    this.#turns.sessionEnded(reason);
+  }
+
+  #lost(failure: Failure): void {
+    const row = this.#parts.store.read.sessions.need(this.id);
+    if (isSessionOver(row.state) || row.state === 'lost') return;
+    this.#move(row, 'lost', { activity: 'unknown', failure, cause: failure.message });
+  }
+
+  /** What a full disk keeps from being written must not keep whoever waits for this session waiting. */
+  #tell(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#parts.log.error({ err: error, session: this.id }, 'a change of a session could not be written down');
     }
-    for (const turn of this.#turns.values()) turn.resolve({ type: 'ended', reason });
   }
 }
-
-/** Made anew though there was a conversation: whoever opened it knew that the backend cannot resume one. */
-const originOf = ({ origin }: BackendSession, { backend, nativeId }: Session): BackendSession['origin'] =>
-  origin.type === 'new' && nativeId !== null
-    ? { type: 'new-instead', reason: `the backend ${backend} cannot resume a conversation` }
-    : origin;
-
-const causeOf = (origin: BackendSession['origin']): string =>
-  origin.type === 'new-instead' ? `new session: ${origin.reason}` : `${origin.type} session`;
 
 function activityAfter(event: BackendEvent): Activity | null {
   switch (event.type) {
@@ -349,16 +280,4 @@ function activityAfter(event: BackendEvent): Activity | null {
     default:
       return null;
   }
-}
-
-/** A conversation that exists may be brought back by a later try; one that never came to be is over. */
-function failRow(parts: Parts, { id, nativeId }: Session, { code, message }: AppError): void {
-  const failure = { class: 'start', message, resetAt: null } as const;
-  const meta = { actor: 'gantry', cause: message };
-  parts.store.commit((tx) => {
-    // Nobody wants it now: nothing is lost.
-    if (nativeId !== null && code === 'cancelled') tx.sessions.move(id, 'starting', 'paused', { cause: message }, meta);
-    else if (nativeId !== null) tx.sessions.move(id, 'starting', 'lost', { failure, cause: message }, meta);
-    else tx.sessions.move(id, 'starting', 'failed', { failure, cause: message, endedAt: parts.clock.now() }, meta);
-  });
 }

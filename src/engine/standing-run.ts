@@ -18,7 +18,8 @@ import type { Parts } from './parts.ts';
 import { profileFor } from './policy.ts';
 import { tellSender } from './post.ts';
 import { introduction, mailText } from './prompts.ts';
-import { LiveSession } from './session.ts';
+import type { LiveSession } from './session.ts';
+import { openSession } from './session-open.ts';
 import { isTold, reopened } from './session-row.ts';
 import type { Settings } from './settings.ts';
 import { StandingLedger } from './standing-ledger.ts';
@@ -203,7 +204,7 @@ export class StandingRun {
     const row = reopened(this.#parts, this.#ledger.sessionId, subject, warm === null ? {} : { nativeId: null });
     const canResume = capabilitiesOf(this.#parts, row.backend)?.resume ?? false;
     const environment = this.#parts.agentEnvironment(id, role.env ?? [], null);
-    const live = await LiveSession.open(
+    const live = await openSession(
       this.#parts,
       this.#tools.approvals,
       row,

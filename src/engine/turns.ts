@@ -7,7 +7,8 @@ import { capabilitiesOf } from './capabilities.ts';
 import { urgentMail } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { urgentText } from './prompts.ts';
-import type { LiveSession, TurnResult } from './session.ts';
+import type { LiveSession } from './session.ts';
+import type { TurnResult } from './session-turns.ts';
 
 /** A prompt that was handed to the agent program; the receipt comes when it has taken it. */
 export type Given = { readonly prompt: StoredPrompt; readonly receipt: Promise<PromptReceipt> };
