@@ -97,10 +97,10 @@ function build(): { root: Commander; found: () => Invocation | null; written: ()
 /** The first word of commands that have two. */
 function groupCommand(root: Commander, row: Row, parents: Map<string, Commander>): Commander {
   const [name = ''] = row.name.split(' ');
-  const members = COMMANDS.filter((other) => other.name.startsWith(`${name} `)).map(
-    (other) => other.name.split(' ')[1],
-  );
-  const parent = root.command(name).description(members.join(', ')).helpCommand(false).enablePositionalOptions();
+  const members = COMMANDS.filter((other) => other.name.startsWith(`${name} `));
+  const words = members.map((member) => member.name.slice(name.length + 1)).join(', ');
+  const description = members.length > 1 ? words : `${words}: ${row.summary}`;
+  const parent = root.command(name).description(description).helpCommand(false).enablePositionalOptions();
   if (row.group !== null) parent.helpGroup(`${row.group}:`);
   parents.set(name, parent);
   return parent;

@@ -24,10 +24,10 @@ export const SUBMIT_OPTIONS = {
   isDirtyAllowed: flag('--allow-dirty', 'start though there are uncommitted changes, which agents will not see'),
   maxParallel: option('--max-parallel <n>', 'at most so many agents at once', integer(1, 64)),
   timeoutMs: option('--timeout <time>', 'for each attempt: 30s, 15m, 2h', time),
-  merge: option('--merge <queue|local>', 'when done: into the merge queue, or stay on its branch', oneOf(MERGE_MODES)),
+  merge: option('--merge <where>', 'when done: into the merge queue, or stay on its branch', oneOf(MERGE_MODES)),
   isolation: option(
-    '--isolation <process|sandbox|container>',
-    'agents run behind at least that',
+    '--isolation <mode>',
+    'what stands at least between the agents and the machine',
     oneOf(Isolation.options),
   ),
   budgetUsd: option('--budget-usd <amount>', 'stop before it costs more', amount),

@@ -26,7 +26,7 @@ export const COMMANDS: readonly Row[] = [
   row(
     'Look',
     'show',
-    'show a request, task, session or approval',
+    'show a request, task, session, approval or merge',
     async () => (await import('./commands/show.ts')).show,
   ),
   row('Look', 'queue', 'what waits, and why', async () => (await import('./commands/queue.ts')).queue),
@@ -253,7 +253,7 @@ export const COMMANDS: readonly Row[] = [
   row(
     'Setup',
     'webhooks',
-    'webhooks: state and last error; test one',
+    'state and last error of webhooks; test one, or tell it again',
     async () => (await import('./commands/webhooks.ts')).webhooks,
   ),
   row(

@@ -51,7 +51,7 @@ export const stop = defineCommand({
 export const fork = defineCommand({
   arguments: { agent: agentArgument },
   options: { name: option('--name <name>', 'of the new agent; default: the other’s, with -fork') },
-  details: ['  The other goes on undisturbed. What it has not committed is not in the fork, and is named.'],
+  details: ['The other goes on undisturbed. What it has not committed is not in the fork, and is named.'],
   run: async (context, args) => {
     const client = await context.client();
     const started = await client.call('agents.fork', { agent: args.agent, name: args.name });
@@ -95,9 +95,8 @@ export const attach = defineCommand({
   arguments: { agent: agentArgument },
   options: { isInterrupting: flag('--interrupt', 'also in the middle of a turn, which is broken off (claude)') },
   details: [
-    '  In this terminal, by the agent program’s own screen. opencode: beside Gantry; leaving it leaves the agent at',
-    '  work. claude: in tmux, you alone; messages wait until you leave it with Ctrl-B D or /exit, then Gantry goes on.',
-    '  --json shows how the screen is started instead, with the server’s password if it has one.',
+    'In this terminal, by the agent program’s own screen. opencode: beside Gantry; leaving it leaves the agent at work. claude: in tmux, you alone; messages wait until you leave it with Ctrl-B D or /exit, then Gantry goes on.',
+    '--json shows how the screen is started instead, with the server’s password if it has one.',
   ],
   run: async (context, args) => {
     if (!context.isInteractive && !context.output.isJson)

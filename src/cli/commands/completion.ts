@@ -5,7 +5,7 @@ export const completion = defineCommand({
   arguments: { shell: argument('shell', SHELLS.join(', '), SHELLS) },
   details: [
     'bash:  gantry completion bash > ~/.local/share/bash-completion/completions/gantry',
-    'zsh:   gantry completion zsh > a directory of $fpath, as _gantry',
+    'zsh:   gantry completion zsh > DIR/_gantry, where DIR is in $fpath',
     'fish:  gantry completion fish > ~/.config/fish/completions/gantry.fish',
   ],
   run: async ({ output, shell }, args) => {

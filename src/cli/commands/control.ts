@@ -5,9 +5,13 @@ import { idOf } from '../ids.ts';
 
 type Verb = 'cancel' | 'pause' | 'resume' | 'retry';
 
-const control = (verb: Verb): Command =>
+const ANY = 'a request (req_…) or a task (tsk_…)';
+/** Tasks stop and go on with their request. */
+const WHOLE = 'a request (req_…)';
+
+const control = (verb: Verb, what: string): Command =>
   defineCommand({
-    arguments: { id: argument('id', 'a request (req_…) or a task (tsk_…)') },
+    arguments: { id: argument('id', what) },
     options: { reason: option('--reason <text>', 'why; kept with what happened') },
     run: async (context, args) => {
       const input = { id: idOf(args.id, ['req', 'tsk']), reason: args.reason };
@@ -32,7 +36,7 @@ async function act({ client, output }: Context, verb: Verb, input: InputOf<`thin
   }
 }
 
-export const cancel = control('cancel');
-export const pause = control('pause');
-export const resume = control('resume');
-export const retry = control('retry');
+export const cancel = control('cancel', ANY);
+export const pause = control('pause', WHOLE);
+export const resume = control('resume', WHOLE);
+export const retry = control('retry', ANY);

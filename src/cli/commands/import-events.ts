@@ -18,8 +18,7 @@ export const events = defineCommand({
   arguments: { file: argument('file', "the hooks observability server's events.db; it may go on running") },
   options: { isDryRun: flag('--dry-run', 'say how many there are; import nothing') },
   details: [
-    'Each event is imported once, however often the file is imported; its secrets are masked. Questions come as events',
-    'of the past: nobody is asked again. An event that is damaged is named by its id, and the others are imported.',
+    'Each event is imported once, however often the file is imported; its secrets are masked. Questions come as events of the past: nobody is asked again. An event that is damaged is named by its id, and the others are imported.',
   ],
   run: async (context, args) => {
     const { output, directory } = context;

@@ -30,7 +30,7 @@ export const add = defineCommand({
 
 export const ls = defineCommand({
   options: {
-    state: option('--state <a,b>', `only these states: ${MergeState.options.join(', ')}`, someOf(MergeState.options)),
+    state: option('--state <a,b>', 'only in these states', someOf(MergeState.options)),
     project: option('--project <dir|name>', 'only of this project'),
     limit: option('-n, --limit <n>', 'at most so many; default 20', integer(1, 1000)),
   },

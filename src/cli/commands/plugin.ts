@@ -35,9 +35,8 @@ export const install = defineCommand({
   arguments: { agent: agentArgument },
   options: { project, http: flag('--http', 'claude: HTTP hooks, which need no program but wait for the daemon') },
   details: [
-    'opencode: an entry in the `plugin` list of opencode.json; what it does beyond observing says GANTRY_PLUGIN_MODE',
-    'or `plugin.mode` in the configuration. claude: a hook for each event in settings.json; a command that leaves it',
-    'for the daemon, or with --http the address of the daemon with a token that can only send such events.',
+    'opencode: an entry in the `plugin` list of opencode.json. GANTRY_PLUGIN_MODE, or plugin.mode in the configuration, says what it does beyond observing.',
+    'claude: a hook for each event in settings.json: a command that leaves the event for the daemon, or with --http the address of the daemon with a token that can only send such events.',
   ],
   run: async (context, args) => {
     const { home, output, environment, directory } = context;

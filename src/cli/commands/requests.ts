@@ -8,11 +8,7 @@ import { brief, duration } from '../text.ts';
 
 export const requests = defineCommand({
   options: {
-    state: option(
-      '--state <a,b>',
-      `only these states: ${RequestState.options.join(', ')}`,
-      someOf(RequestState.options),
-    ),
+    state: option('--state <a,b>', 'only in these states', someOf(RequestState.options)),
     project: option('--project <dir|name>', 'only of this project'),
     limit: option('-n, --limit <n>', 'at most so many; default 20', integer(1, 1000)),
   },

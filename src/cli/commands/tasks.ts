@@ -9,7 +9,7 @@ import { brief, duration } from '../text.ts';
 
 export const tasks = defineCommand({
   options: {
-    state: option('--state <a,b>', `only these states: ${TaskState.options.join(', ')}`, someOf(TaskState.options)),
+    state: option('--state <a,b>', 'only in these states', someOf(TaskState.options)),
     request: option('--request <id>', 'only of this request'),
     project: option('--project <dir|name>', 'only of this project'),
     limit: option('-n, --limit <n>', 'at most so many; default 20', integer(1, 1000)),
