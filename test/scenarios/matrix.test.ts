@@ -144,3 +144,20 @@ test('in a shared room every task has a thread, and a command outside of one nam
   expect(end.content).toMatchObject({ 'm.relates_to': { rel_type: 'm.thread', event_id: expect.any(String) } });
   expect(server.rooms.size).toBe(0);
 });
+
+test('a program commands by control events, of either form, if it is one of the senders', async () => {
+  await using server = await startHomeserver(TOKEN);
+  await using world = await stage(server);
+  await listening(server);
+  const { id } = await world.submitOne([{ hold: 'go' }, { text: 'made' }]);
+  const { room } = await saying(server, ' · ');
+  const task = await world.task(id, 'T1', 'working');
+  const control = (sender: string, words: object) =>
+    server.write(room, sender, 'control', 0, { msgtype: 'io.letta.control', 'io.letta.task': words });
+  control(MALLORY, { control: 'cancel' });
+  await saying(server, `${MALLORY} may not command Gantry`);
+  control(ALICE, { task_id: task.id, control_signal: 'pause', reason: 'a break' });
+  await world.until('the pause', ({ requests }) => requests.get(id)?.state === 'paused');
+  control(ALICE, { control: 'cancel', reason: 'no need' });
+  expect(await world.over(id)).toMatchObject({ state: 'cancelled', cause: 'no need' });
+});

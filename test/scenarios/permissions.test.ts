@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import type { Approval } from '../../src/contract/approval.ts';
-import { httpClient } from '../support/mcp.ts';
+import { httpClient, tokenOf } from '../support/mcp.ts';
 import { scenario } from '../support/scenario.ts';
 import type { World } from '../support/world.ts';
 
@@ -95,6 +95,51 @@ describe('permissions (C5)', () => {
     expect(await world.over(id)).toMatchObject({ state: 'done' });
     expect(await world.project.git(['show', `gantry/${id.slice('req_'.length)}:runs.txt`])).toBe('ran');
   });
+
+  scenario('a yes for the session holds in it, and another one asks', asking, async (world) => {
+    const first = await world.submitOne([{ run: ASK }, { run: ASK }, { text: 'end' }]);
+    const asked = await pending(world);
+    expect(await world.gantry(['approve', asked.id, '--for', 'session'])).toMatchObject({ code: 0 });
+    expect(await world.over(first.id)).toMatchObject({ state: 'done' });
+    expect(await world.project.git(['show', `gantry/${first.id.slice('req_'.length)}:runs.txt`])).toBe('ran\nran');
+    const second = await world.submitOne([{ run: ASK }, { text: 'end' }]);
+    const again = await pending(world);
+    expect(again.requestId).toBe(second.id);
+    expect(await world.gantry(['approve', again.id])).toMatchObject({ code: 0 });
+    expect(await world.over(second.id)).toMatchObject({ state: 'done' });
+    expect([...world.journal.view.approvals.values()].map(({ id }) => id)).toEqual([asked.id, again.id]);
+  });
+
+  scenario(
+    'two agents in two directories ask at once, and are answered on two ways; a third is told',
+    asking,
+    async (world) => {
+      const { root } = await world.addProject();
+      const words = `Do it.\n${world.agent.play({ run: ASK }, { text: 'end' })}`;
+      const asks = [world.project.root, root].map((project) =>
+        world.submit(words, { project, options: { isSingleTask: true } }),
+      );
+      const [one, two] = await world.until('both questions', ({ approvals }) => {
+        const open = [...approvals.values()].filter(({ state }) => state === 'pending');
+        return open.length === 2 && open;
+      });
+      if (!one || !two) throw new Error('there is no question');
+      const { items } = await world.call('approvals.list', {});
+      expect(items.map(({ id }) => id).sort()).toEqual([one.id, two.id].sort());
+      const directories = [one, two].map(
+        ({ sessionId }) => world.journal.view.sessions.get(sessionId ?? '')?.directory,
+      );
+      expect(new Set(directories).size).toBe(2);
+      expect(await world.gantry(['approve', one.id])).toMatchObject({ code: 0 });
+      await using mcp = await httpClient(world, { token: await tokenOf(world, 'approve') });
+      expect(await mcp.tool('approvals_allow', { id: two.id })).toMatchObject({ isError: false });
+      await expect(world.call('approvals.deny', { id: two.id })).rejects.toMatchObject({
+        code: 'already_answered',
+        message: expect.stringMatching(/by /),
+      });
+      for (const asked of asks) expect(await world.over((await asked).id)).toMatchObject({ state: 'done' });
+    },
+  );
 
   scenario('a question of the agent is answered in its own words', {}, async (world) => {
     const { id } = await world.submitOne([

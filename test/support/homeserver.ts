@@ -93,9 +93,9 @@ export async function startHomeserver(
     ...receiver,
     rooms,
     events,
-    /** What a person writes. */
-    write: (room: string, sender: string, body: string, ageMs = 0): string =>
-      add(room, sender, { msgtype: 'm.text', body }, ageMs),
+    /** What a person writes, or a program with more in it than words. */
+    write: (room: string, sender: string, body: string, ageMs = 0, more: Event['content'] = {}): string =>
+      add(room, sender, { msgtype: 'm.text', body, ...more }, ageMs),
     /** What the account has said, changes left out. */
     said: (): readonly Event[] =>
       events.filter(({ sender, content }) => sender === BOT && content['m.new_content'] === undefined),

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -121,6 +122,23 @@ test('instructions reach every turn, also the one after a compaction, and the pr
   expect(isTold.at(before - 1)).toBe(true);
   expect(bodies.at(-1)).toContain('Continue if you have next steps');
   expect(isTold.at(-1)).toBe(true);
+});
+
+test('its server answers nobody without the password, and listens on loopback alone', async () => {
+  await using _ = await bench.open(backend);
+  const url = new URL(String(bench.book.all()[0]?.data.url));
+  for (const path of ['global/health', 'session', 'event']) {
+    expect((await fetch(new URL(path, url))).status, path).toBe(401);
+  }
+  if (process.platform !== 'linux') return;
+  const port = Number(url.port).toString(16).toUpperCase().padStart(4, '0');
+  const listening = ['tcp', 'tcp6'].flatMap((name) => {
+    const rows = readFileSync(`/proc/net/${name}`, 'utf8')
+      .split('\n')
+      .map((row) => row.trim().split(/\s+/));
+    return rows.filter(([, local, , state]) => local?.endsWith(`:${port}`) && state === '0A').map(([, local]) => local);
+  });
+  expect(listening).toEqual([`0100007F:${port}`]);
 });
 
 test('a model that OpenCode does not have is refused by name', async () => {

@@ -251,6 +251,16 @@ function listOf(tasks: readonly Task[]): string {
 
 const Relation = z.object({ rel_type: z.string().optional(), event_id: z.string().optional() });
 const Message = z.object({ msgtype: z.string(), body: z.string(), 'm.relates_to': Relation.optional() });
+const Verb = z.enum(['cancel', 'pause', 'resume']);
+/** A command of a program; older ones say `control_signal`. */
+const Control = z.object({
+  'io.letta.task': z.object({
+    control: Verb.optional(),
+    control_signal: Verb.optional(),
+    task_id: z.string().regex(/^\S+$/).optional(),
+    reason: z.string().optional(),
+  }),
+});
 
 /** What a person wrote, and in which thread; `body` is null if it is encrypted. A changed message is not written twice. */
 function heardIn({
@@ -262,9 +272,23 @@ function heardIn({
     return { body: null, thread: threadOf(relation) };
   }
   const { data } = Message.safeParse(content);
-  if (type !== 'm.room.message' || data?.msgtype !== 'm.text') return null;
-  const relation = data['m.relates_to'];
-  return relation?.rel_type === 'm.replace' ? null : { body: data.body, thread: threadOf(relation) };
+  const body =
+    data?.msgtype === 'io.letta.control' ? controlIn(content) : data?.msgtype === 'm.text' ? data.body : null;
+  if (type !== 'm.room.message' || body === null) return null;
+  const relation = data?.['m.relates_to'];
+  return relation?.rel_type === 'm.replace' ? null : { body, thread: threadOf(relation) };
+}
+
+/** As a person would write it. */
+function controlIn(content: RoomEvent['content']): string | null {
+  const {
+    control,
+    control_signal: older,
+    task_id: id,
+    reason,
+  } = Control.safeParse(content).data?.['io.letta.task'] ?? {};
+  const verb = control ?? older;
+  return verb === undefined ? null : [`/${verb}`, id, reason].filter((word) => word !== undefined).join(' ');
 }
 
 const threadOf = (relation: z.infer<typeof Relation> | undefined): string | null =>
