@@ -99,6 +99,32 @@ describe('what work used (C4)', () => {
     await expectCounted(world, id, 3);
   });
 
+  scenario('is not counted again for the copy of a conversation', known, async (world) => {
+    const { models, backend, play } = world.agent;
+    const { usage } = COUNTED;
+    const turn = async (agent: string): Promise<void> => {
+      const { id } = await world.call('messages.send', { to: agent, text: play({ ...COUNTED, text: 'counted' }) });
+      await world.until(`${id} is seen`, ({ messages }) => messages.get(id)?.state === 'seen');
+    };
+    const role = { role: 'worker', model: models.priced };
+    const first = await world.call('agents.start', { agent: 'first', project: world.project.root, ...role });
+    await turn(first.agent);
+    await turn(first.agent);
+    const copy = await world.call('agents.fork', { agent: first.agent });
+    await turn(copy.agent);
+    await turn(first.agent);
+    for (const { agent } of [copy, first]) await world.call('agents.stop', { agent });
+    const used = ({ sessionId }: typeof first) => world.journal.view.sessions.get(sessionId)?.usage;
+    expect(used(first)).toMatchObject({ inputTokens: 3 * usage.input, outputTokens: 3 * usage.output });
+    expect(used(copy)).toMatchObject({ inputTokens: usage.input, outputTokens: usage.output });
+    const { input, output } = await world.agent.spent();
+    const since = world.journal.view.sessions.get(first.sessionId)?.createdAt;
+    const { rows } = await world.call('usage.summary', { since });
+    const pricedUsd = expect.closeTo((input * models.usd.input + output * models.usd.output) / 1_000_000, 9);
+    const whole = { sessions: 2, unpriced: 0, inputTokens: input, outputTokens: output, pricedUsd };
+    expect(rows).toEqual([expect.objectContaining({ backend, role: 'worker', model: models.priced, ...whole })]);
+  });
+
   scenario('at an unknown price has an unknown cost, never none', {}, async (world) => {
     const { id } = await world.submitOne([{ ...COUNTED, text: 'end' }], { model: world.agent.models.unpriced });
     const { usage } = await world.over(id);

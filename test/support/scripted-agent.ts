@@ -130,7 +130,9 @@ export const fake: AgentKind = {
       models: { priced: 'known/m1', unpriced: 'nobody/m2', usd: { input: 1, output: 2 } },
       spent: async () => {
         const stores = await Promise.all((await storesIn(home)).map((file) => linesOf<StoreLine>(file)));
-        return tokensIn(stores.flat().map(({ usage }) => ({ input: usage?.inputTokens, output: usage?.outputTokens })));
+        // A fork begins with a copy of the lines that were.
+        const answers = new Map(stores.flat().map((line) => [`${line.turn} ${line.step}`, line.usage]));
+        return tokensIn([...answers.values()].map((u) => ({ input: u?.inputTokens, output: u?.outputTokens })));
       },
       promptsTaken: async () => {
         const stores = await Promise.all((await storesIn(home)).map((file) => linesOf<StoreLine>(file)));
@@ -161,6 +163,9 @@ type StoreLine = {
   readonly type: string;
   readonly nativeId?: string;
   readonly id?: string;
+  readonly turn?: string;
+  /** Of a usage: the same after a resume. */
+  readonly step?: string;
   readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
 };
 
