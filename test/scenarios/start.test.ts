@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
+import type { StoppedAgent } from '../../src/contract/life-operations.ts';
 import { faultyBackends, faultyId } from '../support/faulty-backends.ts';
 import { leftovers } from '../support/leftovers.ts';
 import { scenario } from '../support/scenario.ts';
@@ -196,24 +197,30 @@ const stays = (how: string, script: string): string =>
     `read -r pid < ${how}.pipe; rm ${how}.pipe; echo $pid`,
   ].join('\n');
 
+/** Leaves a file that is not committed, and three children of tools that outlive them. */
+const CHILDREN = [
+  { write: { path: 'half.txt', content: 'half\n' } },
+  { run: stays('stubborn', 'process.on("SIGTERM", () => undefined); tell()') },
+  { run: stays('group', 'tell()') },
+  { run: stays('port', 'require("node:net").createServer().listen(0, "127.0.0.1", tell)') },
+];
+
+/** Until they live. */
+async function childrenLive(world: World): Promise<void> {
+  const tools = await world.until('three children', () => {
+    const ended = world.journal.facts.filter((fact) => fact.kind === 'tool.ended');
+    return ended.length === CHILDREN.length && ended;
+  });
+  const pids = tools.slice(1).map(({ data }) => Number(data.output));
+  const living = (await leftovers(world.root)) ?? [];
+  for (const pid of pids) expect(living.map((one) => one.pid)).toContain(pid);
+  expect(living.find(({ pid }) => pid === pids[2])?.ports).toHaveLength(1);
+}
+
 describe('a clean end (A7)', () => {
   scenario('ends every child of a tool and keeps the file that was not committed', {}, async (world) => {
-    const { id } = await world.submitOne([
-      { write: { path: 'half.txt', content: 'half\n' } },
-      { run: stays('stubborn', 'process.on("SIGTERM", () => undefined); tell()') },
-      { run: stays('group', 'tell()') },
-      { run: stays('port', 'require("node:net").createServer().listen(0, "127.0.0.1", tell)') },
-      { hold: 'go', text: 'never' },
-    ]);
-    const tools = await world.until('three children', () => {
-      const ended = world.journal.facts.filter((fact) => fact.kind === 'tool.ended');
-      return ended.length === 4 && ended;
-    });
-    const pids = tools.slice(1).map(({ data }) => Number(data.output));
-    const living = (await leftovers(world.root)) ?? [];
-    for (const pid of pids) expect(living.map((one) => one.pid)).toContain(pid);
-    expect(living.find(({ pid }) => pid === pids[2])?.ports).toHaveLength(1);
-
+    const { id } = await world.submitOne([...CHILDREN, { hold: 'go', text: 'never' }]);
+    await childrenLive(world);
     expect(await world.gantry(['cancel', id])).toMatchObject({ code: 0 });
     expect(await world.strangers()).toEqual([]);
     const [attempt] = [...world.journal.view.attempts.values()];
@@ -225,4 +232,21 @@ describe('a clean end (A7)', () => {
     );
     expect(session.cause).toBe('cancelled by person');
   });
+
+  scenario(
+    'of an agent that stands by ends what its tools have left, and names what is not saved',
+    {},
+    async (world) => {
+      const started = await world.gantry(['agent', 'start', 'leaver', '--role', 'worker', '--json']);
+      expect(started).toMatchObject({ code: 0 });
+      const text = world.agent.play(...CHILDREN, { text: 'left' });
+      const { id } = await world.call('messages.send', { to: 'leaver', text });
+      await childrenLive(world);
+      await world.until('the end of the turn', ({ messages }) => messages.get(id)?.state === 'seen');
+      const stopped = (await world.gantry(['agent', 'stop', 'leaver', '--json'])).json() as StoppedAgent;
+      expect(stopped).toMatchObject({ state: 'stopped', survivors: [], unsaved: ['half.txt'] });
+      expect(await world.strangers()).toEqual([]);
+      expect(await readFile(join(stopped.workspace ?? '', 'half.txt'), 'utf8')).toBe('half\n');
+    },
+  );
 });
