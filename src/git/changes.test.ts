@@ -20,12 +20,14 @@ test('files are told as added, modified, deleted or renamed, with their line cou
   await repo.write('tab\tnew\nline', 'one\ntwo\n');
   await repo.write('added/file', 'a\nb\nc\n');
   await repo.write('binary', Buffer.from([0, 1, 2]));
+  await repo.write(':100644 raw M', 'x\n');
   await chmod(join(repo.root, 'script'), 0o755);
   const to = await repo.commit('to');
 
   const files = await changedFiles(new Git(repo.env), repo.root, from, to);
 
   expect([...files].sort((a, b) => (a.path < b.path ? -1 : 1))).toEqual([
+    { path: ':100644 raw M', status: 'added', additions: 1, deletions: 0 },
     { path: 'added/file', status: 'added', additions: 3, deletions: 0 },
     { path: 'binary', status: 'added', additions: null, deletions: null },
     { path: 'gone', status: 'deleted', additions: 0, deletions: 2 },

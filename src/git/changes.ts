@@ -1,5 +1,5 @@
 import type { Git } from './git.ts';
-import { needCommit } from './refs.ts';
+import { needCommit, ofCommits } from './refs.ts';
 
 /** One file that differs between two commits. Line counts are null for a binary file. */
 export type ChangedFile = FileStatus & Lines;
@@ -14,11 +14,10 @@ export const PLAIN = ['--find-renames', '--no-ext-diff', '--no-textconv'];
 
 /** @throws AppError `git_failed` (`revision_missing`) */
 export async function changedFiles(git: Git, repo: string, from: string, to: string): Promise<readonly ChangedFile[]> {
-  const commits = [await needCommit(git, repo, from), await needCommit(git, repo, to)];
-  const [statuses, lines] = await Promise.all([
-    git.readList(repo, ['diff-tree', '-r', '-z', '--name-status', ...PLAIN, ...commits]),
-    git.readList(repo, ['diff-tree', '-r', '-z', '--numstat', ...PLAIN, ...commits]),
-  ]);
+  const entries = await ofCommits(git, repo, [from, to], (commits) =>
+    git.readList(repo, ['diff-tree', '-r', '-z', '--raw', '--numstat', ...PLAIN, ...commits]),
+  );
+  const { statuses, lines } = apart(entries);
   const linesOf = parseLines(lines);
   return parseStatuses(statuses).map((file) => ({
     ...file,
@@ -29,6 +28,22 @@ export async function changedFiles(git: Git, repo: string, from: string, to: str
 /** The paths that differ between two commits. */
 export const changedPaths = (git: Git, repo: string, from: string, to: string): Promise<readonly string[]> =>
   git.readList(repo, ['diff-tree', '-r', '-z', '--name-only', '--no-ext-diff', '--end-of-options', from, to]);
+
+/** The raw entries, which begin with a colon, as letters and paths; then those with the numbers of lines. */
+function apart(entries: readonly string[]): {
+  readonly statuses: readonly string[];
+  readonly lines: readonly string[];
+} {
+  const statuses: string[] = [];
+  let at = 0;
+  while (entries[at]?.startsWith(':')) {
+    const letter = entries[at]?.split(' ').at(-1) ?? '';
+    const paths = entries.slice(at + 1, at + (letter.startsWith('R') ? 3 : 2));
+    statuses.push(letter, ...paths);
+    at += 1 + paths.length;
+  }
+  return { statuses, lines: entries.slice(at) };
+}
 
 /** A letter and a path; for a rename the old path and the new one. */
 export function parseStatuses(entries: readonly string[]): readonly FileStatus[] {

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeRepository } from '../../test/support/repository.ts';
+import { isAlive } from '../process/identity.ts';
 import { startProcess } from '../process/spawn.ts';
 import { Git } from './git.ts';
 import { createBranch } from './refs.ts';
@@ -74,14 +75,16 @@ test.runIf(process.platform === 'linux')('what an earlier daemon left running is
     stdin: 'pipe',
     output: 'pipe',
   });
-  const order: string[] = [];
-  const settled = new Git(repo.env, marker).settle().then(() => order.push('settled'));
-  void orphan.exited.then(() => order.push('ended'));
+  let isSettled = false;
+  const settled = new Git(repo.env, marker).settle().then(() => {
+    isSettled = true;
+  });
   await new Git(repo.env, 'test:another').settle();
-  order.push('another home did not wait');
+  expect([isSettled, isAlive(orphan.identity)], 'another home did not wait').toEqual([false, true]);
   orphan.endInput();
   await settled;
-  expect(order).toEqual(['another home did not wait', 'ended', 'settled']);
+  expect(isAlive(orphan.identity)).toBe(false);
+  await orphan.exited;
 });
 
 test.runIf(process.platform === 'linux')('git bears the marker', async () => {

@@ -70,6 +70,7 @@ export class Git {
   readonly #env: Readonly<Record<string, string>>;
   readonly #marker: string | null;
   readonly #tails = new Map<string, Promise<unknown>>();
+  #version: string | null = null;
 
   /** `marker`: the same for every daemon of one home, so that the next one finds what this one leaves running. */
   constructor(env: Readonly<Record<string, string | undefined>>, marker: string | null = null) {
@@ -114,6 +115,12 @@ export class Git {
     const result = await this.run(directory, args, options);
     if (result.isTruncated) throw gitRefused('output_too_large', `git ${args[0]} says too much in ${directory}`);
     return result.stdout.replace(/\n$/, '');
+  }
+
+  /** What `git --version` says, asked once. @throws AppError as `read` */
+  async version(directory: string): Promise<string> {
+    this.#version ??= await this.read(directory, ['--version']);
+    return this.#version;
   }
 
   /** The output's entries, each ended by NUL. */

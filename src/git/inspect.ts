@@ -35,16 +35,25 @@ export async function inspect(git: Git, directory: string): Promise<RepositorySt
   if (!found?.isDirectory()) throw new AppError('project_not_directory', `${directory} is not a directory`);
   const gitVersion = await checkedVersion(git, directory);
   const place = await locate(git, directory);
-  const headCommit = await commitOf(git, place.root, 'HEAD');
+  const {
+    commit: headCommit,
+    branch,
+    entries,
+  } = await (place.isBare ? bareState(git, place.root) : checkoutState(git, place.root));
   if (headCommit === null) {
     throw new AppError('project_no_commit', `${place.root} has no commit yet: make a first one, even an empty one`);
   }
-  const branch = await branchOf(git, place.root);
-  return { ...place, headCommit, branch, gitVersion, ...(await changes(git, place)) };
+  return { ...place, headCommit, branch, gitVersion, ...changes(entries) };
 }
 
+const bareState = async (git: Git, root: string): Promise<CheckoutState> => ({
+  commit: await commitOf(git, root, 'HEAD'),
+  branch: await branchOf(git, root),
+  entries: [],
+});
+
 async function checkedVersion(git: Git, directory: string): Promise<string> {
-  const [gitVersion = 'unknown'] = /\d+(\.\d+)+/.exec(await git.read(directory, ['--version'])) ?? [];
+  const [gitVersion = 'unknown'] = /\d+(\.\d+)+/.exec(await git.version(directory)) ?? [];
   const [major = 0, minor = 0] = gitVersion.split('.').map(Number);
   if (major < OLDEST_GIT[0] || (major === OLDEST_GIT[0] && minor < OLDEST_GIT[1])) {
     throw new AppError('git_missing', `git ${OLDEST_GIT.join('.')} or newer is needed; ${gitVersion} was found`);
@@ -68,11 +77,9 @@ async function locate(git: Git, directory: string): Promise<Place> {
   return { root, isBare: false, isWorktree: gitDir !== commonDir };
 }
 
-async function changes(
-  git: Git,
-  { root, isBare }: Place,
-): Promise<Pick<RepositoryState, 'dirtyFiles' | 'dirtyCount' | 'untrackedCount'>> {
-  const entries = isBare ? [] : await status(git, root);
+function changes(
+  entries: readonly StatusEntry[],
+): Pick<RepositoryState, 'dirtyFiles' | 'dirtyCount' | 'untrackedCount'> {
   const dirty = entries.filter((entry) => entry.isTracked);
   return {
     dirtyFiles: dirty.slice(0, MAX_DIRTY_FILES).map((entry) => entry.path),
@@ -88,21 +95,42 @@ export type StatusEntry = {
   readonly isSubmodule: boolean;
 };
 
+/** A checkout: the commit of its HEAD, null before the first one; its branch, null for a detached HEAD; what differs. */
+type CheckoutState = {
+  readonly commit: string | null;
+  readonly branch: string | null;
+  readonly entries: readonly StatusEntry[];
+};
+
 /** What `git status` says, every rename as a deletion and an addition. */
-export async function status(git: Git, directory: string): Promise<readonly StatusEntry[]> {
+export async function checkoutState(git: Git, directory: string): Promise<CheckoutState> {
   const args = [
     'status',
     '--porcelain=v2',
     '-z',
+    '--branch',
+    '--no-ahead-behind',
     '--no-renames',
     '--untracked-files=normal',
     '--ignore-submodules=none',
   ];
-  const entries = await git.readList(directory, args);
-  return entries.map((entry) => {
-    const [kind = '', , submodule = ''] = entry.split(' ', 3);
-    const fieldsBefore = { '1': 8, u: 10 }[kind] ?? 1;
-    const path = entry.split(' ').slice(fieldsBefore).join(' ');
-    return { path, isTracked: kind !== '?', isSubmodule: submodule.startsWith('S') && kind !== '?' };
-  });
+  const lines = await git.readList(directory, args);
+  const header = (name: string): string | undefined =>
+    lines.find((line) => line.startsWith(`# branch.${name} `))?.slice(`# branch.${name} `.length);
+  const [commit = '(initial)', branch = '(detached)'] = [header('oid'), header('head')];
+  return {
+    commit: commit === '(initial)' ? null : commit,
+    branch: branch === '(detached)' ? null : branch,
+    entries: lines.filter((line) => !line.startsWith('# ')).map(entryOf),
+  };
+}
+
+export const status = async (git: Git, directory: string): Promise<readonly StatusEntry[]> =>
+  (await checkoutState(git, directory)).entries;
+
+function entryOf(entry: string): StatusEntry {
+  const [kind = '', , submodule = ''] = entry.split(' ', 3);
+  const fieldsBefore = { '1': 8, u: 10 }[kind] ?? 1;
+  const path = entry.split(' ').slice(fieldsBefore).join(' ');
+  return { path, isTracked: kind !== '?', isSubmodule: submodule.startsWith('S') && kind !== '?' };
 }

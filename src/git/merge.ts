@@ -1,5 +1,5 @@
 import { type Git, gitRefused } from './git.ts';
-import { branchRef, commitOf, isAncestor, moveRef, needCommit, worktrees } from './refs.ts';
+import { branchRef, commitOf, isAncestor, moveRef, needCommit, ofCommits, worktrees } from './refs.ts';
 import { type Author, commitTree } from './snapshot.ts';
 
 export type MergePreview =
@@ -12,9 +12,10 @@ export type MergePreview =
  * @throws AppError `git_failed`: `revision_missing`; `refused` as for histories without a common commit
  */
 export async function mergePreview(git: Git, repo: string, ours: string, theirs: string): Promise<MergePreview> {
-  const commits = [await needCommit(git, repo, ours), await needCommit(git, repo, theirs)];
-  const args = ['merge-tree', '--write-tree', '-z', '--name-only', '--no-messages', ...commits];
-  const result = await git.run(repo, args, { accepts: [0, 1] });
+  const result = await ofCommits(git, repo, [ours, theirs], (commits) => {
+    const args = ['merge-tree', '--write-tree', '-z', '--name-only', '--no-messages', ...commits];
+    return git.run(repo, args, { accepts: [0, 1] });
+  });
   const [tree = '', ...conflicts] = result.stdout.split('\0').filter((part) => part !== '');
   if (tree === '' || result.isTruncated) throw gitRefused('refused', `git merge-tree gave no tree: ${result.stderr}`);
   return result.code === 0 ? { kind: 'clean', tree } : { kind: 'conflict', tree, conflicts: [...new Set(conflicts)] };

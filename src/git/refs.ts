@@ -17,6 +17,24 @@ export async function needCommit(git: Git, directory: string, revision: string):
   return commit;
 }
 
+/**
+ * What git says of commits by a command that looks them up itself; one that is not there is told by its name.
+ * @throws AppError `git_failed` (`revision_missing`), and what `ask` throws
+ */
+export async function ofCommits<T>(
+  git: Git,
+  directory: string,
+  commits: readonly string[],
+  ask: (names: readonly string[]) => Promise<T>,
+): Promise<T> {
+  try {
+    return await ask(['--end-of-options', ...commits]);
+  } catch (error) {
+    for (const revision of commits) await needCommit(git, directory, revision);
+    throw error;
+  }
+}
+
 /** The branch that is checked out; null for a detached HEAD. */
 export async function branchOf(git: Git, directory: string): Promise<string | null> {
   const result = await git.run(directory, ['symbolic-ref', '--quiet', 'HEAD'], { accepts: [0, 1] });
@@ -37,9 +55,10 @@ export function branchExists(git: Git, directory: string, branch: string): Promi
 }
 
 /** Whether everything in `ancestor` is also in `descendant`. @throws AppError `git_failed` (`revision_missing`) */
-export async function isAncestor(git: Git, directory: string, ancestor: string, descendant: string): Promise<boolean> {
-  const commits = [await needCommit(git, directory, ancestor), await needCommit(git, directory, descendant)];
-  return await git.holds(directory, ['merge-base', '--is-ancestor', ...commits]);
+export function isAncestor(git: Git, directory: string, ancestor: string, descendant: string): Promise<boolean> {
+  return ofCommits(git, directory, [ancestor, descendant], (commits) =>
+    git.holds(directory, ['merge-base', '--is-ancestor', ...commits]),
+  );
 }
 
 /**

@@ -90,8 +90,7 @@ export async function syncIndex(git: Git, path: string): Promise<void> {
  * The main checkout is a person's: its locks are theirs.
  */
 async function clearLocks(git: Git, path: string): Promise<void> {
-  const gitDir = await needCheckout(git, path);
-  const commonDir = await git.read(path, ['rev-parse', '--path-format=absolute', '--git-common-dir']);
+  const { gitDir, commonDir } = await needCheckout(git, path);
   if (gitDir === commonDir) return;
   const branch = await branchOf(git, path);
   const locks = [join(gitDir, 'index.lock'), join(gitDir, 'HEAD.lock')];

@@ -11,7 +11,7 @@ const MAX_DEPTH = 4;
  * Not in it: empty directories, sockets and pipes, and what a submodule holds beyond its recorded commit.
  */
 export async function treeOfFiles(git: Git, checkout: string): Promise<string> {
-  const gitDir = await needCheckout(git, checkout);
+  const { gitDir } = await needCheckout(git, checkout);
   // What a kill leaves of it goes with the worktree.
   const scratch = await mkdtemp(join(gitDir, 'gantry-index-'));
   try {
@@ -23,16 +23,18 @@ export async function treeOfFiles(git: Git, checkout: string): Promise<string> {
 }
 
 /**
- * The git directory of a checkout. Without its own `.git` it would be taken for a part of whatever repository it lies in.
+ * The git directory of a checkout, and that of its repository. Without its own `.git` it would be taken for a part of whatever repository it lies in.
  * @throws AppError `git_failed` (`not_a_worktree`)
  */
-export async function needCheckout(git: Git, checkout: string): Promise<string> {
-  const [gitDir = '', top] = (await git.read(checkout, ['rev-parse', '--absolute-git-dir', '--show-toplevel'])).split(
-    '\n',
-  );
+export async function needCheckout(
+  git: Git,
+  checkout: string,
+): Promise<{ readonly gitDir: string; readonly commonDir: string }> {
+  const asked = ['--absolute-git-dir', '--show-toplevel', '--path-format=absolute', '--git-common-dir'];
+  const [gitDir = '', top, commonDir = ''] = (await git.read(checkout, ['rev-parse', ...asked])).split('\n');
   if (top !== (await realpath(checkout)))
     throw gitRefused('not_a_worktree', `${checkout} is not the top of a checkout`);
-  return gitDir;
+  return { gitDir, commonDir };
 }
 
 /** The index tells git which files it need not read again. It is made to look older, so that git trusts it less. */

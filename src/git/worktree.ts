@@ -1,7 +1,7 @@
 import { lstat, realpath, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Git, gitRefused } from './git.ts';
-import { status } from './inspect.ts';
+import { checkoutState, status } from './inspect.ts';
 import { branchOf, branchRef, checkNewBranch, commitOf, type Worktree, worktrees } from './refs.ts';
 import { keepCommit, snapshot, syncIndex } from './snapshot.ts';
 
@@ -39,11 +39,11 @@ export function addWorktree(git: Git, spec: WorktreeSpec): Promise<string> {
 }
 
 async function verifyNew(git: Git, { path, branch }: Omit<WorktreeSpec, 'base'>, commit: string): Promise<void> {
-  const head = await commitOf(git, path, 'HEAD');
-  if (head !== commit || (await branchOf(git, path)) !== branch) {
-    throw gitRefused('refused', `git made ${path} at ${head} instead of "${branch}" at ${commit}`);
+  const made = await checkoutState(git, path);
+  if (made.commit !== commit || made.branch !== branch) {
+    throw gitRefused('refused', `git made ${path} at ${made.commit} instead of "${branch}" at ${commit}`);
   }
-  const changed = (await status(git, path)).map((entry) => entry.path);
+  const changed = made.entries.map((entry) => entry.path);
   if (changed.length > 0) {
     const names = changed.slice(0, 5).join(', ');
     throw gitRefused(
