@@ -65,8 +65,8 @@ export function backendConformance(options: {
     questionLaws(law);
     resumingLaws(law);
     endingLaws(law);
-    law("nothing is written to the user's or the repository's agent configuration", async ({ place, rig, open }) => {
-      await using live = await open();
+    law("nothing is written to the user's or the repository's agent configuration", async ({ place, rig, borrow }) => {
+      await using live = await borrow();
       await live.turn(rig.scenes.write('made/last.txt', 'last'));
       await live.close();
       expect(await hashOfTree(place.userHome)).toBe(userFiles);
@@ -102,16 +102,17 @@ async function makeBench(
   };
   const place = await newPlace();
   const backend = newBackend(place);
-  const atRest = new Map<string | undefined, LiveSession>();
+  let atRest: { readonly live: LiveSession; readonly profile: string | undefined }[] = [];
+  const share: Bench['share'] = (live, profile) => live.lend(() => void atRest.push({ live, profile: profile?.id }));
   const borrow: Bench['borrow'] = async (profile) => {
-    const live = atRest.get(profile?.id) ?? (await openIn(place, backend, profile && { profile }));
-    atRest.delete(profile?.id);
-    return live.lend(() => void atRest.set(profile?.id, live));
+    const found = atRest.find((one) => one.profile === profile?.id);
+    atRest = atRest.filter((one) => one !== found);
+    return share(found?.live ?? (await openIn(place, backend, profile && { profile })), profile);
   };
   const disown = async (): Promise<void> => {
-    const left = [...atRest.values()];
-    atRest.clear();
-    await Promise.all(left.map((live) => live.close()));
+    const left = atRest;
+    atRest = [];
+    await Promise.all(left.map(({ live }) => live.close()));
   };
   return {
     rig,
@@ -121,6 +122,7 @@ async function makeBench(
     newPlace,
     newBackend,
     open: (more) => openIn(place, backend, more),
+    share,
     borrow,
     disown,
     // A failed law must not keep its programs.

@@ -39,8 +39,8 @@ export function endingLaws(law: Law): void {
     await expectNothingLeft(place);
   });
 
-  law('a closed session has ended once, refuses prompts and closes again', async ({ rig, open }) => {
-    const live = await open();
+  law('a closed session has ended once, refuses prompts and closes again', async ({ rig, borrow }) => {
+    const live = await borrow();
     const [one, two] = await Promise.all([live.close(), live.close()]);
     expect(two).toBe(one);
     expect(await live.ended()).toEqual({ type: 'closed' });
@@ -51,8 +51,8 @@ export function endingLaws(law: Law): void {
     expect(await live.session.answer('any', { type: 'deny', reason: 'too late' })).toBe('gone');
   });
 
-  law('a session is closed in mid-turn, and the waiting prompt refused', async ({ rig, open }) => {
-    const live = await open();
+  law('a session is closed in mid-turn, and the waiting prompt refused', async ({ rig, borrow }) => {
+    const live = await borrow();
     const mark = makeMark();
     await live.send(`${mark} ${rig.scenes.hold(makeMark(), 'never')}`);
     await asked(rig, mark);
@@ -78,22 +78,22 @@ export function endingLaws(law: Law): void {
     await before.close(500);
   });
 
-  law('a sweep leaves alone what is in use', async ({ rig, open, backend }) => {
-    await using live = await open();
+  law('a sweep leaves alone what is in use', async ({ rig, borrow, backend }) => {
+    await using live = await borrow();
     await backend.sweep(new Set());
     expect(await live.turn(rig.scenes.answer('untouched'))).toMatchObject({ outcome: 'done', text: 'untouched' });
   });
 
-  law('capabilities are what the suite has seen', async ({ backend, capabilities, open }) => {
+  law('capabilities are what the suite has seen', async ({ backend, capabilities, borrow }) => {
     expect(backend.capabilities).toEqual(capabilities);
     expect(typeof backend.release).toBe(capabilities.survivesRestart ? 'function' : 'undefined');
-    await using live = await open();
+    await using live = await borrow();
     expect((live.session.view ?? live.session.lend) !== undefined).toBe(capabilities.attach);
     expect(typeof backend.lent).toBe(typeof live.session.lend);
   });
 
   for (const capability of ['resume', 'fork', 'interrupt', 'transcript', 'mcp'] as const satisfies Capability[]) {
-    law(`what the backend cannot do is refused: ${capability}`, async ({ backend, capabilities, open, place }) => {
+    law(`what the backend cannot do is refused: ${capability}`, async ({ backend, capabilities, borrow, place }) => {
       if (capabilities[capability]) return;
       const refusal = { name: 'AppError', code: 'unsupported', message: expect.stringContaining(capability) };
       if (capability === 'resume' || capability === 'fork') {
@@ -103,7 +103,7 @@ export function endingLaws(law: Law): void {
         const mcp = { one: { type: 'local', command: ['true'], environment: {} } } as const;
         await expect(backend.open(openSpec(place.project, { mcp }))).rejects.toMatchObject(refusal);
       } else {
-        await using live = await open();
+        await using live = await borrow();
         await expect(live.session[capability]()).rejects.toMatchObject(refusal);
       }
     });

@@ -32,8 +32,8 @@ export function openingLaws(law: Law): void {
     });
   }
 
-  law('open resolves when the next prompt will be accepted', async ({ rig, open }) => {
-    await using live = await open();
+  law('open resolves when the next prompt will be accepted', async ({ rig, open, share }) => {
+    await using live = share(await open());
     expect(live.session.nativeId).not.toBe('');
     expect(live.session.origin).toEqual({ type: 'new' });
     const { prompt, receipt } = await live.send(rig.scenes.answer('at once'));
@@ -72,8 +72,10 @@ export function openingLaws(law: Law): void {
     });
   });
 
-  law('sessions beside each other do not mix', async ({ rig, open }) => {
-    const sessions = await Promise.all([open(), open(), open()]);
+  law('sessions beside each other do not mix', async ({ rig, open, borrow, share }) => {
+    await using stack = new AsyncDisposableStack();
+    const opening = [borrow(), open().then((live) => share(live)), open().then((live) => share(live))];
+    const sessions = (await Promise.all(opening)).map((live) => stack.use(live));
     const marks = sessions.map(() => makeMark());
     const ends = await Promise.all(
       sessions.map((live, i) => live.turn(`${marks[i]} ${rig.scenes.answer(`answer ${i}`)}`)),
@@ -82,7 +84,6 @@ export function openingLaws(law: Law): void {
     expect(new Set(sessions.map((live) => live.session.nativeId)).size).toBe(3);
     for (const live of sessions) expect(live.events.of('turn-ended')).toHaveLength(1);
     for (const mark of marks) expect(await requestsWith(rig, mark)).toHaveLength(1);
-    await Promise.all(sessions.map((live) => live.close()));
   });
 
   law('the environment is an explicit list', async ({ rig, open, place }) => {

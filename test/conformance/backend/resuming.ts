@@ -19,14 +19,15 @@ const written = (path: string): Promise<true> =>
   );
 
 export function resumingLaws(law: Law): void {
-  law('a resumed session knows what was said, and starts no turn by itself', async ({ rig, open, place, backend }) => {
-    const first = await open();
+  law('a resumed session knows what was said, and starts no turn by itself', async (bench) => {
+    const { rig, borrow, share, place, backend } = bench;
+    const first = await borrow();
     const [mark, later] = [makeMark(), makeMark()];
     await first.turn(`${mark} ${rig.scenes.answer('said before')}`);
     const { nativeId } = first.session;
     await first.close();
     const requests = (await rig.requests()).length;
-    await using second = await openIn(place, backend, { from: { type: 'resume', nativeId } });
+    await using second = share(await openIn(place, backend, { from: { type: 'resume', nativeId } }));
     expect(second.session.origin).toEqual({ type: 'resumed' });
     expect(second.session.nativeId).toBe(nativeId);
     await second.turn(`${later} ${rig.scenes.answer('said after')}`);
@@ -37,14 +38,14 @@ export function resumingLaws(law: Law): void {
     expect(request).toContain('said before');
   });
 
-  law('a native session is live once', async ({ open, place, backend }) => {
-    await using live = await open();
+  law('a native session is live once', async ({ borrow, place, backend }) => {
+    await using live = await borrow();
     const from = { type: 'resume', nativeId: live.session.nativeId } as const;
     await expect(backend.open(openSpec(place.project, { from }))).rejects.toMatchObject({ code: 'conflict' });
   });
 
-  law('a session of another directory is not resumed there', async ({ open, backend, newPlace }) => {
-    const first = await open();
+  law('a session of another directory is not resumed there', async ({ borrow, backend, newPlace }) => {
+    const first = await borrow();
     const { nativeId } = first.session;
     await first.close();
     await using live = await openIn(await newPlace(), backend, { from: { type: 'resume', nativeId } });
@@ -52,31 +53,32 @@ export function resumingLaws(law: Law): void {
     expect(live.session.origin).toMatchObject({ type: 'new-instead', reason: expect.stringMatching(/\w+ \w+/) });
   });
 
-  law('a session that the program does not know is a new one, with the reason', async ({ rig, open }) => {
-    await using live = await open({ from: { type: 'resume', nativeId: 'ses_00000000000000000000000000' } });
+  law('a session that the program does not know is a new one, with the reason', async ({ rig, open, share }) => {
+    await using live = share(await open({ from: { type: 'resume', nativeId: 'ses_00000000000000000000000000' } }));
     expect(live.session.origin).toMatchObject({ type: 'new-instead', reason: expect.stringMatching(/\w+ \w+/) });
     expect(await live.turn(rig.scenes.answer('a new one'))).toMatchObject({ outcome: 'done', text: 'a new one' });
   });
 
-  law('a turn that is over tells its end again, without the model', async ({ rig, open, place, backend }) => {
-    const first = await open();
+  law('a turn that is over tells its end again, without the model', async (bench) => {
+    const { rig, borrow, share, place, backend } = bench;
+    const first = await borrow();
     const mark = makeMark();
     const prompt = first.makePrompt(`${mark} ${rig.scenes.answer('only once')}`);
     await first.turn(prompt);
     await first.close();
     const from = { type: 'resume', nativeId: first.session.nativeId } as const;
-    await using second = await openIn(place, backend, { from });
+    await using second = share(await openIn(place, backend, { from }));
     expect(await second.turn(prompt)).toMatchObject({ outcome: 'done', text: 'only once' });
     expect(await requestsWith(rig, mark)).toHaveLength(1);
   });
 
-  law('usage of a resumed session is not counted twice', async ({ rig, open, place, backend }) => {
+  law('usage of a resumed session is not counted twice', async ({ rig, borrow, share, place, backend }) => {
     const { text, usage } = rig.scenes.use();
-    const first = await open();
+    const first = await borrow();
     await first.turn(text);
     await first.close();
     const from = { type: 'resume', nativeId: first.session.nativeId } as const;
-    await using second = await openIn(place, backend, { from });
+    await using second = share(await openIn(place, backend, { from }));
     expect((await second.turn(text)).usage).toEqual(usage);
   });
 
@@ -145,27 +147,30 @@ export function resumingLaws(law: Law): void {
     await expectNothingLeft(place);
   });
 
-  law('a fork knows what was said and leaves the original alone', async ({ rig, open, capabilities }) => {
-    if (!capabilities.fork) return;
-    await using original = await open();
-    const { text, usage } = rig.scenes.use();
-    const [mark, later] = [makeMark(), makeMark()];
-    await original.turn(`${mark} ${rig.scenes.answer('said before')}`);
-    await original.turn(text);
-    await using fork = await open({ from: { type: 'fork', nativeId: original.session.nativeId } });
-    expect(fork.session.origin).toEqual({ type: 'forked' });
-    expect(fork.session.nativeId).not.toBe(original.session.nativeId);
-    await fork.turn(`${later} ${rig.scenes.answer('in the fork')}`);
-    expect((await requestsWith(rig, later))[0]).toContain(mark);
-    expect((await fork.turn(text)).usage).toEqual(usage);
-    const third = makeMark();
-    await original.turn(`${third} ${rig.scenes.answer('in the original')}`);
-    expect((await requestsWith(rig, third))[0]).not.toContain(later);
-  });
+  law(
+    'a fork knows what was said and leaves the original alone',
+    async ({ rig, open, borrow, share, capabilities }) => {
+      if (!capabilities.fork) return;
+      await using original = await borrow();
+      const { text, usage } = rig.scenes.use();
+      const [mark, later] = [makeMark(), makeMark()];
+      await original.turn(`${mark} ${rig.scenes.answer('said before')}`);
+      await original.turn(text);
+      await using fork = share(await open({ from: { type: 'fork', nativeId: original.session.nativeId } }));
+      expect(fork.session.origin).toEqual({ type: 'forked' });
+      expect(fork.session.nativeId).not.toBe(original.session.nativeId);
+      await fork.turn(`${later} ${rig.scenes.answer('in the fork')}`);
+      expect((await requestsWith(rig, later))[0]).toContain(mark);
+      expect((await fork.turn(text)).usage).toEqual(usage);
+      const third = makeMark();
+      await original.turn(`${third} ${rig.scenes.answer('in the original')}`);
+      expect((await requestsWith(rig, third))[0]).not.toContain(later);
+    },
+  );
 
-  law('a fork works where it is told to, and is resumed there', async ({ rig, open, capabilities, place }) => {
+  law('a fork works where it is told to, and is resumed there', async ({ rig, open, borrow, capabilities, place }) => {
     if (!capabilities.fork) return;
-    await using original = await open();
+    await using original = await borrow();
     const mark = makeMark();
     await original.turn(`${mark} ${rig.scenes.answer('said before')}`);
     const directory = join(place.project, '..', `fork-${makeMark()}`);

@@ -74,8 +74,10 @@ export type Bench = {
   readonly newPlace: () => Promise<Place>;
   readonly newBackend: (place: Place, settings?: BackendSettings) => Backend;
   readonly open: (more?: Partial<OpenSpec>) => Promise<LiveSession>;
-  /** A session of that profile, which an earlier law may have left at rest: where a start costs seconds, laws of turns share it. */
+  /** A session of that profile, which an earlier law may have left at rest: a start costs seconds. It may be closed too. */
   readonly borrow: (profile?: PermissionProfile) => Promise<LiveSession>;
+  /** A session of `place` that is left to `borrow`, if it is at rest when the law ends. */
+  readonly share: (live: LiveSession, profile?: PermissionProfile) => LiveSession;
 };
 
 /** One law: its name is what an exception names. */

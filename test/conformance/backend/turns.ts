@@ -125,8 +125,8 @@ export function turnLaws(law: Law): void {
     expect(await requestsWith(rig, mark)).toHaveLength(1);
   });
 
-  law("usage is the provider's count", async ({ rig, open, capabilities }) => {
-    await using live = await open();
+  law("usage is the provider's count", async ({ rig, borrow, capabilities }) => {
+    await using live = await borrow();
     const { text, usage } = rig.scenes.use();
     const [first, second] = [await live.turn(text), await live.turn(text)];
     expect(first.usage).toEqual(usage);
@@ -143,14 +143,14 @@ export function turnLaws(law: Law): void {
     expect(thoughts).toEqual(capabilities.reasoning ? ['a thought'] : []);
   });
 
-  law('the transcript holds what was said and done', async ({ rig, open, capabilities }) => {
-    await using live = await open();
+  law('the transcript holds what was said and done', async ({ rig, borrow, capabilities }) => {
+    await using live = await borrow();
     const mark = makeMark();
     await live.turn(`${mark} ${rig.scenes.run('echo out')}`);
     if (!capabilities.transcript) return;
     const items = await live.session.transcript();
     expect(items.filter((item) => item.type === 'user' && item.text.includes(mark))).toHaveLength(1);
-    expect(items.find((item) => item.type === 'tool')).toMatchObject({
+    expect(items.findLast((item) => item.type === 'tool')).toMatchObject({
       status: 'completed',
       output: expect.stringContaining('out'),
     });
