@@ -10,6 +10,10 @@ export function stateStyle(state: string): Style | null {
   return 'dim';
 }
 
+/** What stands in place of a table without rows; `otherwise` if no filter has left any out. */
+export const emptyLine = (filters: readonly unknown[], otherwise: string): string =>
+  filters.some((filter) => filter !== undefined) ? 'Nothing fits these filters.' : otherwise;
+
 /** `-` for what there is not. */
 export const orDash = (text: string | null | undefined): string =>
   text === null || text === undefined || text === '' ? '-' : text;

@@ -109,7 +109,10 @@ describe('a command line', () => {
       "unknown option '--backnd' (Did you mean --backend?)",
     );
     expect((await refusal('--jsn')).message).toBe("unknown option '--jsn' (Did you mean --json?)");
-    expect((await refusal('show')).message).toContain("missing required argument 'id'");
+    expect(await refusal('show')).toMatchObject({
+      message: "missing required argument 'id'",
+      details: { remedy: 'See: gantry show --help' },
+    });
     expect((await refusal('tasks', 'x')).message).toContain('too many arguments');
     expect((await refusal('run', 'x', '--model')).message).toContain('argument missing');
   });

@@ -21,7 +21,7 @@ export async function parse(argv: readonly string[]): Promise<Invocation> {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed') return { type: 'help', text: written() };
     if (error.code === 'commander.help') throw groupError(argv);
-    throw usageError(error.message);
+    throw usageError(error.message, argv);
   }
   return found() ?? { type: 'help', text: written() };
 }
@@ -41,12 +41,20 @@ function groupError(argv: readonly string[]): AppError {
   return new AppError('usage', 'this command needs another word', { details: { accepted: names } });
 }
 
-function usageError(message: string): AppError {
+/** The command that is named in the first two words that are no options; null if there is none. */
+const namedIn = (argv: readonly string[]): string | null => {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const named = [words.slice(0, 2).join(' '), words[0]];
+  return COMMANDS.find(({ name }) => named.includes(name))?.name ?? null;
+};
+
+function usageError(message: string, argv: readonly string[]): AppError {
   const text = message
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')
     .trim();
-  return new AppError('usage', text, { details: { remedy: 'See: gantry --help' } });
+  const named = namedIn(argv);
+  return new AppError('usage', text, { details: { remedy: `See: gantry ${named === null ? '' : `${named} `}--help` } });
 }
 
 /** Texts may begin with a dash; what holds a space is no flag. NUL cannot come from a command line and marks them. */

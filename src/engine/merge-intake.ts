@@ -34,8 +34,11 @@ export async function addMerge(
   if (known) return isMergeOver(known.state) ? await retryMerge(parts, git, known.id, caller) : known;
   const head = request.result?.commit ?? null;
   if (request.state !== 'done' || head === null) {
-    const why = request.state === 'done' ? 'changed nothing' : `is ${request.state}`;
-    throw new AppError('conflict', `${request.id} ${why}: only the work of a request that is done can be merged`);
+    const why =
+      request.state === 'done'
+        ? 'changed nothing: there is nothing to merge'
+        : `is ${request.state}: only the work of a request that is done can be merged`;
+    throw new AppError('conflict', `${request.id} ${why}`);
   }
   const target = input.target ?? (await targetOf(parts, git, request));
   return parts.store.commit((tx) => {

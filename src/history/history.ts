@@ -53,7 +53,10 @@ export class History {
       return redact({ session, items, next: found.length > limit ? (items.at(-1)?.id ?? null) : null });
     }
     const looked = [...sources.map(({ store }) => store), ...problems.map(({ problem }) => problem)].join(', ');
-    throw new AppError('not_found', `no session ${id} in ${looked || 'any store: there is none'}`);
+    throw new AppError(
+      'not_found',
+      looked === '' ? `no session ${id}: no store was found` : `no session ${id} in ${looked}`,
+    );
   }
 
   async search(options: {

@@ -20,7 +20,10 @@ export const start = defineCommand({
     backend: option('--backend <id>', 'the agent program; default: that of the agent or role'),
     model: option('--model <provider/model>', 'default: that of the agent, role or backend'),
   },
-  details: ['  gantry agent start mayor', '  gantry agent start worker-1 --project myproject --agent opencode'],
+  details: [
+    '  gantry agent start lead --project myproject',
+    '  gantry agent start worker-1 --project myproject --agent opencode',
+  ],
   run: async (context, args) => {
     if (args.agentProgram !== undefined && args.backend !== undefined && args.agentProgram !== args.backend)
       throw new AppError('usage', `--agent ${args.agentProgram} and --backend ${args.backend} differ: give one`);

@@ -4,7 +4,7 @@ import { type AgentRow, AgentRowState } from '../../contract/shapes.ts';
 import type { Context } from '../command.ts';
 import { defineCommand, flag, type Kind, list, oneOf, option, time } from '../command.ts';
 import { projectFrom } from '../context.ts';
-import { orDash, stateStyle } from '../lists.ts';
+import { emptyLine, orDash, stateStyle } from '../lists.ts';
 import { maybe } from '../maybe.ts';
 import { type Column, table } from '../output.ts';
 import { repeat } from '../repeat.ts';
@@ -78,17 +78,21 @@ export const agents = defineCommand({
       request: args.request,
       since: maybe(args.sinceMs, (ms) => context.clock.now() - ms),
     };
-    const columns = args.columns ?? USUAL;
+    const shown = { names: args.columns ?? USUAL, filters: Object.values(query) };
     const read = async (): Promise<readonly AgentRow[]> => (await client.call('agents.list', query)).items;
-    if (args.watch) return repeat(context, read, (rows) => agentLines(rows, columns, context));
+    if (args.watch) return repeat(context, read, (rows) => agentLines(rows, shown, context));
     const rows = await read();
-    context.output.result(rows, () => agentLines(rows, columns, context));
+    context.output.result(rows, () => agentLines(rows, shown, context));
     return 0;
   },
 });
 
-function agentLines(rows: readonly AgentRow[], names: readonly string[], { output, clock }: Context): string[] {
-  if (rows.length === 0) return ['No agents. They come with the first task.'];
+function agentLines(
+  rows: readonly AgentRow[],
+  { names, filters }: { readonly names: readonly string[]; readonly filters: readonly unknown[] },
+  { output, clock }: Context,
+): string[] {
+  if (rows.length === 0) return [emptyLine(filters, 'No agents. They come with the first task.')];
   const now = clock.now();
   const columns = names.flatMap((name) => COLUMNS[name] ?? []);
   const cells = rows.map((row) => columns.map(({ cell }) => cell(row, now)));

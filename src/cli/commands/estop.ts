@@ -16,7 +16,7 @@ export const estop = defineCommand({
     const client = await context.client();
     const result = await client.call('estop', { project, reason: args.reason, keep: [...(args.keep ?? [])] });
     context.output.result(result, () => [
-      result.isChanged ? 'Stopped. Contexts and workspaces are kept.' : 'It was stopped already; nothing changed.',
+      result.isChanged ? 'Stopped. Conversations and workspaces are kept.' : 'It was stopped already; nothing changed.',
       ...lines(result, context),
     ]);
   },

@@ -7,6 +7,8 @@ import { type FactQuery, followFacts } from '../follow-facts.ts';
 import { idOf } from '../ids.ts';
 import { maybe } from '../maybe.ts';
 
+const NOTHING = 'Nothing found.';
+
 export const events = defineCommand({
   options: {
     recent: option('-n, --recent <n>', 'so many of the newest; default 50', integer(1, 1000)),
@@ -39,7 +41,8 @@ export const events = defineCommand({
         limit,
       });
       const facts = page.items.map(({ fact }) => fact).reverse();
-      output.result(page.items, () => facts.map((fact) => eventLine(fact, output.columns, output.paint)));
+      const shown = facts.map((fact) => eventLine(fact, output.columns, output.paint));
+      output.result(page.items, () => (shown.length === 0 ? [NOTHING] : shown));
       return 0;
     }
     const { items, next } = await client.call('facts.list', {
@@ -51,7 +54,7 @@ export const events = defineCommand({
     const line = (fact: Fact): string => eventLine(fact, output.columns, output.paint);
     const found = items.filter(isWanted);
     if (!args.follow) {
-      output.result(found, () => (found.length === 0 ? ['Nothing has happened yet.'] : found.map(line)));
+      output.result(found, () => (found.length === 0 ? [NOTHING] : found.map(line)));
       return 0;
     }
     const print = (fact: Fact): void => (output.isJson ? output.jsonLine(fact) : output.raw(line(fact)));

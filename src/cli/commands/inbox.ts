@@ -62,10 +62,14 @@ function rowsOf(items: readonly Message[], now: number, output: Context['output'
     item.from,
     item.to,
     duration(now - item.createdAt),
-    brief(item.subject === null ? item.text : `${item.subject}: ${item.text}`),
+    brief(titleOf(item)),
   ]);
   return table(columns, rows, output.columns, output.paint);
 }
+
+/** A subject that ends with the whole text says it all. */
+const titleOf = ({ subject, text }: Message): string =>
+  subject === null || subject.endsWith(text) ? (subject ?? text) : `${subject}: ${text}`;
 
 const mailOf = (given: string | undefined): MessageId => idOf(given ?? '', ['mail']);
 

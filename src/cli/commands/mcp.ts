@@ -61,7 +61,7 @@ const SNIPPETS: Readonly<Record<string, Snippet>> = {
   },
 };
 
-const TOKEN_NOTE = 'GANTRY_TOKEN, or the token that is asked for: gantry token --scope operate --callers <name>';
+const TOKEN_NOTE = 'Its token, in GANTRY_TOKEN or where it is asked for: gantry token --scope operate --callers <name>';
 
 export const mcp = defineCommand({
   arguments: {

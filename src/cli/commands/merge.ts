@@ -4,7 +4,7 @@ import type { Context } from '../command.ts';
 import { argument, defineCommand, integer, oneOf, option, someOf } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { idOf } from '../ids.ts';
-import { orDash, stateStyle } from '../lists.ts';
+import { emptyLine, orDash, stateStyle } from '../lists.ts';
 import { maybe } from '../maybe.ts';
 import { table } from '../output.ts';
 import { brief, duration } from '../text.ts';
@@ -41,12 +41,18 @@ export const ls = defineCommand({
       state: args.state,
       project: maybe(args.project, (given) => projectFrom(context, given)),
     });
-    context.output.result(items, () => listLines(context, items));
+    const filters = [args.state, args.project];
+    context.output.result(items, () => listLines(context, items, filters));
   },
 });
 
-function listLines({ clock, output }: Context, items: OutputOf<'merges.list'>['items']): string[] {
-  if (items.length === 0) return ['Nothing is in the merge queue. Add the work of a request: gantry merge add REQUEST'];
+function listLines(
+  { clock, output }: Context,
+  items: OutputOf<'merges.list'>['items'],
+  filters: readonly unknown[],
+): string[] {
+  const none = 'Nothing is in the merge queue. Add the work of a request: gantry merge add <request>';
+  if (items.length === 0) return [emptyLine(filters, none)];
   const now = clock.now();
   const rows = items.map((merge) => [
     merge.id,

@@ -1,7 +1,7 @@
 import { RequestState } from '../../contract/request.ts';
 import { defineCommand, integer, option, someOf } from '../command.ts';
 import { projectFrom } from '../context.ts';
-import { stateStyle } from '../lists.ts';
+import { emptyLine, stateStyle } from '../lists.ts';
 import { maybe } from '../maybe.ts';
 import { table } from '../output.ts';
 import { brief, duration } from '../text.ts';
@@ -23,7 +23,8 @@ export const requests = defineCommand({
     const names = new Map<string, string>(projects.map(({ id, name }) => [id, name]));
     const now = context.clock.now();
     context.output.result(items, () => {
-      if (items.length === 0) return ['No requests. Make one: gantry run "<request>"'];
+      const none = 'No requests. Make one: gantry run "<request>"';
+      if (items.length === 0) return [emptyLine([args.state, args.project], none)];
       const rows = items.map((request) => [
         request.id,
         request.state,

@@ -2,7 +2,7 @@ import { TaskState } from '../../contract/task.ts';
 import { defineCommand, integer, option, someOf } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { idOf } from '../ids.ts';
-import { orDash, stateStyle } from '../lists.ts';
+import { emptyLine, orDash, stateStyle } from '../lists.ts';
 import { maybe } from '../maybe.ts';
 import { table } from '../output.ts';
 import { brief, duration } from '../text.ts';
@@ -24,7 +24,7 @@ export const tasks = defineCommand({
     });
     const now = context.clock.now();
     context.output.result(items, () => {
-      if (items.length === 0) return ['No tasks.'];
+      if (items.length === 0) return [emptyLine([args.state, args.request, args.project], 'No tasks.')];
       const rows = items.map((task) => [
         task.id,
         task.label,

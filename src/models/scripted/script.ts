@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { check, scriptSchema } from '../../base/script.ts';
-import { AppError } from '../../contract/errors.ts';
+import { AppError, toAppError } from '../../contract/errors.ts';
 
 const milliseconds = z.int().min(0).max(600_000);
 const tokens = z.int().min(0);
@@ -72,7 +72,9 @@ export async function loadScript(file: string | URL): Promise<ModelScript> {
     return parseScript(JSON.parse(await readFile(file, 'utf8')), String(file));
   } catch (error) {
     if (error instanceof AppError) throw error;
-    throw new AppError('bad_config', `${file} cannot be read as a script`, { cause: error });
+    throw new AppError('bad_config', `${file} cannot be read as a script: ${toAppError(error).message}`, {
+      cause: error,
+    });
   }
 }
 
