@@ -92,6 +92,14 @@ describe('what anybody may send', () => {
         expect(typeof tried(() => parseJson(json, most)) === 'string').toBe(2 * deep > most);
       }),
     );
+    const quotes = fc.stringMatching(/^[\\"[\]{}a]*$/);
+    fc.assert(
+      fc.property(quotes, quotes, (key, value) => {
+        const json = JSON.stringify({ [key]: [value, value] });
+        expect(parseJson(json, 2)).toEqual(JSON.parse(json));
+        expect(tried(() => parseJson(json, 1))).toBe('bad_request');
+      }),
+    );
     expect(() => parseJson('{"token":"hunter22",}', 9)).toThrow(/^(?!.*hunter22).*position/);
   });
 

@@ -40,12 +40,12 @@ function firstDeeperThan(text: string, max: number): number | null {
   return null;
 }
 
+/** Where the string that begins at `from` ends; a quote behind an odd number of backslashes is one of its characters. */
 function endOfString(text: string, from: number): number {
-  let i = from + 1;
-  for (; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    if (code === QUOTE) break;
-    if (code === BACKSLASH) i += 1;
+  for (let end = text.indexOf('"', from + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let before = end;
+    while (text.charCodeAt(before - 1) === BACKSLASH) before -= 1;
+    if ((end - before) % 2 === 0) return end;
   }
-  return i;
+  return text.length;
 }

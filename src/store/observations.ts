@@ -14,8 +14,8 @@ export type Observed = {
   readonly isEvent: boolean;
 };
 
-/** Where all of one call were put, and the last position there was after it. */
-export type Written = { readonly positions: readonly number[]; readonly last: number };
+/** Where all of one call were put, and the last position that was given till then, if any was. */
+type Written = { readonly positions: readonly number[]; readonly last: number | null };
 
 type Waiting = { readonly items: readonly Observed[]; readonly written: Deferred<Written> };
 
@@ -24,14 +24,14 @@ type Waiting = { readonly items: readonly Observed[]; readonly written: Deferred
  * making it durable is shared. Nobody waits for a timer.
  */
 export class Observations {
-  readonly #write: (items: readonly Observed[]) => Written;
+  readonly #write: (items: readonly Observed[]) => readonly number[];
   #waiting: Waiting[] = [];
   #count = 0;
   #length = 0;
   #timer: NodeJS.Immediate | null = null;
 
-  /** `write` makes things durable, all or none; its `last` is the position before all of them. */
-  constructor(write: (items: readonly Observed[]) => Written) {
+  /** `write` makes things durable, all or none, and says where. */
+  constructor(write: (items: readonly Observed[]) => readonly number[]) {
     this.#write = write;
   }
 
@@ -63,12 +63,13 @@ export class Observations {
     this.#count = 0;
     this.#length = 0;
     try {
-      let { positions, last } = this.#write(waiting.flatMap((one) => one.items));
+      const items = waiting.length === 1 && waiting[0] ? waiting[0].items : waiting.flatMap((one) => one.items);
+      const positions = this.#write(items);
+      let from = 0;
       for (const { items, written } of waiting) {
-        const own = positions.slice(0, items.length);
-        positions = positions.slice(items.length);
-        last = Math.max(last, ...own.slice(-1));
-        written.resolve({ positions: own, last });
+        const own = positions.slice(from, from + items.length);
+        from += items.length;
+        written.resolve({ positions: own, last: positions[from - 1] ?? null });
       }
     } catch (error) {
       const failure = toAppError(error);

@@ -14,7 +14,7 @@ import { encodeFact, FactWriter, type NewFact, type RecordedKind } from './facts
 import { fromFileSystem } from './failures.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { migrate, pendingMigrations, readMigrations } from './migrate.ts';
-import { Observations, type Observed, type Written } from './observations.ts';
+import { Observations, type Observed } from './observations.ts';
 import { type RecordReader, type RecordWriter, recordReader, recordWriter } from './records.ts';
 import { type Pruned, prune, type RetentionLimits, usedBytes } from './retention.ts';
 import { type RowReader, type RowWriter, rowReader, rowWriter } from './rows.ts';
@@ -135,7 +135,7 @@ export class Store implements AsyncDisposable {
       const isState = classOf(fact.kind) === 'state';
       return { length: fact.json.length, isState, isEvent: false, append: () => this.#facts.append(fact) };
     });
-    return (await this.#observations.add(items)).last;
+    return (await this.#observations.add(items)).last ?? this.journal.head();
   }
 
   /**
@@ -215,9 +215,9 @@ export class Store implements AsyncDisposable {
     this.#listeners.clear();
   }
 
-  #append(items: readonly Observed[]): Written {
+  #append(items: readonly Observed[]): readonly number[] {
     const isPowerSafe = this.#durability === 'power' || items.some(({ isState }) => isState);
-    return this.#write(() => ({ last: this.journal.head(), positions: items.map(({ append }) => append()) }), {
+    return this.#write(() => items.map(({ append }) => append()), {
       durability: isPowerSafe ? 'power' : 'process',
       isOfEvents: items.every(({ isEvent }) => isEvent),
     });

@@ -125,8 +125,8 @@ export class EventPost {
     key: string | null,
     indexes: readonly number[] = [0],
   ): Promise<readonly RecordedEvent[]> {
-    const incoming = events.map(({ eventId, ...event }, i): IncomingEvent => {
-      const own = eventId === null ? null : `event ${eventId}`;
+    const incoming = events.map((event, i): IncomingEvent => {
+      const own = event.eventId === null ? null : `event ${event.eventId}`;
       return { ...event, key: key === null ? own : `header ${key} ${indexes[i] ?? i}` };
     });
     const recorded = await this.#parts.events.observe(incoming, sender);

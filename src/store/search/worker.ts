@@ -1,4 +1,6 @@
-import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readlinkSync, rmSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError } from '../../contract/errors.ts';
 import { fromSqlite } from '../failures.ts';
@@ -24,6 +26,10 @@ export type SearchAnswer =
 const { journal, file } = workerData as { readonly journal: string; readonly file: string };
 const port = parentPort;
 if (port === null) throw new Error('this is a worker');
+
+/** Where processors are scarce, taking events comes first. Linux gives each thread its own priority (setpriority(2)). */
+const NICE = 5;
+if (process.platform === 'linux') setPriority(Number(basename(readlinkSync('/proc/thread-self'))), NICE);
 
 /** Private from its first byte, as the journal is; SQLite gives its other files the same mode. */
 function openIndex(): SearchIndex {
