@@ -1,4 +1,4 @@
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeRepository } from '../../test/support/repository.ts';
@@ -99,6 +99,13 @@ test('what is no project is refused with its code', async () => {
   await expect(inspect(git, repo.beside('empty'))).rejects.toMatchObject({ code: 'project_not_git' });
   await expect(inspect(git, join(repo.root, '.git'))).rejects.toMatchObject({ code: 'project_not_git' });
   await expect(inspect(git, repo.root)).rejects.toMatchObject({ code: 'project_no_commit' });
+});
+
+test('a HEAD whose commit is missing is no commit', async () => {
+  await using repo = await makeRepository();
+  const head = await repo.git(['rev-parse', 'HEAD']);
+  await rm(join(repo.root, '.git', 'objects', head.slice(0, 2), head.slice(2)));
+  await expect(inspect(new Git(repo.env), repo.root)).rejects.toMatchObject({ code: 'project_no_commit' });
 });
 
 test('a git that is missing or too old is named', async () => {

@@ -35,22 +35,23 @@ export async function inspect(git: Git, directory: string): Promise<RepositorySt
   if (!found?.isDirectory()) throw new AppError('project_not_directory', `${directory} is not a directory`);
   const gitVersion = await checkedVersion(git, directory);
   const place = await locate(git, directory);
-  const {
-    commit: headCommit,
-    branch,
-    entries,
-  } = await (place.isBare ? bareState(git, place.root) : checkoutState(git, place.root));
+  const { commit: headCommit, branch, entries } = await stateOf(git, place);
   if (headCommit === null) {
     throw new AppError('project_no_commit', `${place.root} has no commit yet: make a first one, even an empty one`);
   }
   return { ...place, headCommit, branch, gitVersion, ...changes(entries) };
 }
 
-const bareState = async (git: Git, root: string): Promise<CheckoutState> => ({
-  commit: await commitOf(git, root, 'HEAD'),
-  branch: await branchOf(git, root),
-  entries: [],
-});
+async function stateOf(git: Git, { root, isBare }: Place): Promise<CheckoutState> {
+  if (isBare) return { commit: await commitOf(git, root, 'HEAD'), branch: await branchOf(git, root), entries: [] };
+  try {
+    return await checkoutState(git, root);
+  } catch (error) {
+    // Where the commit of HEAD is not there, git tells no status.
+    if ((await commitOf(git, root, 'HEAD')) !== null) throw error;
+    return { commit: null, branch: null, entries: [] };
+  }
+}
 
 async function checkedVersion(git: Git, directory: string): Promise<string> {
   const [gitVersion = 'unknown'] = /\d+(\.\d+)+/.exec(await git.version(directory)) ?? [];
