@@ -13,16 +13,18 @@ describe('a delegated task', () => {
       await using stdio = await stdioClient(world, token);
       const carriedOut = async ({ tool, client }: McpClient, at: number): Promise<void> => {
         expect((await tool('ping')).value).toMatchObject({ status: 'ok' });
+        // Agents that change the same lines are told of each other, and answer that too.
+        const path = `out-${at}.txt`;
         const done = await tool('opencode_execute_task', {
           agent_id: `agent-${at}`,
-          task_description: `Write it.\n${world.agent.play({ write: { path: 'out.txt', content: `of ${at}\n` } }, { text: `wrote ${at}` })}`,
+          task_description: `Write it.\n${world.agent.play({ write: { path, content: `of ${at}\n` } }, { text: `wrote ${at}` })}`,
           sync: true,
         });
         expect(done.value).toMatchObject({ status: 'completed', output: `wrote ${at}` });
         const { task_id } = done.value;
         const files = await tool('get_task_files', { task_id });
-        expect(files.value).toMatchObject({ files: ['out.txt'] });
-        const file = await tool('read_task_file', { task_id, file_path: 'out.txt' });
+        expect(files.value).toMatchObject({ files: [path] });
+        const file = await tool('read_task_file', { task_id, file_path: path });
         expect(file.value).toMatchObject({ content: `of ${at}\n`, encoding: 'utf-8' });
         expect(file.structured).toEqual(file.value);
         const { resources } = await client.listResources();

@@ -20,7 +20,7 @@ export async function opencodeAcp(
   const models = join(configHome, 'models.json');
   await writeFile(models, '{}');
   // What is not asked cannot be decided by a profile.
-  const whole = { ...config, autoupdate: false, permission: { '*': 'ask' } };
+  const whole = { ...config, autoupdate: false, snapshot: false, permission: { '*': 'ask' } };
   return {
     acp: [opencodeProgram(), 'acp'],
     profile: 'private',
@@ -29,6 +29,8 @@ export async function opencodeAcp(
       OPENCODE_CONFIG_CONTENT: JSON.stringify(whole),
       OPENCODE_DISABLE_MODELS_FETCH: '1',
       OPENCODE_DISABLE_AUTOUPDATE: '1',
+      OPENCODE_DISABLE_DEFAULT_PLUGINS: '1',
+      OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
       // Without the table of all models that it has within, a third less processor time until the first answer (1.18.33).
       OPENCODE_MODELS_PATH: models,
     },

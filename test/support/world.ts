@@ -10,13 +10,15 @@ import type { View } from '../../src/contract/fold.ts';
 import { isRequestOver, type Request } from '../../src/contract/request.ts';
 import { isSessionOver } from '../../src/contract/session.ts';
 import type { Task } from '../../src/contract/task.ts';
-import { readAdminToken } from '../../src/daemon/tokens-file.ts';
+import { ensureDaemon, stopDaemon } from '../../src/daemon/spawn-daemon.ts';
 import { JournalWatch, LIMIT_MS } from './journal-watch.ts';
 import { type Leftover, leftovers } from './leftovers.ts';
 import { makeRepository, type TestRepository } from './repository.ts';
 import type { Act, AgentKind, ScriptedAgent } from './scripted-agent.ts';
 import { COMPILE_CACHE, tempDir } from './temp.ts';
 
+/** As `gantry down` has it. */
+const DOWN_GRACE_MS = 15_000;
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 export type CliResult = {
@@ -171,13 +173,14 @@ export class World implements AsyncDisposable {
     });
   }
 
-  /** Starts the daemon, on a free port unless one is named. */
+  /** Starts the daemon as `gantry up` does, without a program for that, on a free port unless one is named. */
   async up(port = 0): Promise<void> {
-    const started = await this.gantry(['up', '--port', String(port), '--json']);
-    if (started.code !== 0)
-      throw new Error(`gantry up: ${started.code}\n${started.stdout}\n${started.stderr}\n${await this.log()}`);
-    const { url, pid } = started.json() as { readonly url: string; readonly pid: number };
-    const token = readAdminToken(this.home) ?? '';
+    const { url, pid, token } = await ensureDaemon({
+      home: this.home,
+      environment: this.env,
+      port,
+      isStartAllowed: true,
+    });
     this.#pid = pid;
     this.#client = createClient({ url, token });
     this.journal.follow(this.#client);
@@ -223,9 +226,10 @@ export class World implements AsyncDisposable {
     return all.filter((one) => one.pid !== this.#pid && !isStanding(one));
   }
 
-  async down(): Promise<CliResult> {
+  /** Stops the daemon as `gantry down` does. */
+  async down(): Promise<void> {
     await this.#leave();
-    return this.gantry(['down', '--json']);
+    await stopDaemon(this.home, { graceMs: DOWN_GRACE_MS });
   }
 
   /** Ends the daemon as a power cut would, and waits until it is gone. */
