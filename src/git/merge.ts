@@ -1,5 +1,5 @@
 import { type Git, gitRefused } from './git.ts';
-import { branchRef, commitOf, isAncestor, moveRef, needCommit, ofCommits, worktrees } from './refs.ts';
+import { branchRef, commitOf, isAncestor, isObjectId, moveRef, needCommit, ofCommits, worktrees } from './refs.ts';
 import { type Author, commitTree } from './snapshot.ts';
 
 export type MergePreview =
@@ -49,7 +49,7 @@ export function mergeOnto(
     if (actual !== expected) {
       throw gitRefused('branch_moved', `"${branch}" is at ${actual ?? 'no commit'}, not at ${expected}`);
     }
-    const theirs = await needCommit(git, repoRoot, spec.theirs);
+    const theirs = isObjectId(spec.theirs) ? spec.theirs : await needCommit(git, repoRoot, spec.theirs);
     if (await isAncestor(git, repoRoot, theirs, expected)) return { kind: 'unchanged', commit: expected };
     const result = await joined(git, { ...spec, theirs });
     if (result.kind !== 'conflict') await moveRef(git, repoRoot, branchRef(branch), result.commit, expected);

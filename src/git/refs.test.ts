@@ -22,9 +22,15 @@ test('a branch is made at a commit, once, with a valid name', async () => {
     ['', 'main', 'branch_invalid'],
     ['gantry/a/below', 'main', 'refused'],
   ] as const;
-  for (const [branch, base, cause] of refusals) {
+  // The same for the whole names of objects: one that is there, one that is not, one that is no commit.
+  const tree = await repo.git(['rev-parse', 'HEAD^{tree}']);
+  const named = refusals.map(([branch, base, cause]) => [branch, base === 'main' ? head : tree, cause] as const);
+  const missing = ['gantry/b', '1'.repeat(40), 'base_missing'] as const;
+  for (const [branch, base, cause] of [...refusals, ...named, missing]) {
     await expect(createBranch(git, repo.root, branch, base), branch).rejects.toMatchObject({ details: { cause } });
   }
+  expect(await createBranch(git, repo.root, 'gantry/c', head)).toBe(head);
+  expect(await repo.git(['rev-parse', 'refs/heads/gantry/c'])).toBe(head);
 });
 
 test('a ref is moved only from where it was seen', async () => {

@@ -3,6 +3,9 @@ import { type Git, gitRefused } from './git.ts';
 /** The "old value" of a ref that must not exist yet. */
 export const ABSENT = '';
 
+/** The whole name of an object: what it names cannot change. */
+export const isObjectId = (revision: string): boolean => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(revision);
+
 /** The commit that a revision names; null if it names none. */
 export async function commitOf(git: Git, directory: string, revision: string): Promise<string | null> {
   const args = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`];
@@ -67,8 +70,14 @@ export function isAncestor(git: Git, directory: string, ancestor: string, descen
  */
 export function createBranch(git: Git, repoRoot: string, branch: string, base: string): Promise<string> {
   return git.exclusive(repoRoot, async () => {
+    const make = (commit: string) => ['update-ref', branchRef(branch), commit, ABSENT];
+    // Git refuses by itself what is wrong with the name or a commit; why is asked only then.
+    if (isObjectId(base) && !branch.startsWith('-')) {
+      const { code } = await git.run(repoRoot, make(base), { accepts: [0, 1, 128] });
+      if (code === 0) return base;
+    }
     const commit = await checkNewBranch(git, repoRoot, branch, base);
-    await git.run(repoRoot, ['update-ref', branchRef(branch), commit, ABSENT]);
+    await git.run(repoRoot, make(commit));
     return commit;
   });
 }

@@ -76,7 +76,7 @@ class TreeBuilder {
     const nested = others.filter((path) => path.endsWith('/')).map((path) => path.slice(0, -1));
     const places = ['.', ...nested.map((path) => `:(exclude,literal)${path}`)];
     await git(['add', '--all', '--pathspec-from-file=-', '--pathspec-file-nul'], places.join('\0'));
-    const empty = await git(['hash-object', '-t', 'tree', '--stdin']);
+    const empty = nested.length > 0 ? await git(['hash-object', '-t', 'tree', '--stdin']) : null;
     for (const path of nested) {
       const tree = await this.build(join(workTree, path), depth + 1);
       if (tree !== empty) await git(['read-tree', `--prefix=${path}/`, tree]);
