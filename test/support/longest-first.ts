@@ -2,18 +2,22 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The files that take longest, longest first: begun late, one of them would keep the others' processors waiting at the end. */
 const LONGEST = [
-  'conformance/acp',
   'scenarios/opencode-scenarios',
   'scenarios/claude-scenarios',
-  'scenarios/two-programs',
+  'conformance/acp',
   'conformance/acp-claude',
+  'scenarios/two-programs',
   'faults/real-kill',
   'conformance/opencode',
-  'faults/daemon-kill',
-  'scenarios/crash',
-  'scenarios/closed',
-  'engine/engine',
   'conformance/claude',
+  'faults/daemon-kill',
+  'scenarios/cli',
+  'scenarios/mixed',
+  'scenarios/agents',
+  'scenarios/start',
+  'scenarios/demo',
+  'scenarios/offline',
+  'engine/engine',
 ].map((name) => `/${name}.test.ts`);
 
 /** Those first, then the others as vitest orders them: what failed, what took long, what is large. */
