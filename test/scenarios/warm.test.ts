@@ -9,7 +9,7 @@ import type { World } from '../support/world.ts';
 /** Kept ready while others work (C3); a Claude Code is a program for each. */
 const IDLE = { claude: 4, other: 10 };
 /** Tasks of each kind: what a real program takes is a second of a processor each time. */
-const TASKS = { fake: 4, real: 3 };
+const TASKS = { fake: 10, real: 3 };
 
 const config = (warm: number, model?: string, isMerged = false) => ({
   roles: { hot: { warm, ...(model !== undefined && { model }) }, cold: { maxAttempts: 2 } },
