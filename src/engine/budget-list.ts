@@ -22,7 +22,7 @@ export function budgetRows(parts: Parts): BudgetRow[] {
   for (const { id: projectId, name } of read.projects.list({ state: 'active' })) {
     const of = scopesIn(parts, read, projectId, spending);
     add(of.day(), {});
-    add(of.project(), { name, projectId });
+    add(of.project(projectId), { name, projectId });
     for (const role of of.roles) add(of.role(role), { name: role });
     const own = tasks.get(projectId) ?? [];
     for (const requestId of new Set(own.map((task) => task.requestId))) {

@@ -126,3 +126,48 @@ describe('work over its budget', () => {
     expect(await over(test, id)).toMatchObject({ state: 'done', usage: { costUsd: null } });
   });
 });
+
+describe('work without a task', () => {
+  const daySpent = (test: Bench): number => test.engine.queries.budgets()[0]?.spent ?? Number.NaN;
+  const full = "budget: 110 tokens of the day's 100 tokens are spent";
+
+  it('counts for the day, whether an agent stands by or one prompt is given, and begins no more when it is spent', async () => {
+    await using test = await bench({ budgets: { day: { tokens: 100 } }, policy: { default: 'allow', rules: [] } });
+    const directory = test.repo.root;
+    const say = (tokens: number): string => `@@fake ${JSON.stringify([{ text: 'end', ...spends(tokens) }])}`;
+    const send = (tokens: number) => test.engine.send({ to: 'w1', text: say(tokens), mode: 'next-turn' }, person).id;
+    await test.engine.agents.start({ agent: 'w1', directory }, person);
+    const first = send(60);
+    await test.until('it is seen', () => test.store.read.messages.need(first).state === 'seen');
+    expect(daySpent(test)).toBe(60);
+    const { sessionId } = await test.engine.exec({ prompt: say(50), directory, timeoutMs: 60_000 });
+    expect(await test.engine.execResult(sessionId, 60_000)).toMatchObject({ state: 'done' });
+    expect(daySpent(test)).toBe(110);
+
+    await expect(test.engine.exec({ prompt: say(1), directory, timeoutMs: 60_000 })).rejects.toThrow(full);
+    const second = send(1);
+    const alert = await test.until('the alert', () => test.store.journal.recent(1, { kinds: ['alert.opened'] })[0]);
+    expect(alert.data).toMatchObject({ text: expect.stringContaining(full) });
+    const { id } = await submitSteps(test, [{ text: 'end' }]);
+    const row = await test.until('the queue', () => test.engine.queries.queue(undefined)[0]);
+    expect(row).toMatchObject({ requestId: id, reason: full });
+    await test.restart();
+    expect(daySpent(test)).toBe(110);
+    expect(test.store.read.messages.need(second).state).toBe('queued');
+  });
+
+  it('counts for its project if it was a plan', async () => {
+    await using test = await bench({ budgets: { project: { tokens: 1_000 } } });
+    const tasks = [
+      { task_id: 'T1', title: 'one', description: 'Do one. @@fake [{"text":"end","usage":{"inputTokens":5}}]' },
+    ];
+    const { id } = await submit(
+      test,
+      test.repo.root,
+      `Plan it. @@fake ${JSON.stringify([{ text: JSON.stringify({ tasks }), ...spends(70) }])}`,
+    );
+    const request = await over(test, id);
+    expect(request).toMatchObject({ state: 'done', plan: { source: 'model', usage: { inputTokens: 70 } } });
+    expect(test.engine.queries.budgets()).toEqual([expect.objectContaining({ scope: 'project', spent: 75 })]);
+  });
+});

@@ -11,6 +11,7 @@ import type { Rerouted } from './failover.ts';
 import type { Parts } from './parts.ts';
 import { propose } from './proposals.ts';
 import { type Spending, type Spent, spendingOf } from './spending.ts';
+import { dayOf } from './spent-today.ts';
 
 /** One limit that holds for a task, with what was spent against it. */
 export type Line = Pick<BudgetRow, 'key' | 'kind' | 'limit' | 'spent' | 'reserved'> & { readonly what: string };
@@ -28,9 +29,9 @@ export type Scope = {
 };
 
 /** What may have a budget in a project. */
-export function scopesIn(parts: Parts, read: Reader, projectId: ProjectId, spending: Spending) {
-  const { limits, budgets, roles } = parts.settingsFor(read.projects.need(projectId).path);
-  const day = new Date(parts.clock.now()).toISOString().slice(0, 10);
+export function scopesIn(parts: Parts, read: Reader, projectId: ProjectId | null, spending: Spending) {
+  const { limits, budgets, roles } = parts.settingsFor(projectId === null ? null : read.projects.need(projectId).path);
+  const day = dayOf(parts.clock.now());
   return {
     roles: Object.keys(roles),
     task: (task: Task): Scope => ({
@@ -54,12 +55,12 @@ export function scopesIn(parts: Parts, read: Reader, projectId: ProjectId, spend
       budget: roles[role]?.budget ?? {},
       spent: () => spending.ofRole(role),
     }),
-    project: (): Scope => ({
+    project: (id: ProjectId): Scope => ({
       scope: 'project',
       what: 'project',
-      id: `${projectId}:${day}`,
+      id: `${id}:${day}`,
       budget: budgets?.project ?? {},
-      spent: () => spending.ofProject(projectId),
+      spent: () => spending.ofProject(id),
     }),
     day: (): Scope => ({ scope: 'day', what: 'day', id: day, budget: budgets?.day ?? {}, spent: spending.ofDay }),
   };
@@ -79,7 +80,7 @@ export const linesOf = (read: Reader, { scope, what, id, budget, spent }: Scope)
 export function linesFor(parts: Parts, read: Reader, task: Task, spending: Spending): Line[] {
   const of = scopesIn(parts, read, task.projectId, spending);
   const request = read.requests.need(task.requestId);
-  const scopes = [of.task(task), of.request(request), of.role(task.role), of.project(), of.day()];
+  const scopes = [of.task(task), of.request(request), of.role(task.role), of.project(task.projectId), of.day()];
   return scopes.flatMap((scope) => linesOf(read, scope));
 }
 
@@ -133,6 +134,17 @@ export function overBudget(parts: Parts, task: Task, running: Usage | null): Ove
   return overrun(
     linesFor(parts, read, task, spendingOf(parts, read, running === null ? null : { task, usage: running })),
   );
+}
+
+/** Why work without a task may not begin; null if it may. An attempt is of a task: no limit of attempts holds for it. */
+export function noRoomWithoutTask(
+  parts: Parts,
+  { role, projectId }: { readonly role: string; readonly projectId: ProjectId | null },
+): string | null {
+  const { read } = parts.store;
+  const of = scopesIn(parts, read, projectId, spendingOf(parts, read, null));
+  const scopes = [of.role(role), ...(projectId === null ? [] : [of.project(projectId)]), of.day()];
+  return noRoom(scopes.flatMap((scope) => linesOf(read, scope)).filter(({ kind }) => kind !== 'attempts'));
 }
 
 /** Why ready tasks may not begin. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Bench, bench, person } from '../../test/support/engine-bench.ts';
+import { type Bench, bench, person, submit } from '../../test/support/engine-bench.ts';
 
 const TOKENS = { inputTokens: 100, outputTokens: 20, reasoningTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 };
 const USED = { ...TOKENS, costUsd: 0.5 };
@@ -9,7 +9,7 @@ const HELD = `@@fake ${JSON.stringify([
   { hold: 'never', text: 'end' },
 ])}`;
 
-const inTurn = (test: Bench, purpose: 'standing' | 'exec'): Promise<true> =>
+const inTurn = (test: Bench, purpose: 'standing' | 'planner'): Promise<true> =>
   test.until('what it used', () =>
     test.store.journal
       .since(0, { kinds: ['usage'], limit: 10 })
@@ -46,4 +46,15 @@ it('counts what a single prompt used whose time was over', async () => {
   const { sessionId } = await test.engine.exec({ prompt: HELD, directory: test.repo.root, timeoutMs: 5_000 });
   const result = await test.engine.execResult(sessionId, 30_000);
   expect(result).toMatchObject({ state: 'failed', failure: { class: 'timeout' }, usage: USED });
+});
+
+it('counts what the turn of a planner used that a cancellation cut: for its request, and for the day', async () => {
+  await using test = await bench({ budgets: { day: { usd: 10 } } });
+  const { id } = await submit(test, test.repo.root, `Plan it. ${HELD}`);
+  await inTurn(test, 'planner');
+  await test.engine.cancel(id, undefined, person);
+  await test.until('its use', () => test.store.read.requests.need(id).usage.inputTokens > 0);
+  expect(test.store.read.sessions.list({ purpose: 'planner' })).toMatchObject([{ usage: USED }]);
+  expect(test.store.read.requests.need(id)).toMatchObject({ state: 'cancelled', usage: USED });
+  expect(test.engine.queries.budgets()).toMatchObject([{ scope: 'day', spent: 0.5 }]);
 });

@@ -156,6 +156,7 @@ export class Dispatcher {
     this.#isWoken = false;
     try {
       const settings = this.#settings();
+      this.#tools.standing.limitsChanged();
       const nextTask = promote(this.#parts);
       const nextMail = expireMail(this.#parts);
       const nextRaise = raiseEscalations(this.#parts);
@@ -177,7 +178,8 @@ export class Dispatcher {
       this.#tools.pool.settle(waiting);
       this.#tools.memory.watch(this.#runs.size > 0);
       const nextLook = waiting.some(({ isPassing }) => isPassing) ? this.#parts.clock.now() + MEMORY_LOOK_MS : null;
-      this.#lookAtSettings(settings, waiting.length > 0 || this.#tools.pool.isUsed ? SETTINGS_LOOK_MS : IDLE_LOOK_MS);
+      const isWaiting = waiting.length > 0 || this.#tools.pool.isUsed || this.#tools.standing.isHeld;
+      this.#lookAtSettings(settings, isWaiting ? SETTINGS_LOOK_MS : IDLE_LOOK_MS);
       this.#wakeAt([nextTask, nextMail, nextRaise, nextQueued, nextBackend, nextLook]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');

@@ -88,7 +88,7 @@ export class Engine {
       memory,
     });
     this.#loans = new Loans(parts, this.#dispatcher, this.#standing);
-    this.#standing.onReady = () => this.#dispatcher.wake();
+    this.#standing.onChanged = () => this.#dispatcher.wake();
     pool.onChanged = () => this.#dispatcher.wake();
     this.#approvals.onCarriedOut = () => this.#dispatcher.wake();
     this.#planning = new Planning(parts, this.#approvals, () => this.#dispatcher.wake());

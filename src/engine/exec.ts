@@ -1,10 +1,11 @@
 import { deferred } from '../base/wait.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
-import { toAppError } from '../contract/errors.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
 import type { Failure } from '../contract/failure.ts';
 import type { SessionId } from '../contract/ids.ts';
 import type { ExecResult } from '../contract/shapes.ts';
 import type { Approvals } from './approvals.ts';
+import { noRoomWithoutTask } from './budget.ts';
 import { type OneTurnSpec, prepareTurn, runTurn } from './one-turn.ts';
 import type { Parts } from './parts.ts';
 import type { TurnEnd } from './session-turns.ts';
@@ -22,11 +23,14 @@ export class Execs {
     this.#approvals = approvals;
   }
 
+  /** @throws AppError `overloaded` if the budget of the project or the day is used up */
   start(input: ParsedInputOf<'exec.start'>): ExecResult {
     const settings = this.#parts.settingsFor(input.directory);
     const project = this.#parts.store.read.projects
       .list({})
       .find((p) => p.path === input.directory && p.state === 'active');
+    const cause = noRoomWithoutTask(this.#parts, { role: 'exec', projectId: project?.id ?? null });
+    if (cause !== null) throw new AppError('overloaded', cause);
     const spec: OneTurnSpec = {
       purpose: 'exec',
       backend: input.backend ?? settings.defaultBackend,

@@ -17,6 +17,7 @@ import type { LiveSession } from './session.ts';
 import { openSession } from './session-open.ts';
 import { freshSession, reopened } from './session-row.ts';
 import type { TurnEnd, TurnResult } from './session-turns.ts';
+import { spendToday } from './spent-today.ts';
 
 export type OneTurnSpec = {
   readonly purpose: 'planner' | 'exec';
@@ -118,10 +119,15 @@ export async function runTurn(
 
 function keepEnd(parts: Parts, id: SessionId, spec: OneTurnSpec, prompt: StoredPrompt, end: TurnEnd): void {
   parts.store.commit((tx) => {
-    const usage = addUsage(tx.sessions.need(id).usage, end.usage);
-    tx.sessions.update(id, { usage }, { actor: 'gantry', subject: spec.subject });
+    spend(parts, tx, id, spec, end.usage);
     tx.meta.set(keyOf(id), JSON.stringify({ prompt, end }));
   });
+}
+
+function spend({ clock }: Parts, tx: Transaction, id: SessionId, { subject, purpose }: OneTurnSpec, used: Usage): void {
+  const usage = addUsage(tx.sessions.need(id).usage, used);
+  tx.sessions.update(id, { usage }, { actor: 'gantry', subject });
+  spendToday(tx, clock.now(), { projectId: subject.projectId ?? null, role: purpose, usage: used });
 }
 
 const isLast = ({ type }: EndReason, deaths: number): boolean => deaths >= MAX_DEATHS || type === 'closed';
@@ -133,12 +139,8 @@ function isCut(result: TurnResult | null, deaths: number, signal: AbortSignal): 
 }
 
 /** A turn without an end, which nobody takes up again: what it used was spent. */
-function keepCut({ store }: Parts, id: SessionId, { subject }: OneTurnSpec, used: Usage | null): void {
-  if (used === null) return;
-  store.commit((tx) => {
-    const usage = addUsage(tx.sessions.need(id).usage, used);
-    tx.sessions.update(id, { usage }, { actor: 'gantry', subject });
-  });
+function keepCut(parts: Parts, id: SessionId, spec: OneTurnSpec, used: Usage | null): void {
+  if (used !== null) parts.store.commit((tx) => spend(parts, tx, id, spec, used));
 }
 
 /** The daemon was killed between the turn's end and the session's. */

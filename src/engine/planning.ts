@@ -6,7 +6,7 @@ import { type AgentAddress, type RequestId, SessionId } from '../contract/ids.ts
 import type { Project } from '../contract/project.ts';
 import { type FallbackReason, isRequestOver, type Plan, type Request } from '../contract/request.ts';
 import type { Task, TaskState } from '../contract/task.ts';
-import { addUsage, NO_USAGE, type Usage } from '../contract/usage.ts';
+import { addUsage, hasTokens, NO_USAGE, type Usage } from '../contract/usage.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Approvals } from './approvals.ts';
 import { isTurnAtHand, type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
@@ -16,6 +16,7 @@ import { plannerInput } from './planner-input.ts';
 import { priced } from './prices.ts';
 import { onlyAgentOf, placementOf } from './roles.ts';
 import type { TurnEnd } from './session-turns.ts';
+import { spendToday } from './spent-today.ts';
 
 /** Under which the session of a request's call of the planner is written down. */
 const callKey = (id: RequestId, call: number): string => `planner:${id}:${call}`;
@@ -80,7 +81,14 @@ export class Planning {
           signal,
         });
     if (signal.aborted) throw new AppError('cancelled', 'planning was stopped');
-    this.#parts.store.commit((tx) => this.#take(tx, id, { ...plan, usage: this.#usageOf(id, plan) }));
+    this.#parts.store.commit((tx) => {
+      // What a call to a backend used was counted when its turn ended.
+      if (this.sessionsOf(id).length === 0) {
+        const spent = { projectId: project.id, role: 'planner', usage: plan.usage };
+        spendToday(tx, this.#parts.clock.now(), spent);
+      }
+      this.#take(tx, id, { ...plan, usage: this.#usageOf(id, plan) });
+    });
   }
 
   /** The planner's own model if one is configured, else the model of the request's backend. */
@@ -138,6 +146,7 @@ export class Planning {
     try {
       turn = await runTurn(this.#parts, this.#approvals, id, spec, limit);
     } catch (error) {
+      if (limit.signal.aborted && spec.subject.requestId) this.#cut(spec.subject.requestId);
       if (limit.signal.aborted) throw error;
       const { code, message } = toAppError(error);
       throw new PlanProblem(code === 'timeout' ? 'timeout' : 'backend', message);
@@ -153,10 +162,18 @@ export class Planning {
   }
 
   /** Of its calls to a backend, those included that were cut. */
-  #usageOf(id: RequestId, plan: Plan): Usage {
+  #usageOf(id: RequestId, plan: Plan | null): Usage {
     const { sessions } = this.#parts.store.read;
     const calls = this.sessionsOf(id).map((call) => sessions.need(call).usage);
-    return calls.length === 0 ? plan.usage : calls.reduce(addUsage, NO_USAGE);
+    return calls.length === 0 ? (plan?.usage ?? NO_USAGE) : calls.reduce(addUsage, NO_USAGE);
+  }
+
+  /** What a call used that was cancelled with its request is known when it has ended. */
+  #cut(id: RequestId): void {
+    const { state, plan } = this.#parts.store.read.requests.need(id);
+    if (!isRequestOver(state) || plan !== null) return;
+    const usage = this.#usageOf(id, null);
+    if (hasTokens(usage)) this.#parts.store.commit((tx) => tx.requests.update(id, { usage }, { actor: 'gantry' }));
   }
 
   #take(tx: Transaction, id: RequestId, plan: Plan): void {

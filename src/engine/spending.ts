@@ -6,6 +6,10 @@ import { isTaskActive, type Task } from '../contract/task.ts';
 import { addUsage, NO_USAGE, type Usage } from '../contract/usage.ts';
 import type { Reader } from '../store/store.ts';
 import type { Parts } from './parts.ts';
+import { spentToday } from './spent-today.ts';
+
+/** What a role, a project or a day pays for. */
+type Work = { readonly role: string; readonly projectId: ProjectId | null };
 
 type Amounts = Readonly<Record<keyof Budget, number>>;
 export type Spent = Amounts & { readonly reserved: Amounts };
@@ -36,9 +40,11 @@ export function spendingOf(
     ...[...attempts.map((a) => ofAttempt(a, now)), extra(isMeant)].reduce(add, NOTHING),
     reserved: reservedFor(parts, read, isMeant),
   });
-  const todays = (isMeant: (task: Task) => boolean): Spent => {
+  const todays = (isMeant: (work: Work) => boolean): Spent => {
     const attempts = attemptsSince(read, today).filter((a) => isMeant(read.tasks.need(a.taskId)));
-    return sum(attempts, isMeant);
+    const { reserved, ...spent } = sum(attempts, isMeant);
+    const untasked = spentToday(read, now).filter(isMeant);
+    return { ...untasked.map(({ usage }) => ({ ...NOTHING, ...ofUsage(usage) })).reduce(add, spent), reserved };
   };
   const known = new Map<string, Spent>();
   const once = (key: string, of: () => Spent): Spent => {
@@ -53,8 +59,8 @@ export function spendingOf(
       const plan = request.plan ? { ...NOTHING, ...ofUsage(request.plan.usage) } : NOTHING;
       return { ...add(spent, plan), reserved: spent.reserved };
     },
-    ofRole: (role) => once(`role ${role}`, () => todays((task) => task.role === role)),
-    ofProject: (id) => once(id, () => todays((task) => task.projectId === id)),
+    ofRole: (role) => once(`role ${role}`, () => todays((work) => work.role === role)),
+    ofProject: (id) => once(id, () => todays((work) => work.projectId === id)),
     ofDay: () => once('day', () => todays(() => true)),
   };
 }

@@ -9,6 +9,7 @@ import type { Transaction } from '../store/store.ts';
 import { carryMail, mailDelivered, mailSeen } from './mail.ts';
 import type { Parts } from './parts.ts';
 import { freshSession, markTold } from './session-row.ts';
+import { spendToday } from './spent-today.ts';
 import type { PromptLedger } from './turns.ts';
 
 /** What a standing agent's run may still change: the agent's row, as long as this session is the agent's. */
@@ -66,18 +67,21 @@ export class StandingLedger implements PromptLedger {
     this.#change((tx, { prompts }) => {
       if (!prompts.some(({ id }) => id === promptId)) return {};
       if (isHeard) mailSeen(tx, this.agent, promptId);
-      const session = tx.sessions.need(this.sessionId);
-      tx.sessions.update(session.id, { usage: addUsage(session.usage, usage) }, { actor: 'gantry' });
+      this.#spend(tx, usage);
       return { prompts: prompts.filter(({ id }) => id !== promptId) };
     });
   }
 
   /** A turn that was ended for good, whoever the agent's conversation is by now: what it used was spent. */
   turnCut(usage: Usage): void {
-    this.#parts.store.commit((tx) => {
-      const session = tx.sessions.need(this.sessionId);
-      tx.sessions.update(session.id, { usage: addUsage(session.usage, usage) }, { actor: 'gantry' });
-    });
+    this.#parts.store.commit((tx) => this.#spend(tx, usage));
+  }
+
+  #spend(tx: Transaction, usage: Usage): void {
+    const session = tx.sessions.need(this.sessionId);
+    tx.sessions.update(session.id, { usage: addUsage(session.usage, usage) }, { actor: 'gantry' });
+    const { projectId, role } = tx.agents.need(this.agent);
+    spendToday(tx, this.#parts.clock.now(), { projectId, role, usage });
   }
 
   /** A session that is over, because it never came to be, is followed by another. */

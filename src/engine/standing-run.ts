@@ -10,6 +10,7 @@ import { isSessionOver } from '../contract/session.ts';
 import { closeAlert, openAlert } from './alerts.ts';
 import type { Approvals } from './approvals.ts';
 import { OPEN_LIMIT_MS } from './attempt-session.ts';
+import { BudgetHold } from './budget-hold.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { isolatedPlace, isolationOf } from './isolation.ts';
 import { untoldMail, waitingMail } from './mail.ts';
@@ -54,7 +55,8 @@ export class StandingRun {
   readonly #settings: Settings;
   /** Just started by a person, who is told if it cannot be. */
   readonly #isFirst: boolean;
-  readonly #onReady: () => void;
+  readonly #onChanged: () => void;
+  readonly #hold: BudgetHold;
   readonly #stop = new AbortController();
   readonly #stopped = deferred<'stopped'>();
   #ready = deferred<LiveSession>();
@@ -79,14 +81,15 @@ export class StandingRun {
     tools: { readonly approvals: Approvals; readonly workspaces: Workspaces },
     agent: Agent & { readonly standing: Standing },
     isFirst: boolean,
-    onReady: () => void,
+    onChanged: () => void,
   ) {
     this.#parts = parts;
     this.#tools = tools;
     this.#agent = agent;
     this.#isFirst = isFirst;
-    this.#onReady = onReady;
+    this.#onChanged = onChanged;
     this.#openedAt = parts.clock.now();
+    this.#hold = new BudgetHold(parts, agent, { begun: onChanged, dayOver: () => this.mailCame() });
     this.#ledger = new StandingLedger(parts, agent.id, agent.standing.sessionId);
     this.#turns = new Turns(parts, this.#ledger);
     this.#project = agent.projectId === null ? null : parts.store.read.projects.need(agent.projectId);
@@ -116,6 +119,15 @@ export class StandingRun {
   call(): void {
     this.#isCalled = true;
     this.mailCame();
+  }
+
+  /** It has a message, and waits for room in a budget. */
+  get isHeld(): boolean {
+    return this.#hold.isHeld;
+  }
+
+  #mayTalk(mail: readonly Message[]): boolean {
+    return isWaking(mail) && this.#hold.hasRoom();
   }
 
   mailCame(): void {
@@ -151,7 +163,7 @@ export class StandingRun {
       this.isOpening = false;
     });
     this.#ready.resolve(live);
-    this.#onReady();
+    this.#onChanged();
     for (;;) {
       this.#mail = deferred();
       const next = this.#next(live);
@@ -179,7 +191,7 @@ export class StandingRun {
     this.#ready = deferred();
     this.#isCalled = false;
     await live.close(GRACE_MS, 'paused', 'it was idle; a message opens it again');
-    while (this.#reason === null && !this.#isCalled && !isWaking(this.#mailFor(live).mail)) {
+    while (this.#reason === null && !this.#isCalled && !this.#mayTalk(this.#mailFor(live).mail)) {
       this.#mail = deferred();
       await Promise.race([this.#mail.promise, this.#stopped.promise]);
     }
@@ -240,7 +252,7 @@ export class StandingRun {
     const [pending] = standing.prompts;
     if (pending) return pending;
     const { isKnown, mail } = this.#mailFor(live);
-    if (!isWaking(mail)) return null;
+    if (!this.#mayTalk(mail)) return null;
     const role = this.#settings.roles[this.#agent.role]?.prompt ?? null;
     const text = [isKnown ? null : introduction(this.#agent, role), standing.note, mailText(mail)];
     return this.#ledger.storePrompt('message', text.filter((part) => part !== null).join('\n\n'), mail);
@@ -318,6 +330,7 @@ export class StandingRun {
   }
 
   async #close({ type, cause }: StandingStop): Promise<void> {
+    this.#hold.end(cause);
     // A turn that is under way goes on without the daemon; a program that only waits for it has nothing to do.
     const isLeft = type === 'hand-over' || (type === 'shutdown' && this.#inTurn !== null);
     if (isLeft) return;

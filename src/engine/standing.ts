@@ -16,8 +16,8 @@ export class StandingAgents {
   readonly #tools: Tools;
   readonly #runs = new Map<AgentAddress, StandingRun>();
   #isClosed = false;
-  /** Called when one has opened. */
-  onReady: () => void = () => undefined;
+  /** Called when one has opened, or waits for room in a budget. */
+  onChanged: () => void = () => undefined;
 
   constructor(parts: Parts, tools: Tools) {
     this.#parts = parts;
@@ -48,7 +48,7 @@ export class StandingAgents {
   #run(agent: Agent, isFirst: boolean): StandingRun | null {
     const { standing } = agent;
     if (this.#isClosed || standing === null) return null;
-    const run = new StandingRun(this.#parts, this.#tools, { ...agent, standing }, isFirst, () => this.onReady());
+    const run = new StandingRun(this.#parts, this.#tools, { ...agent, standing }, isFirst, () => this.onChanged());
     this.#runs.set(agent.id, run);
     void run.finished.then(() => {
       this.#runs.delete(agent.id);
@@ -59,6 +59,16 @@ export class StandingAgents {
   /** Messages were queued: whoever stands by looks whether they are for it. */
   mailCame(): void {
     for (const run of this.#runs.values()) run.mailCame();
+  }
+
+  /** Limits may have changed: whoever waits for room in a budget looks again. */
+  limitsChanged(): void {
+    for (const run of this.#runs.values()) if (run.isHeld) run.mailCame();
+  }
+
+  /** Whether one waits for room in a budget. */
+  get isHeld(): boolean {
+    return [...this.#runs.values()].some(({ isHeld }) => isHeld);
   }
 
   /** Resolves when nothing of their runs is left. */

@@ -5,6 +5,7 @@ import type { UsageRow } from '../contract/usage-row.ts';
 import type { Parts } from './parts.ts';
 import { priced } from './prices.ts';
 import { needProject } from './projects.ts';
+import { dayOf } from './spent-today.ts';
 
 type Reading = Pick<Parts, 'store' | 'clock' | 'settingsFor'>;
 
@@ -59,8 +60,6 @@ export function summarize(entries: readonly UsageEntry[]): UsageRow[] {
   });
   return rows.sort((a, b) => b.day.localeCompare(a.day));
 }
-
-const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
 
 function* sessionEntries(parts: Reading, since: number): Generator<UsageEntry> {
   const { read } = parts.store;

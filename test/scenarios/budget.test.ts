@@ -184,4 +184,32 @@ describe('a budget that is crossed (C4)', () => {
       expect(sessions.map(({ nativeId }) => nativeId)).toEqual([paused.nativeId]);
     },
   );
+
+  const once = {
+    config: { roles: { saver: { budget: { tokens: 100 } } } },
+    not: { real: 'how the agent works is no part of it' },
+  };
+  scenario(
+    'lets an agent without a task end its turn, and take the next message when it is raised',
+    once,
+    async (world) => {
+      const send = (words: string) =>
+        world.call('messages.send', {
+          to: 'thrifty',
+          text: `${words} ${world.agent.play({ ...COUNTED, text: 'end' })}`,
+        });
+      const inState = (id: string, state: string) =>
+        world.until(`${id} is ${state}`, ({ messages }) => messages.get(id)?.state === state);
+      await world.call('agents.start', { agent: 'thrifty', project: world.project.root, role: 'saver' });
+      await inState((await send('One.')).id, 'seen');
+      const { id } = await send('Two.');
+      await world.until('the alert', () => world.journal.facts.some(({ kind }) => kind === 'alert.opened'));
+      expect((await world.gantry(['status'])).stdout).toContain("110 tokens of the role saver's 100 tokens are spent");
+      expect(world.journal.view.messages.get(id)?.state).toBe('queued');
+      await world.configure({ roles: { saver: { budget: { tokens: 200 } } } });
+      await inState(id, 'seen');
+      await world.until('the end of the alert', () => world.journal.facts.some(({ kind }) => kind === 'alert.closed'));
+      await world.call('agents.stop', { agent: 'thrifty' });
+    },
+  );
 });
