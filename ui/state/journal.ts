@@ -1,12 +1,9 @@
 import { onUnmounted, type Ref, type ShallowRef, shallowRef, triggerRef, watch } from 'vue';
-import type { OutputOf } from '../../src/contract/api.ts';
-import { AppError } from '../../src/contract/errors.ts';
 import type { Fact } from '../../src/contract/fact.ts';
-import { type FactFilter, matches } from './fact-filter.ts';
-import { isShown } from './recent-facts.ts';
+import type { FactFilter } from './fact-filter.ts';
+import { PAGE, pageAfter, queryOf, wantedOf } from './fact-pages.ts';
 import { type Store, textOf } from './store.ts';
 
-const PAGE = 1_000;
 /** How far back the page looks by itself when it is opened. */
 const FIRST_PAGES = 3;
 /** Rows that are kept while new ones come; and in all, with what was loaded from before. */
@@ -37,12 +34,8 @@ export function useJournal(store: Store, filter: Ref<FactFilter>): Journal {
   let from = 0;
   let round = 0;
 
-  const query = (): object => {
-    const { kind, outside: _, ...subject } = filter.value;
-    return { ...subject, ...(kind.length > 0 && { kind: [...kind] }), class: ['state', 'observation'] };
-  };
-  const wanted = (facts: readonly Fact[]): Fact[] =>
-    facts.filter((fact) => isShown(fact) && matches(fact, filter.value));
+  const query = (): object => queryOf(filter.value);
+  const wanted = (facts: readonly Fact[]): Fact[] => wantedOf(facts, filter.value);
 
   function add(facts: readonly Fact[]): void {
     const last = rows.value.at(-1)?.seq ?? 0;
@@ -103,22 +96,12 @@ export function useJournal(store: Store, filter: Ref<FactFilter>): Journal {
   async function between(since: number, before: number): Promise<Fact[]> {
     const found: Fact[] = [];
     for (let cursor = since; cursor < before - 1; ) {
-      const { items, next } = await pageAfter(cursor);
+      const { items, next } = await pageAfter(store, query(), cursor);
       found.push(...wanted(items.filter(({ seq }) => seq < before)));
       if (next <= cursor) break;
       cursor = next;
     }
     return found;
-  }
-
-  /** Where the journal was pruned it begins later. */
-  async function pageAfter(since: number): Promise<OutputOf<'facts.list'>> {
-    try {
-      return await store.client.call('facts.list', { ...query(), since, limit: PAGE });
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === 'gone')) throw error;
-      return store.client.call('facts.list', { ...query(), since: Number(error.details?.prunedTo), limit: PAGE });
-    }
   }
 
   async function loadOlder(): Promise<void> {

@@ -1,6 +1,7 @@
 import { computed, onUnmounted, type Ref, type ShallowRef, shallowRef } from 'vue';
 import type { Fact } from '../../src/contract/fact.ts';
 import { familyOf } from './fact-words.ts';
+import type { Range } from './past.ts';
 
 export const SPEEDS = [0.5, 1, 2, 4] as const;
 /** Longer pauses are cut to this before the speed is applied: nobody wants to watch an agent think for an hour. */
@@ -15,8 +16,12 @@ export type Replay = {
   /** How many of the rows are shown. */
   readonly position: ShallowRef<number>;
   readonly length: Ref<number>;
+  /** When the first and the last of the rows came, ms. */
+  readonly span: Ref<Range>;
   readonly shown: Ref<readonly Fact[]>;
   readonly begin: () => void;
+  /** The rows have become more, or others: what is shown stays as far as it can. */
+  readonly reload: () => void;
   readonly end: () => void;
   readonly toggle: () => void;
   readonly seek: (position: number) => void;
@@ -60,12 +65,19 @@ export function useReplay(rows: Ref<readonly Fact[]>): Replay {
     speed,
     position,
     length: computed(() => tape.value.length),
+    span: computed(() => ({ from: tape.value[0]?.at ?? 0, to: tape.value.at(-1)?.at ?? 0 })),
     shown: computed(() => tape.value.slice(0, position.value)),
     seek,
     begin: () => {
+      stop();
+      isPlaying.value = false;
       tape.value = rows.value.slice();
       isOn.value = true;
       position.value = Math.min(1, tape.value.length);
+    },
+    reload: () => {
+      tape.value = rows.value.slice();
+      seek(Math.max(position.value, 1));
     },
     end: () => {
       stop();
