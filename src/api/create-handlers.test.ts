@@ -70,7 +70,7 @@ beforeAll(async () => {
       },
     },
   });
-  const onCommit = (listener: () => void) => store.onCommit(listener);
+  const onCommit = (listener: (head: number) => void) => store.onCommit(listener);
   const api = scope.use(await openTestApi({ access, handlers, journal: store.journal, onCommit }));
   client = createClient({ url: api.url, token: 'admin' });
 });

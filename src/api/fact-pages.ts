@@ -38,7 +38,7 @@ export class FactPages {
     return {
       head: () => this.#journal.head(),
       after: (cursor, { head, limit }) =>
-        this.#shared.get(`${cursor} ${name}`, head, () => {
+        this.#shared.get(name, { cursor, head }, () => {
           const { facts, next, prunedTo } = this.#journal.since(cursor, { ...filter, limit });
           return { frames: facts.map((fact) => frame({ type: 'fact', fact }, fact.seq)), next, prunedTo };
         }),

@@ -85,19 +85,18 @@ export class FactReader {
     this.#cursor = since ?? source.head();
   }
 
-  /** Sends what there is and the connection takes. Costs nothing if there is nothing. */
-  readonly pump = (): void => {
+  /** Sends what there is and the connection takes. `known`: the newest position, if it was just told. */
+  readonly pump = (known?: number): void => {
     if (this.#isPumping || this.#isEnded) return;
     this.#isPumping = true;
-    this.#sink.cork();
     try {
-      while (this.#step());
+      const head = known !== undefined && known >= this.#cursor ? known : this.#source.head();
+      while (this.#step(head));
     } catch (error) {
       this.end('failed');
       this.#onFailure(error);
     } finally {
       this.#isPumping = false;
-      this.#sink.uncork();
     }
   };
 
@@ -129,14 +128,13 @@ export class FactReader {
   }
 
   /** True if there may be more to do at once. */
-  #step(): boolean {
+  #step(head: number): boolean {
     if (this.#first !== null) {
       const first = this.#first;
       this.#first = null;
       this.#send(first);
     }
     if (this.#isFull()) return false;
-    const head = this.#source.head();
     if (this.#isTooFarBehind(head)) return this.#skip(head, null);
     if (this.#cursor > head) return this.#skip(head, head);
     if (this.#cursor === head) {
@@ -146,18 +144,31 @@ export class FactReader {
     }
     const page = this.#source.after(this.#cursor, { head, limit: this.#pageSize });
     if (this.#cursor < page.prunedTo) return this.#skip(head, page.prunedTo);
-    for (const [i, frame] of page.frames.entries()) {
-      this.#send(frame);
-      if (!this.#isFull()) continue;
-      this.#pageSize = Math.min(i + 1, MAX_PAGE);
-      return false;
-    }
+    if (!this.#sendAll(page.frames)) return false;
     this.#pageSize = Math.min(this.#pageSize * 2, MAX_PAGE);
     this.#cursor = page.next;
     if (page.next >= head) return true;
     // Others get their turn between the pages of a long way.
-    setImmediate(this.pump);
+    setImmediate(() => this.pump());
     return false;
+  }
+
+  /** False: the connection takes no more of them. */
+  #sendAll(frames: readonly Frame[]): boolean {
+    // One alone goes out at once, without the detour of several.
+    const isTogether = frames.length > 1;
+    if (isTogether) this.#sink.cork();
+    try {
+      for (const [i, frame] of frames.entries()) {
+        this.#send(frame);
+        if (!this.#isFull()) continue;
+        this.#pageSize = Math.min(i + 1, MAX_PAGE);
+        return false;
+      }
+      return true;
+    } finally {
+      if (isTogether) this.#sink.uncork();
+    }
   }
 
   #isFull(): boolean {

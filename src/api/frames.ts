@@ -2,21 +2,40 @@
 export class Frame {
   /** The position of a reader that has it. */
   readonly seq: number;
-  readonly json: Buffer;
+  /** As a message of a WebSocket: head and text, as they go over the wire. */
+  readonly message: Buffer;
+  readonly #textAt: number;
   readonly #type: string;
   #event: Buffer | null = null;
 
   constructor(type: string, json: string, seq: number) {
     this.seq = seq;
-    this.json = Buffer.from(json);
+    const length = Buffer.byteLength(json);
+    this.#textAt = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+    this.message = Buffer.allocUnsafe(this.#textAt + length);
+    writeHead(this.message, length);
+    this.message.write(json, this.#textAt);
     this.#type = type;
   }
 
   /** As a server-sent event. */
   get event(): Buffer {
     const head = `id: ${this.seq}\nevent: ${this.#type}\ndata: `;
-    this.#event ??= Buffer.concat([Buffer.from(head), this.json, Buffer.from('\n\n')]);
+    this.#event ??= Buffer.concat([Buffer.from(head), this.message.subarray(this.#textAt), Buffer.from('\n\n')]);
     return this.#event;
+  }
+}
+
+/** Of one whole text message, not masked, as a server sends it (RFC 6455 section 5.2). */
+function writeHead(message: Buffer, length: number): void {
+  message[0] = 0x81;
+  if (length < 126) message[1] = length;
+  else if (length < 65_536) {
+    message[1] = 126;
+    message.writeUInt16BE(length, 2);
+  } else {
+    message[1] = 127;
+    message.writeBigUInt64BE(BigInt(length), 2);
   }
 }
 
@@ -43,21 +62,31 @@ const MAX_SHARED_BYTES = 500_000;
 
 /** Pages that end at the head, until the head moves. */
 export class SharedPages {
-  readonly #pages = new Map<string, FramePage>();
+  /** By the cursor that they begin after, then by filter. */
+  readonly #pages = new Map<number, Map<string, FramePage>>();
+  #count = 0;
   #head = -1;
 
-  get(key: string, head: number, read: () => FramePage): FramePage {
+  get(
+    filter: string,
+    { cursor, head }: { readonly cursor: number; readonly head: number },
+    read: () => FramePage,
+  ): FramePage {
     if (head !== this.#head) {
       this.#pages.clear();
+      this.#count = 0;
       this.#head = head;
     }
-    const shared = this.#pages.get(key);
+    const here = this.#pages.get(cursor);
+    const shared = here?.get(filter);
     if (shared) return shared;
     const page = read();
-    const isShared = page.next === head && this.#pages.size < MAX_SHARED && bytesOf(page) < MAX_SHARED_BYTES;
-    if (isShared) this.#pages.set(key, page);
+    if (page.next !== head || this.#count === MAX_SHARED || bytesOf(page) >= MAX_SHARED_BYTES) return page;
+    this.#count += 1;
+    if (here) here.set(filter, page);
+    else this.#pages.set(cursor, new Map([[filter, page]]));
     return page;
   }
 }
 
-const bytesOf = ({ frames }: FramePage): number => frames.reduce((sum, { json }) => sum + json.length, 0);
+const bytesOf = ({ frames }: FramePage): number => frames.reduce((sum, { message }) => sum + message.length, 0);

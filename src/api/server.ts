@@ -37,8 +37,8 @@ export type ApiParts = {
   readonly idempotency: IdempotencyKeys;
   readonly journal: JournalReader;
   readonly events: EventParts;
-  /** The listener is called after every commit that wrote facts. */
-  readonly onCommit: (listener: () => void) => () => void;
+  /** The listener is called after every commit that wrote facts, with the newest position. */
+  readonly onCommit: (listener: (head: number) => void) => () => void;
   readonly clock: Clock;
   readonly log: Log;
   /** An address of this machine; loopback unless the person says otherwise. */

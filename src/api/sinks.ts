@@ -13,7 +13,10 @@ const CLOSE_CODES: Readonly<Record<EndReason, number>> = {
 
 export const webSocketSink = (ws: WebSocket, socket: Duplex): Sink => ({
   bufferedBytes: () => ws.bufferedAmount,
-  send: (frame, onSent) => ws.send(frame.json, { binary: false }, onSent),
+  // Framed once for all readers; `ws` would make a head for each, and two pieces of each message.
+  send: (frame, onSent) => {
+    if (ws.readyState === ws.OPEN) socket.write(frame.message, onSent);
+  },
   ping: (onAlive) => {
     ws.once('pong', onAlive);
     ws.ping();

@@ -19,7 +19,7 @@ export const STREAM_LIMITS: StreamLimits = {
 };
 
 type StreamsParts = {
-  readonly onCommit: (listener: () => void) => () => void;
+  readonly onCommit: (listener: (head: number) => void) => () => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: StreamLimits;
@@ -44,12 +44,14 @@ export class Streams {
   });
   readonly #unsubscribe: () => void;
   #cancelHeartbeat: (() => void) | null = null;
+  /** The newest position that a commit has told. */
+  #head = 0;
   #isWakeQueued = false;
   #isClosed = false;
 
   constructor(parts: StreamsParts) {
     this.#parts = parts;
-    this.#unsubscribe = parts.onCommit(() => this.#wake());
+    this.#unsubscribe = parts.onCommit((head) => this.#wake(head));
   }
 
   /** How many are open. */
@@ -126,12 +128,13 @@ export class Streams {
   }
 
   /** Not inside of the commit, but right after it: all commits of one turn wake the readers once. */
-  #wake(): void {
+  #wake(head: number): void {
+    this.#head = head;
     if (this.#isWakeQueued || this.#readings.size === 0) return;
     this.#isWakeQueued = true;
     queueMicrotask(() => {
       this.#isWakeQueued = false;
-      for (const { reader } of this.#readings) reader.pump();
+      for (const { reader } of this.#readings) reader.pump(this.#head);
     });
   }
 

@@ -157,7 +157,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       idempotency: idempotencyKeys(store),
       journal: store.journal,
       events,
-      onCommit: (listener) => store.onCommit(() => listener()),
+      onCommit: (listener) => store.onCommit(listener),
       clock,
       log,
       host: '127.0.0.1',

@@ -6,6 +6,7 @@ import type { EventNames } from './event-names.ts';
 import type { Between, EventTimes } from './event-times.ts';
 import { type EventUsage, type EventUsageRow, keepUsage, readUsage } from './event-usage.ts';
 import type { EncodedFact, FactWriter } from './facts.ts';
+import type { FreshEvents } from './fresh-events.ts';
 import { PRUNED_TO } from './journal.ts';
 
 /** An event of an outside program: checked, masked and encoded by whoever observed it. */
@@ -67,9 +68,21 @@ export const REPEAT_MS = 86_400_000;
 /** As an `EventRow` has them: taking each row apart costs as much as reading it. */
 const COLUMNS = 'seq, at, kind, projectId, taskId, agent, data AS json';
 
+const NOBODY = { projectId: null, taskId: null, agent: null };
+
 export function eventReader(
   connection: Connection,
-  { head, names, times }: { readonly head: () => number; readonly names: EventNames; readonly times: EventTimes },
+  {
+    head,
+    names,
+    times,
+    fresh,
+  }: {
+    readonly head: () => number;
+    readonly names: EventNames;
+    readonly times: EventTimes;
+    readonly fresh: FreshEvents<EventRow>;
+  },
 ): EventReader {
   const toRow = (row: SqlRow): EventRow => row as EventRow;
   return {
@@ -88,7 +101,10 @@ export function eventReader(
       return connection.number(sql, after, to);
     },
     since(cursor, limit) {
-      const end = Math.min(head(), cursor + WINDOW);
+      const newest = head();
+      const written = fresh.after(cursor, newest);
+      if (written !== null && written.length <= limit) return { rows: written, next: newest, prunedTo: 0 };
+      const end = Math.min(newest, cursor + WINDOW);
       const prunedTo = connection.number('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?', PRUNED_TO);
       const sql = `SELECT ${COLUMNS} FROM fact
         WHERE seq > ? AND seq <= ? AND kind IN ('observed', 'approval.changed') ORDER BY seq LIMIT ?`;
@@ -123,14 +139,29 @@ export class EventWriter {
   readonly #facts: FactWriter;
   readonly #names: EventNames;
   readonly #times: EventTimes;
+  readonly #fresh: FreshEvents<EventRow>;
   /** By native id, between two changes of state. */
   readonly #subjects = new Map<string, FactSubject>();
 
-  constructor(connection: Connection, facts: FactWriter, names: EventNames, times: EventTimes) {
+  constructor(
+    connection: Connection,
+    {
+      facts,
+      names,
+      times,
+      fresh,
+    }: {
+      readonly facts: FactWriter;
+      readonly names: EventNames;
+      readonly times: EventTimes;
+      readonly fresh: FreshEvents<EventRow>;
+    },
+  ) {
     this.#connection = connection;
     this.#facts = facts;
     this.#names = names;
     this.#times = times;
+    this.#fresh = fresh;
   }
 
   /** The event's position; of a repeat that of the first. */
@@ -151,6 +182,8 @@ export class EventWriter {
       json: `{"gantry":${notes},${event.text.slice(1)}`,
     };
     const seq = this.#facts.append(fact);
+    // Of a session of Gantry's own more is found out as it is written.
+    if (subject === NO_SUBJECT) this.#fresh.add({ seq, at, kind: 'observed', json: fact.json, ...NOBODY });
     this.#names.note(event, seq);
     this.#times.note(at, seq);
     if (chat !== null) this.#connection.run('UPDATE chat SET lastSeq = ? WHERE id = ?', seq, chat.id);

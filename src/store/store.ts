@@ -9,9 +9,10 @@ import { type ColumnOf, ENTITIES, type EntityName, type RowOf } from './entities
 import { EventNames } from './event-names.ts';
 import { EventTimes } from './event-times.ts';
 import { type EventUsage, replaceUsage } from './event-usage.ts';
-import { type EventReader, EventWriter, eventReader, type NewEvent } from './events.ts';
+import { type EventReader, type EventRow, EventWriter, eventReader, type NewEvent } from './events.ts';
 import { encodeFact, FactWriter, type NewFact, type RecordedKind } from './facts.ts';
 import { fromFileSystem } from './failures.ts';
+import { FreshEvents } from './fresh-events.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { migrate, pendingMigrations, readMigrations } from './migrate.ts';
 import { Observations, type Observed } from './observations.ts';
@@ -69,6 +70,7 @@ export class Store implements AsyncDisposable {
   readonly #events: EventWriter;
   readonly #names: EventNames;
   readonly #times: EventTimes;
+  readonly #fresh = new FreshEvents<EventRow>();
   #durability: Durability = 'process';
   readonly #transaction: Transaction;
   readonly #observations: Observations;
@@ -103,9 +105,10 @@ export class Store implements AsyncDisposable {
     this.#facts = new FactWriter(connection);
     this.#names = new EventNames(connection);
     this.#times = new EventTimes(connection);
-    this.#events = new EventWriter(connection, this.#facts, this.#names, this.#times);
+    const kept = { names: this.#names, times: this.#times, fresh: this.#fresh };
+    this.#events = new EventWriter(connection, { facts: this.#facts, ...kept });
     this.journal = openJournal(connection, this.#facts.head);
-    this.events = eventReader(connection, { head: this.#facts.head, names: this.#names, times: this.#times });
+    this.events = eventReader(connection, { head: this.#facts.head, ...kept });
     this.read = openReader(connection, clock);
     this.#transaction = openTransaction(connection, clock, this.#facts, this.#events);
     this.#observations = new Observations((items) => this.#append(items));
@@ -228,6 +231,7 @@ export class Store implements AsyncDisposable {
     { durability, isOfEvents }: { readonly durability: Durability; readonly isOfEvents: boolean },
   ): T {
     let result: T;
+    this.#fresh.clear();
     if (!isOfEvents) this.#events.forgetSessions();
     try {
       this.#connection.setDurability(durability);
@@ -236,6 +240,7 @@ export class Store implements AsyncDisposable {
       this.#facts.takeLast();
       this.#names.settle(false);
       this.#times.reset();
+      this.#fresh.clear();
       throw error;
     } finally {
       if (!isOfEvents) this.#events.forgetSessions();

@@ -69,7 +69,7 @@ type DoorParts = EventParts & {
   readonly access: Access;
   readonly cookie: string;
   readonly hosts: ReadonlySet<string>;
-  readonly onCommit: (listener: () => void) => () => void;
+  readonly onCommit: (listener: (head: number) => void) => () => void;
   readonly clock: Clock;
   readonly log: Log;
 };

@@ -24,7 +24,7 @@ export class EventPages {
     return {
       head: () => this.#events.head(),
       after: (cursor, { head, limit }) =>
-        this.#shared.get(`${cursor} ${name}`, head, () => {
+        this.#shared.get(name, { cursor, head }, () => {
           const { events, next, prunedTo } = this.#events.page(cursor, filter, limit);
           const frames = events.map(({ seq, json }) => new Frame('event', `{"type":"event","data":${json}}`, seq));
           // Who began before what is kept is told so only if it counts by ids.
