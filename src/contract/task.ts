@@ -79,8 +79,8 @@ export const Task = z.object({
   backend: BackendId,
   model: z.string().nullable(),
   source: PlanSource,
-  /** 0 is most urgent, 4 least. */
-  priority: z.number().int().min(0).max(4),
+  /** 0 is most urgent; people set 0 to 4, callers of the task server 0 to 9. */
+  priority: z.number().int().min(0).max(9),
   /** Position in the plan. */
   position: z.number().int(),
   state: TaskState,

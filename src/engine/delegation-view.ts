@@ -33,7 +33,7 @@ export function viewOf({ read, journal }: Store, request: Request, positions: Po
   const [task = null] = read.tasks.list({ requestId: request.id });
   const status = statusOf(request, task);
   const [first] = read.attempts.list({ requestId: request.id, limit: 1 });
-  const [turn] = journal.recent(1, { requestId: request.id, kinds: ['turn.ended'] });
+  const turn = journal.lastTurn(request.id);
   const said = turn?.kind === 'turn.ended' ? turn.data.text : null;
   return {
     id: handleOf(request.id),
@@ -73,16 +73,22 @@ function blockedOn(read: Reader, request: Request, task: Task | null): Delegatio
 }
 
 const PAGE = 1_000;
-/** Facts that are looked at for the newest few events: most attempts change more often than they have something to say. */
-const RECENT = 40;
+/** Facts that are read beyond what is asked for: some kinds change more often than they have something to say. */
+const MORE = 20;
 
 /** The newest `limit` events, oldest first. */
-export function newestEvents({ journal }: Store, requestId: RequestId, limit: number): TaskEvent[] {
-  for (let n = RECENT + limit; ; n *= 4) {
-    const facts = journal.recent(n, { requestId, kinds: EVENT_KINDS });
-    const events = facts.flatMap((fact) => taskEventOf(fact) ?? []);
-    if (events.length >= limit || facts.length < n) return events.slice(-limit);
-  }
+export const newestEvents = ({ journal }: Store, requestId: RequestId, limit: number): TaskEvent[] =>
+  journal.recentTaskEvents(requestId, limit).flatMap((fact) => taskEventOf(fact) ?? []);
+
+/** `limit` events after `offset` others, oldest first, and how many there are. */
+export function eventPage(
+  store: Store,
+  requestId: RequestId,
+  { offset, limit }: { readonly offset: number; readonly limit: number },
+): { readonly events: TaskEvent[]; readonly total: number } {
+  const { total, seq } = store.journal.taskEvents(requestId, offset);
+  if (seq === null || limit === 0) return { events: [], total };
+  return { events: eventsAfter(store, requestId, seq - 1, limit).events, total };
 }
 
 /** At most `limit` events after a position, oldest first, and the position to go on from. */
@@ -95,7 +101,8 @@ export function eventsAfter(
   const events: TaskEvent[] = [];
   let cursor = Math.min(since, journal.head());
   for (;;) {
-    const page = journal.since(cursor, { requestId, kinds: EVENT_KINDS, limit: PAGE });
+    const wanted = Math.min(PAGE, limit - events.length + MORE);
+    const page = journal.since(cursor, { requestId, kinds: EVENT_KINDS, limit: wanted });
     for (const fact of page.facts) {
       const event = taskEventOf(fact);
       if (event === null) continue;

@@ -12,7 +12,7 @@ import { isServed, mayServe, needDelegated, requireCaller } from './delegation-a
 import { answerNoted, note } from './delegation-notes.ts';
 import { prepareDelegation } from './delegation-prepare.ts';
 import { delegatedLoad } from './delegation-queue.ts';
-import { eventsAfter, newestEvents, type Positions, statusOf, viewOf } from './delegation-view.ts';
+import { eventPage, eventsAfter, newestEvents, type Positions, statusOf, viewOf } from './delegation-view.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
 import { insertTasks } from './planning.ts';
@@ -171,9 +171,9 @@ export class Delegations {
   history(input: ParsedInputOf<'delegations.history'>, caller: Caller): OutputOf<'delegations.history'> {
     const { store } = this.#parts;
     const request = needDelegated(this.#parts.store.read, input.id, caller);
-    const { events } = eventsAfter(store, request.id, 0, Number.POSITIVE_INFINITY);
+    const limit = input.limit === -1 ? Number.POSITIVE_INFINITY : input.limit;
+    const { events, total } = eventPage(store, request.id, { offset: input.offset, limit });
     const view = this.#view(request);
-    const end = input.limit === -1 ? events.length : input.offset + input.limit;
     const artifacts: OutputOf<'delegations.history'>['artifacts'] = [];
     if (input.withArtifacts && isDelegationOver(view.status)) {
       const isDone = view.status === 'completed';
@@ -186,7 +186,7 @@ export class Delegations {
         artifacts.push({ timestamp: view.endedAt ?? 0, type: 'output', name: 'partial_output', content: view.output });
       }
     }
-    return { view, events: events.slice(input.offset, end), total: events.length, artifacts };
+    return { view, events, total, artifacts };
   }
 
   /** @throws AppError `illegal_move` once it is over */

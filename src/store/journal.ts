@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../contract/errors.ts';
 import { classOf, Fact, type FactClass, type FactKind, type FactSubject } from '../contract/fact.ts';
+import type { RequestId } from '../contract/ids.ts';
 import type { Connection, SqlRow } from './connection.ts';
 
 /** Which facts: all that is named must hold. */
@@ -26,6 +27,15 @@ export type Journal = {
   readonly since: (cursor: number, options?: FactFilter & { readonly limit?: number }) => FactPage;
   /** The newest `n` or 8 MB of them, oldest first; with a filter that no index serves, of the newest 100,000. */
   readonly recent: (n: number, filter?: FactFilter) => Fact[];
+  /** The facts of which `taskEventOf` makes an event: how many a request has, and the position of the one after `offset` others. */
+  readonly taskEvents: (
+    requestId: RequestId,
+    offset: number,
+  ) => { readonly total: number; readonly seq: number | null };
+  /** The newest `n` of these facts, oldest first. */
+  readonly recentTaskEvents: (requestId: RequestId, n: number) => Fact[];
+  /** The end of the newest turn of a request. */
+  readonly lastTurn: (requestId: RequestId) => Fact | undefined;
   /** The position of the newest fact; 0 before the first. */
   readonly head: () => number;
 };
@@ -36,6 +46,18 @@ const PAGE_LENGTH = 8_000_000;
 const WINDOW = 100_000;
 const COLUMNS = 'seq, at, kind, projectId, requestId, taskId, attemptId, sessionId, agent, actor, data';
 const SUBJECTS = ['sessionId', 'taskId', 'requestId', 'attemptId', 'projectId', 'agent'] as const;
+
+/** As in the index `fact_taskEvent`, word for word: SQLite uses it for nothing else. */
+const IS_TASK_EVENT = `INDEXED BY fact_taskEvent WHERE requestId IS NOT NULL AND (
+  kind IN ('text', 'tool.ended', 'retrying', 'check.ran', 'delegation.message')
+  OR (kind = 'attempt.changed' AND (data ->> '$.from') = 'starting' AND (data ->> '$.to') = 'working')
+  OR (kind = 'approval.changed' AND (data ->> '$.from') IS NOT (data ->> '$.to'))
+  OR (kind = 'request.changed' AND (data ->> '$.from') IS NOT (data ->> '$.to') AND (
+    (data ->> '$.to') IN ('paused', 'done', 'failed', 'cancelled')
+    OR ((data ->> '$.to') = 'running' AND (data ->> '$.from') = 'paused')
+  ))
+) AND requestId = ?`;
+const IS_TURN = "INDEXED BY fact_turn WHERE requestId IS NOT NULL AND kind = 'turn.ended' AND requestId = ?";
 
 /** Key in `meta`. */
 export const PRUNED_TO = 'store.prunedTo';
@@ -62,6 +84,15 @@ export function openJournal(connection: Connection, head: Journal['head']): Jour
       const query = `${index ?? ''} WHERE seq > ?${sql} ORDER BY seq DESC`;
       return read(connection, query, [start, ...values], n).facts.reverse();
     },
+    taskEvents(requestId, offset) {
+      const total = connection.number(`SELECT COUNT(*) FROM fact ${IS_TASK_EVENT}`, requestId);
+      if (offset >= total) return { total, seq: null };
+      const query = `SELECT seq FROM fact ${IS_TASK_EVENT} ORDER BY seq LIMIT 1 OFFSET ?`;
+      return { total, seq: connection.number(query, requestId, offset) };
+    },
+    recentTaskEvents: (requestId, n) =>
+      read(connection, `${IS_TASK_EVENT} ORDER BY seq DESC`, [requestId], n).facts.reverse(),
+    lastTurn: (requestId) => read(connection, `${IS_TURN} ORDER BY seq DESC`, [requestId], 1).facts[0],
   };
 }
 
