@@ -66,8 +66,9 @@ export class DashboardPage implements AsyncDisposable {
     await this.page.goto(`${this.#url}/${hash}`);
   }
 
-  /** Pictures in both themes, wide and narrow, for people to look at. */
+  /** With `GANTRY_SHOTS`: pictures in both themes, wide and narrow, for people to look at. */
   async shoot(name: string): Promise<void> {
+    if (!process.env.GANTRY_SHOTS) return;
     await mkdir(SHOTS, { recursive: true });
     for (const colorScheme of ['light', 'dark'] as const) {
       await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
