@@ -36,7 +36,6 @@ import { Queries } from './queries.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { sling } from './sling.ts';
 import { StandingAgents } from './standing.ts';
-import { refuseStopped } from './stops.ts';
 import { submitRequest } from './submit.ts';
 import { Themes } from './themes.ts';
 import { WarmPool } from './warm-pool.ts';
@@ -98,8 +97,13 @@ export class Engine {
       end: (id, cause) => this.#control.cancel(id, cause, GANTRY),
     });
     this.#overlaps = new Overlaps(parts, this.#git);
-    this.#stops = new EmergencyStops(parts, this.#dispatcher, this.#planning, this.#standing);
     this.#execs = new Execs(parts, this.#approvals);
+    this.#stops = new EmergencyStops(parts, {
+      dispatcher: this.#dispatcher,
+      planning: this.#planning,
+      standing: this.#standing,
+      execs: this.#execs,
+    });
     this.#probes = new Probes(parts);
     this.events = new Events(parts, this.#approvals, foreign);
     this.themes = new Themes(parts);
@@ -280,7 +284,6 @@ export class Engine {
   }
 
   async exec(input: ParsedInputOf<'exec.start'>): Promise<OutputOf<'exec.start'>> {
-    refuseStopped(this.#parts.store.read, null);
     const settings = this.#parts.settingsFor(input.directory);
     await this.#probes.needUsable(input.backend ?? settings.defaultBackend);
     return this.#execs.start(input);

@@ -6,6 +6,7 @@ import type { Transaction } from '../store/store.ts';
 import { needAgent } from './addresses.ts';
 import { closeAlert, openAlert } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
+import type { Execs } from './exec.ts';
 import type { Parts } from './parts.ts';
 import type { Planning } from './planning.ts';
 import { needProject } from './projects.ts';
@@ -13,19 +14,21 @@ import type { StandingAgents } from './standing.ts';
 import { emergencyStops, stopText, writeStops } from './stops.ts';
 
 type Stopped = OutputOf<'estop'>;
+type Tools = {
+  readonly dispatcher: Dispatcher;
+  readonly planning: Planning;
+  readonly standing: StandingAgents;
+  readonly execs: Execs;
+};
 
 /** The mark is durable before anything is stopped: no restart forgets it. */
 export class EmergencyStops {
   readonly #parts: Parts;
-  readonly #dispatcher: Dispatcher;
-  readonly #planning: Planning;
-  readonly #standing: StandingAgents;
+  readonly #tools: Tools;
 
-  constructor(parts: Parts, dispatcher: Dispatcher, planning: Planning, standing: StandingAgents) {
+  constructor(parts: Parts, tools: Tools) {
     this.#parts = parts;
-    this.#dispatcher = dispatcher;
-    this.#planning = planning;
-    this.#standing = standing;
+    this.#tools = tools;
   }
 
   async stop(input: ParsedInputOf<'estop'>, caller: Caller): Promise<Stopped> {
@@ -53,15 +56,16 @@ export class EmergencyStops {
     const standing = read.agents.list({}).filter((a) => inScope(a) && !stop.keep.includes(a.id));
     const planning = read.requests.list({ state: 'planning' }).filter(inScope);
     await Promise.all([
-      this.#dispatcher.stopRuns(
+      this.#tools.dispatcher.stopRuns(
         attempts.map(({ id }) => id),
         { type: 'park', cause: stopText(stop) },
       ),
-      this.#standing.end(
+      this.#tools.standing.end(
         standing.map(({ id }) => id),
         { type: 'park', cause: stopText(stop) },
       ),
-      ...planning.map(({ id }) => this.#planning.stop(id, 'cancelled')),
+      this.#tools.execs.stop(stop.project, stopText(stop)),
+      ...planning.map(({ id }) => this.#tools.planning.stop(id, 'cancelled')),
     ]);
   }
 
@@ -81,10 +85,10 @@ export class EmergencyStops {
         emergencyStops(tx).filter((s) => !ended.some((e) => e.project === s.project)),
       );
     });
-    for (const { id } of store.read.requests.list({ state: 'planning' })) this.#planning.start(id);
-    this.#dispatcher.bringBack(null);
-    this.#standing.bringBack();
-    this.#dispatcher.wake();
+    for (const { id } of store.read.requests.list({ state: 'planning' })) this.#tools.planning.start(id);
+    this.#tools.dispatcher.bringBack(null);
+    this.#tools.standing.bringBack();
+    this.#tools.dispatcher.wake();
     return { isChanged: true, stops: [...emergencyStops(store.read)] };
   }
 }

@@ -2,15 +2,20 @@ import { deferred } from '../base/wait.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { Failure } from '../contract/failure.ts';
-import type { SessionId } from '../contract/ids.ts';
+import type { ProjectId, SessionId } from '../contract/ids.ts';
 import type { ExecResult } from '../contract/shapes.ts';
 import type { Approvals } from './approvals.ts';
 import { noRoomWithoutTask } from './budget.ts';
-import { type OneTurnSpec, prepareTurn, runTurn } from './one-turn.ts';
+import { type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
 import type { Parts } from './parts.ts';
 import type { TurnEnd } from './session-turns.ts';
+import { refuseStopped } from './stops.ts';
 
-type Running = { readonly abort: AbortController; readonly finished: Promise<void> };
+type Running = {
+  readonly projectId: ProjectId | null;
+  readonly abort: AbortController;
+  readonly finished: Promise<void>;
+};
 
 /** Single prompts outside of any plan. */
 export class Execs {
@@ -23,12 +28,13 @@ export class Execs {
     this.#approvals = approvals;
   }
 
-  /** @throws AppError `overloaded` if the budget of the project or the day is used up */
+  /** @throws AppError `conflict` in an emergency stop, `overloaded` if the budget of the project or the day is used up */
   start(input: ParsedInputOf<'exec.start'>): ExecResult {
     const settings = this.#parts.settingsFor(input.directory);
     const project = this.#parts.store.read.projects
       .list({})
       .find((p) => p.path === input.directory && p.state === 'active');
+    refuseStopped(this.#parts.store.read, project?.id ?? null);
     const cause = noRoomWithoutTask(this.#parts, { role: 'exec', projectId: project?.id ?? null });
     if (cause !== null) throw new AppError('overloaded', cause);
     const spec: OneTurnSpec = {
@@ -46,9 +52,9 @@ export class Execs {
     const abort = new AbortController();
     const finished = runTurn(this.#parts, this.#approvals, row.id, spec, { ms: input.timeoutMs, signal: abort.signal })
       .then((turn) => this.#done(row.id, turn))
-      .catch((error: unknown) => (abort.signal.aborted ? undefined : this.#failed(row.id, error)))
+      .catch((error: unknown) => (abort.signal.reason === 'shutdown' ? undefined : this.#failed(row.id, error)))
       .finally(() => this.#running.delete(row.id));
-    this.#running.set(row.id, { abort, finished });
+    this.#running.set(row.id, { projectId: project?.id ?? null, abort, finished });
     return this.result(row.id);
   }
 
@@ -84,9 +90,18 @@ export class Execs {
     };
   }
 
-  async close(): Promise<void> {
-    const running = [...this.#running.values()];
-    for (const { abort } of running) abort.abort('shutdown');
+  /** Ends those of a project, or all; their answer is the cause. */
+  async stop(project: ProjectId | null, cause: string): Promise<void> {
+    await this.#abort(new AppError('cancelled', cause), (one) => project === null || one.projectId === project);
+  }
+
+  close(): Promise<void> {
+    return this.#abort('shutdown', () => true);
+  }
+
+  async #abort(reason: AppError | TurnStop, isMeant: (running: Running) => boolean): Promise<void> {
+    const running = [...this.#running.values()].filter(isMeant);
+    for (const { abort } of running) abort.abort(reason);
     await Promise.all(running.map((r) => r.finished));
   }
 

@@ -214,5 +214,5 @@ async function stopOn(signal: AbortSignal): Promise<never> {
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
   }
-  throw new AppError('cancelled', 'it was cancelled');
+  throw signal.reason instanceof AppError ? signal.reason : new AppError('cancelled', 'it was cancelled');
 }

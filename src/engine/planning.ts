@@ -17,6 +17,7 @@ import { priced } from './prices.ts';
 import { onlyAgentOf, placementOf } from './roles.ts';
 import type { TurnEnd } from './session-turns.ts';
 import { spendToday } from './spent-today.ts';
+import { stopFor } from './stops.ts';
 
 /** Under which the session of a request's call of the planner is written down. */
 const callKey = (id: RequestId, call: number): string => `planner:${id}:${call}`;
@@ -42,8 +43,10 @@ export class Planning {
     this.#onPlanned = onPlanned;
   }
 
+  /** In an emergency stop nothing begins: a thaw starts it. */
   start(id: RequestId): void {
-    if (this.#running.has(id)) return;
+    const { read } = this.#parts.store;
+    if (this.#running.has(id) || stopFor(read, read.requests.need(id).projectId) !== null) return;
     const abort = new AbortController();
     const finished = this.#plan(id, abort.signal)
       .catch((error: unknown) => this.#failed(id, error, abort.signal))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Bench, bench, over, person } from '../../test/support/engine-bench.ts';
+import { type Bench, bench, over, person, submit } from '../../test/support/engine-bench.ts';
 import type { Assignment } from '../contract/agent-operations.ts';
 import type { ParsedInputOf } from '../contract/api.ts';
 
@@ -97,6 +97,10 @@ describe('a task that is slung again', () => {
     await expect(sling(test, id, { isolation: 'container' })).rejects.toThrow(/behind what its request was given/);
     expect(await sling(test, id, { name: 'bob' })).toMatchObject({ state: 'unchanged', agent: 'project/worker/bob' });
     await expect(sling(test, id, { name: 'eve' })).rejects.toThrow(/project\/worker\/bob holds .* --force/);
+    const before = everything(test);
+    expect(await sling(test, id, { name: 'bob', isDryRun: true })).toMatchObject({ state: 'unchanged' });
+    await expect(sling(test, id, { name: 'eve', isDryRun: true })).rejects.toThrow(/project\/worker\/bob holds/);
+    expect(everything(test)).toBe(before);
     const taken = await sling(test, id, { name: 'eve', isForced: true });
     expect(taken).toMatchObject({ agent: 'project/worker/eve', taskId: id });
     await test.release('go');
@@ -106,7 +110,8 @@ describe('a task that is slung again', () => {
       ['superseded', 'project/worker/bob'],
       ['done', 'project/worker/eve'],
     ]);
-    await expect(sling(test, id, { isForced: true })).rejects.toThrow(/is done: a closed task is not opened again/);
+    for (const isDryRun of [true, false])
+      await expect(sling(test, id, { isForced: true, isDryRun })).rejects.toThrow(/a closed task is not opened again/);
   });
 });
 
@@ -130,6 +135,30 @@ describe('an emergency stop', () => {
     expect(await finished(test, one)).toBe('done');
     expect(test.store.read.attempts.list({}).map((a) => a.state)).toEqual(['done']);
     expect(test.engine.thaw({}, person).isChanged).toBe(false);
+  });
+
+  it('ends a prompt that is given outside of any plan and refuses the next one, and no plan is begun', async () => {
+    await using test = await bench({ policy: { default: 'allow', rules: [] } });
+    const directory = test.repo.root;
+    const ask = () => test.engine.exec({ prompt: play({ hold: 'go', text: 'x' }), directory, timeoutMs: 60_000 });
+    const waiting = await submit(test, directory, `Plan. ${play({ hold: 'go', text: 'x' })}`);
+    const inTurn = (count: number) =>
+      test.until('the turns', () => test.store.journal.since(0, { kinds: ['turn.started'] }).facts.length === count);
+    await inTurn(1);
+    await test.engine.pause(waiting.id, undefined, person);
+    const { sessionId } = await ask();
+    await inTurn(2);
+    await test.engine.estop({ project: 'project', reason: 'test', keep: [] }, person);
+    const ended = { state: 'failed', failure: { message: expect.stringContaining('emergency stop by person: test') } };
+    expect(await test.engine.execResult(sessionId, 0)).toMatchObject(ended);
+    await expect(ask()).rejects.toThrow(/emergency stop/);
+    await test.engine.resume(waiting.id, undefined, person);
+    await test.restart();
+    expect(test.store.read.requests.need(waiting.id).state).toBe('planning');
+    expect(test.store.journal.since(0, { kinds: ['turn.started'] }).facts).toHaveLength(2);
+    test.engine.thaw({}, person);
+    await inTurn(3);
+    await test.engine.cancel(waiting.id, undefined, person);
   });
 
   it('of one project leaves the others, and agents that are kept, alone', async () => {

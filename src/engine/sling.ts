@@ -11,7 +11,7 @@ import { isRequestOver } from '../contract/request.ts';
 import { isTaskActive, isTaskOver, type Task } from '../contract/task.ts';
 import type { Git } from '../git/git.ts';
 import { inspect, type RepositoryState } from '../git/inspect.ts';
-import type { Transaction } from '../store/store.ts';
+import type { Reader, Transaction } from '../store/store.ts';
 import { pickAgent } from './claim.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { isolationOf } from './isolation.ts';
@@ -50,7 +50,11 @@ type Checked = Placement & {
 export async function sling(parts: Parts, tools: Tools, input: Input, caller: Caller): Promise<Assignment> {
   needRight(parts, caller, 'assign');
   const checked = await check(parts, tools, input);
-  if (input.isDryRun) return assignment(parts, checked, { state: 'dry-run', cause: 'nothing was done' });
+  if (input.isDryRun) {
+    const isUnchanged = checked.task !== null && isHeldAlready(parts.store.read, checked.task, checked, input);
+    if (isUnchanged) return assignment(parts, checked, outcome(checked.task, undefined, true));
+    return assignment(parts, checked, { state: 'dry-run', cause: 'nothing was done' });
+  }
   const { taskId, superseded, isUnchanged } = checked.task
     ? parts.store.commit((tx) => reassign(parts, tx, checked, input, caller))
     : await insert(parts, tools, checked, input, caller);
@@ -170,20 +174,26 @@ async function insert(parts: Parts, { git }: Tools, checked: Checked, input: Inp
   return { taskId, superseded: [], isUnchanged: false };
 }
 
+/**
+ * Whether the agent that is meant has it, so that nothing is to be done.
+ * @throws AppError `conflict` for one that is closed, deferred or another agent's, with what undoes it
+ */
+function isHeldAlready(read: Reader, task: Task, { target, name }: Checked, { isForced }: Input): boolean {
+  refuseClosed(task, read.requests.need(task.requestId).state, isForced);
+  if (!isTaskActive(task.state)) return false;
+  if (target === null || target === task.agent) return true;
+  if (isForced) return false;
+  throw new AppError(
+    'conflict',
+    `${task.agent} holds ${task.id}: gantry sling ${task.id} ${name} --force takes it away`,
+  );
+}
+
 /** Takes an existing task by compare-and-set. */
 function reassign(parts: Parts, tx: Transaction, checked: Checked, input: Input, caller: Caller): Changed {
   const task = tx.tasks.need(checked.task?.id ?? '');
-  const request = tx.requests.need(task.requestId);
   const meta = { actor: caller.actor, cause: `slung by ${caller.actor}` };
-  refuseClosed(task, request.state, input.isForced);
-  const isSame = checked.target === null || checked.target === task.agent;
-  if (isTaskActive(task.state) && isSame) return { taskId: task.id, superseded: [], isUnchanged: true };
-  if (isTaskActive(task.state) && !input.isForced) {
-    throw new AppError(
-      'conflict',
-      `${task.agent} holds ${task.id}: gantry sling ${task.id} ${checked.name} --force takes it away`,
-    );
-  }
+  if (isHeldAlready(tx, task, checked, input)) return { taskId: task.id, superseded: [], isUnchanged: true };
   const superseded = isTaskActive(task.state) && task.attemptId ? [task.attemptId] : [];
   for (const id of superseded) supersede(parts, tx, task, id, caller);
   const patch = {
