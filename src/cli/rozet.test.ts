@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Config } from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
+import { ROZET_VARIABLES } from '../daemon/rozet-variables.ts';
 import { readRozet } from './rozet.ts';
 
 const read = (yaml: string, exists = true) => readRozet(yaml, '/project/providers.yaml', () => exists);
@@ -124,4 +126,12 @@ opencode:
       );
     }
   });
+});
+
+it('the guide says of each of its variables what says the same', () => {
+  const guide = readFileSync(new URL('../../docs/rozet.md', import.meta.url), 'utf8');
+  const unsaid = Object.keys(ROZET_VARIABLES).filter(
+    (name) => !new RegExp(`^\\| .*\`${name}\`.* \\|`, 'm').test(guide),
+  );
+  expect(unsaid).toEqual([]);
 });

@@ -10,7 +10,7 @@ export const ROZET_VARIABLES: Readonly<Record<string, string>> = {
   ROZET_OPEN_CODE_BASE_URL: 'backends.opencode.url',
   ROZET_OPEN_CODE_PROVIDER: '--model provider/model',
   ROZET_OPEN_CODE_MODEL: '--model provider/model',
-  ROZET_SESSION_ID: '--session-id of the bridge',
+  ROZET_SESSION_ID: 'the session of OpenCode, which the plugin knows',
   ROZET_ORCHESTRATOR_PROVIDER: 'GANTRY_PLANNER_MODEL',
   ROZET_ORCHESTRATOR_MODEL: 'GANTRY_PLANNER_MODEL',
   ROZET_ORCHESTRATOR_ENDPOINT: 'GANTRY_PLANNER_ENDPOINT',
