@@ -59,3 +59,14 @@ const DOWN: ReadonlySet<ErrorCode> = new Set([
 
 /** Whether a session that could not be opened says that its agent program cannot be used at all. */
 export const isBackendDown = (error: unknown): boolean => DOWN.has(toAppError(error).code);
+
+/** Why a turn that is over was no success; null if it was. */
+export function turnFailure(turn: { readonly outcome: string; readonly failure: Failure | null }): Failure | null {
+  if (turn.outcome === 'done') return null;
+  if (turn.failure) return turn.failure;
+  if (turn.outcome === 'rejected')
+    return { class: 'denied', message: 'the agent stopped because something it asked for was denied', resetAt: null };
+  if (turn.outcome === 'length')
+    return { class: 'model', message: 'the answer was cut off by the model’s length limit', resetAt: null };
+  return { class: 'model', message: `the turn ended: ${turn.outcome}`, resetAt: null };
+}

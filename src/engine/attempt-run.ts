@@ -7,17 +7,15 @@ import type { Project } from '../contract/project.ts';
 import type { Check } from '../contract/task.ts';
 import type { Usage } from '../contract/usage.ts';
 import type { Approvals } from './approvals.ts';
-import { AttemptFailure, failureOf, isBackendDown, isHopeless } from './attempt-failure.ts';
+import { AttemptFailure, failureOf, isBackendDown, isHopeless, turnFailure } from './attempt-failure.ts';
 import { AttemptLedger } from './attempt-ledger.ts';
+import { AttemptPrompts } from './attempt-prompts.ts';
 import { openAttemptSession } from './attempt-session.ts';
 import { unblock } from './breaker.ts';
 import { type Overrun, overBudget } from './budget.ts';
 import type { Collector } from './collect.ts';
-import { noteFor } from './handoff-note.ts';
 import { removeIsolatedHome } from './isolation.ts';
-import { untoldMail, waitingMail } from './mail.ts';
 import type { Parts } from './parts.ts';
-import { evidencePrompt, goOnPrompt, handOverNote, mailText, taskPrompt } from './prompts.ts';
 import type { LiveSession } from './session.ts';
 import type { Settings } from './settings.ts';
 import { settleFailure } from './settle.ts';
@@ -44,6 +42,7 @@ export class AttemptRun {
   readonly #standing: StandingAgents;
   readonly #ledger: AttemptLedger;
   readonly #turns: Turns;
+  readonly #prompts: AttemptPrompts;
   readonly #project: Project;
   readonly #settings: Settings;
   readonly #stop = new AbortController();
@@ -76,6 +75,7 @@ export class AttemptRun {
     this.#turns = new Turns(parts, this.#ledger);
     this.#project = parts.store.read.projects.need(parts.store.read.tasks.need(attempt.taskId).projectId);
     this.#settings = parts.settingsFor(this.#project.path);
+    this.#prompts = new AttemptPrompts(parts, this.#ledger, this.#settings);
     const cancelDeadline = parts.clock.after(attempt.deadlineAt - parts.clock.now(), () =>
       this.stop({ type: 'timeout', cause: 'the attempt took longer than its time limit' }),
     );
@@ -115,7 +115,7 @@ export class AttemptRun {
     await this.#takeAgent(attempt);
     const setup = attempt.number === 1 ? this.#settings.setup : null;
     await this.#workspaces.prepare(this.#project, this.#ledger.attempt, setup, this.#stop.signal);
-    let prompt = attempt.state === 'verifying' ? null : await this.#firstPrompt();
+    let prompt = attempt.state === 'verifying' ? null : this.#prompts.first(await this.#session());
     for (;;) {
       if (prompt) await this.#talk(prompt);
       const { verification, saved } = await this.#verify();
@@ -123,7 +123,7 @@ export class AttemptRun {
         const claim = { summary: this.#summary, checks: [...verification.checks], ...saved };
         return this.#collector.collect(this.#project, this.#ledger, claim);
       }
-      prompt = this.#evidence(verification);
+      prompt = this.#prompts.evidence(verification);
     }
   }
 
@@ -178,46 +178,6 @@ export class AttemptRun {
     });
   }
 
-  /** What was on its way goes out again with the same ids; else the task, or what came in between, is told. */
-  async #firstPrompt(): Promise<StoredPrompt> {
-    const live = await this.#session();
-    const { attempt, task } = this.#ledger;
-    const pending = attempt.prompts.findLast((p) => p.state !== 'ended');
-    const isSameTalk = live.origin.type === 'resumed' || (live.origin.type === 'new' && pending?.state === 'stored');
-    if (pending && isSameTalk) return pending;
-    const failure = attempt.number > 1 ? task.failure : null;
-    const cause =
-      live.origin.type === 'new-instead'
-        ? `new session, ${live.origin.reason}`
-        : (failure?.message ?? task.cause ?? 'it was interrupted');
-    if (live.origin.type === 'resumed' && this.#ledger.isTold(live.nativeId)) {
-      return this.#ledger.storePrompt('resume', goOnPrompt(cause));
-    }
-    const isFirst = attempt.number === 1 && attempt.prompts.length === 0;
-    const mail = untoldMail(this.#parts, attempt.agent);
-    const text = taskPrompt(task, this.#parts.store.read.requests.need(task.requestId), {
-      rolePrompt: this.#settings.roles[task.role]?.prompt ?? null,
-      handOver: isFirst ? null : this.#handOver(live, cause),
-      mail,
-    });
-    return this.#ledger.storePrompt('task', text, mail);
-  }
-
-  /** What another agent program left, and what went wrong since. */
-  #handOver(live: LiveSession, cause: string): string {
-    const { attempt, task } = this.#ledger;
-    const note = noteFor(this.#parts.store.read, task.id);
-    const isWrong = note === null || task.failure !== null || live.origin.type === 'new-instead';
-    return [note, isWrong ? handOverNote(attempt.number, cause) : null].filter((part) => part !== null).join('\n\n');
-  }
-
-  #mailPrompt(): StoredPrompt | null {
-    const { agent, prompts } = this.#ledger.attempt;
-    const mail = waitingMail(this.#parts, agent, prompts);
-    const text = mailText(mail);
-    return text === null ? null : this.#ledger.storePrompt('message', text, mail);
-  }
-
   /** Turn after turn until nothing more is to be said. */
   async #talk(first: StoredPrompt): Promise<void> {
     for (let next: StoredPrompt | Given | null = first; next !== null; ) {
@@ -241,11 +201,11 @@ export class AttemptRun {
     if (unheard) return unheard;
     if (result.turn.outcome === 'interrupted' && this.#interruptions < MAX_INTERRUPTIONS) {
       this.#interruptions += 1;
-      return this.#ledger.storePrompt('resume', goOnPrompt('the turn was interrupted'));
+      return this.#prompts.goOn('the turn was interrupted');
     }
     const failure = turnFailure(result.turn);
     if (failure) throw new AttemptFailure(failure);
-    return this.#mailPrompt();
+    return this.#prompts.mail();
   }
 
   #checkBudget(): void {
@@ -273,23 +233,6 @@ export class AttemptRun {
         ),
     });
     return { verification, saved };
-  }
-
-  #evidence(verification: Verification): StoredPrompt {
-    const { attempt } = this.#ledger;
-    const unmet = verification.checks.filter((c) => c.isMet === false).map((c) => c.text);
-    if (attempt.verifyRounds >= this.#settings.limits.verifyRounds) {
-      const what = verification.problem ?? `not met: ${unmet.join('; ')}`;
-      throw new AttemptFailure({ class: 'verification', message: what, resetAt: null });
-    }
-    this.#ledger.change('verification failed', (tx) =>
-      tx.attempts.update(
-        attempt.id,
-        { verifyRounds: attempt.verifyRounds + 1 },
-        { actor: 'gantry', subject: this.#ledger.subject },
-      ),
-    );
-    return this.#ledger.storePrompt('evidence', evidencePrompt(verification.checks, verification.problem));
   }
 
   /** Rejects when the run is told to stop. */
@@ -351,14 +294,4 @@ export class AttemptRun {
       this.#parts.log.error({ err: error, attempt: this.#ledger.id }, 'a session did not close in order');
     }
   }
-}
-
-function turnFailure(turn: { readonly outcome: string; readonly failure: Failure | null }): Failure | null {
-  if (turn.outcome === 'done') return null;
-  if (turn.failure) return turn.failure;
-  if (turn.outcome === 'rejected')
-    return { class: 'denied', message: 'the agent stopped because something it asked for was denied', resetAt: null };
-  if (turn.outcome === 'length')
-    return { class: 'model', message: 'the answer was cut off by the model’s length limit', resetAt: null };
-  return { class: 'model', message: `the turn ended: ${turn.outcome}`, resetAt: null };
 }

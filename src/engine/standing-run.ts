@@ -1,4 +1,4 @@
-import type { CloseReport, OpenSpec } from '../backends/backend.ts';
+import type { CloseReport } from '../backends/backend.ts';
 import { deferred } from '../base/wait.ts';
 import type { Agent, Standing } from '../contract/agent.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
@@ -6,24 +6,18 @@ import { AppError, toAppError } from '../contract/errors.ts';
 import type { PromptId } from '../contract/ids.ts';
 import type { Message } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
-import { isSessionOver } from '../contract/session.ts';
 import { closeAlert, openAlert } from './alerts.ts';
 import type { Approvals } from './approvals.ts';
-import { OPEN_LIMIT_MS } from './attempt-session.ts';
 import { BudgetHold } from './budget-hold.ts';
-import { capabilitiesOf } from './capabilities.ts';
-import { isolatedPlace, isolationOf } from './isolation.ts';
 import { untoldMail, waitingMail } from './mail.ts';
-import { ownMcp } from './own-mcp.ts';
 import type { Parts } from './parts.ts';
-import { profileFor } from './policy.ts';
 import { tellSender } from './post.ts';
 import { introduction, mailText } from './prompts.ts';
 import type { LiveSession } from './session.ts';
-import { openSession } from './session-open.ts';
-import { isTold, reopened } from './session-row.ts';
+import { isTold } from './session-row.ts';
 import type { Settings } from './settings.ts';
 import { StandingLedger } from './standing-ledger.ts';
+import { openStandingSession } from './standing-session.ts';
 import { type Given, Turns } from './turns.ts';
 import type { Workspaces } from './workspace.ts';
 
@@ -112,7 +106,12 @@ export class StandingRun {
   }
 
   get #isWarm(): boolean {
-    return (this.#parts.store.read.agents.get(this.#agent.id)?.standing?.warm ?? null) !== null;
+    return this.#standing?.warm != null;
+  }
+
+  /** As it is now, also once this run is no longer the agent's. */
+  get #standing(): Standing | null {
+    return this.#parts.store.read.agents.get(this.#agent.id)?.standing ?? null;
   }
 
   /** A person wants it open: one that is down or let its program go opens again. */
@@ -202,44 +201,12 @@ export class StandingRun {
   }
 
   async #open(): Promise<LiveSession> {
-    if (isSessionOver(this.#parts.store.read.sessions.need(this.#ledger.sessionId).state)) this.#ledger.renew();
-    const { workspace, branch, baseCommit, sessionId, warm, forkOf } = this.#ledger.standing;
-    const isolation = isolationOf(this.#settings, this.#agent.role, null);
-    if (this.#project && branch !== null && baseCommit !== null) {
-      const place = { id: sessionId, workspace, branch, baseCommit, isolation };
-      await this.#tools.workspaces.prepare(this.#project, place, this.#settings.setup, this.#stop.signal);
-    }
-    const { id, role: roleName } = this.#agent;
-    const role = this.#settings.roles[roleName] ?? {};
-    const subject = { projectId: this.#agent.projectId, agent: id };
-    // What was told nothing has nothing to go on with, and some programs do not know it any more.
-    const row = reopened(this.#parts, this.#ledger.sessionId, subject, warm === null ? {} : { nativeId: null });
-    const canResume = capabilitiesOf(this.#parts, row.backend)?.resume ?? false;
-    const environment = this.#parts.agentEnvironment(id, role.env ?? [], null);
-    const live = await openSession(
-      this.#parts,
-      this.#tools.approvals,
-      row,
-      {
-        ...(await isolatedPlace(this.#parts, { isolation, workspace })),
-        attemptId: null,
-        title: id,
-        directory: workspace,
-        project: this.#project ?? { id: 'plane', path: workspace, isTrusted: false },
-        profile: profileFor(role),
-        model: row.model,
-        env: { ...environment, GANTRY_AGENT: id, ...(warm && { GANTRY_ATTEMPT: warm.attemptId }) },
-        mcp: ownMcp(this.#parts, row.backend, environment),
-        instructions: null,
-        from: fromOf(canResume ? row.nativeId : null, row.nativeId === null ? forkOf : null),
-        limitMs: OPEN_LIMIT_MS,
-        signal: this.#stop.signal,
-      },
-      subject,
-    );
+    const subject = { projectId: this.#agent.projectId, agent: this.#agent.id };
+    const who = { agent: this.#agent, project: this.#project, settings: this.#settings };
+    const live = await openStandingSession(this.#parts, this.#tools, this.#ledger, who, this.#stop.signal);
     this.#live = live;
     this.#openedAt = this.#parts.clock.now();
-    if (forkOf !== null) this.#ledger.forked();
+    if (this.#standing?.forkOf != null) this.#ledger.forked();
     if (live.origin.type === 'new-instead') this.#ledger.forgetPrompts(`new session, ${live.origin.reason}`);
     this.#parts.store.commit((tx) => closeAlert(tx, this.#alert, 'it stands by again', subject));
     return live;
@@ -347,10 +314,5 @@ export class StandingRun {
 
 /** How long one that is kept ready stays down after so many ends, one soon after the other. */
 export const pauseMs = (deaths: number): number => Math.min(FIRST_PAUSE_MS * 2 ** (deaths - 1), LONGEST_PAUSE_MS);
-
-const fromOf = (resumed: string | null, forked: string | null): OpenSpec['from'] => {
-  if (resumed !== null) return { type: 'resume', nativeId: resumed };
-  return forked === null ? { type: 'new' } : { type: 'fork', nativeId: forked };
-};
 
 const isWaking = (mail: readonly Message[]): boolean => mail.some(({ kind }) => kind !== 'notice');
