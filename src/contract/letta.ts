@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { ServerUrl } from './server-url.ts';
 
 /** A Letta server whose agents are shown tasks in memory blocks. */
 export const LettaSettings = z.strictObject({
-  url: z.url({ protocol: /^https?$/, error: 'expected a URL that begins with https:// or http://' }),
+  url: ServerUrl,
   /** The Letta agent that is shown the tasks that no Letta agent has handed over. Without it nobody is. */
   agent: z.string().min(1).optional(),
   /** Name of the variable that holds the server's key, if it wants one. */

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { Duration } from './duration.ts';
+import { ServerUrl } from './server-url.ts';
 
 const UserId = z.string().regex(/^@[^:\s]+:\S+$/, 'a Matrix user such as @alice:example.org');
 
 /** A Matrix account that shows every task in a room and takes commands there. */
 export const MatrixSettings = z
   .strictObject({
-    url: z.url({ protocol: /^https?$/, error: 'expected a URL that begins with https:// or http://' }),
+    url: ServerUrl,
     /** The account whose access token it is. */
     user: UserId,
     /** Name of the variable that holds the access token. */

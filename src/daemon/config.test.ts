@@ -196,6 +196,7 @@ describe('bad values', () => {
     ['{"limits": {"maxParallel": 0}}', 1, 'limits.maxParallel', />0/],
     ['{"planner": {"temperature": 7}}', 1, 'planner.temperature', /<=2/],
     ['{"backends": {"Open Code": {}}}', 1, 'backends.Open Code', /lower-case letters/],
+    ['{"letta": {"url": "http://me:hush@127.0.0.1:1"}}', 1, 'letta.url', /without credentials/],
     ['{"defaultRole": "a",\n"defaultRole": "b"}', 2, 'defaultRole', /set twice/],
     ['{"a": 1', 1, '', /not valid JSONC/],
     ['[1]', 1, '', /expected object, received array/],

@@ -1,3 +1,5 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { PLAIN, parseStatuses } from './changes.ts';
 import type { Git } from './git.ts';
 import { needCommit } from './refs.ts';
@@ -29,7 +31,10 @@ export async function changedSince(
   return [...changed, ...added].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** The difference as a patch, with untracked files that are text; beyond `maxBytes` its middle is cut out. */
+/**
+ * The difference as a patch, with untracked files that are text; beyond `maxBytes` its middle is cut out. An untracked file that
+ * is larger than that is named as git names a binary one, and not read.
+ */
 export async function diffSince(
   git: Git,
   directory: string,
@@ -57,6 +62,12 @@ export async function diffSince(
     const args = ['diff', '--no-color', '--no-index', ...PLAIN, '--', '/dev/null', path];
     // A repository of its own inside of this one is listed as a directory.
     if (path.endsWith('/')) continue;
+    // It may have gone in this moment: then git says so.
+    const seen = await lstat(join(directory, path)).catch(() => null);
+    if (seen !== null && seen.size > maxBytes) {
+      text += `diff --git a/${path} b/${path}\nnew file mode 100644\nBinary files /dev/null and b/${path} differ\n`;
+      continue;
+    }
     const one = await git.run(directory, args, {
       accepts: [0, 1],
       maxOutputBytes: Math.max(1, maxBytes - text.length),

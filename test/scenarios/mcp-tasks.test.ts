@@ -234,13 +234,14 @@ describe('files of a delegated task', () => {
       'echo SECRET > .env',
       'mkfifo pipe',
       'truncate -s 2M huge',
+      'truncate -s 1G giant',
       // Only root can make one.
       '(mknod device c 1 5 || ln -s /dev/zero device)',
     ].join(' && ');
     const task_id = await begin(mcp, world, [
       { write: { path: '--help', content: 'a flag\n' } },
       { run: script },
-      { hold: 'go', run: 'rm device pipe' },
+      { hold: 'go', run: 'rm device pipe giant' },
       { text: 'made' },
     ]);
     await world.until(
@@ -248,6 +249,15 @@ describe('files of a delegated task', () => {
       ({ seq }) =>
         seq > 0 && world.journal.facts.some((fact) => fact.kind === 'tool.ended' && fact.data.title.includes('mkfifo')),
     );
+    const giant = await mcp.tool('read_task_file', { task_id, file_path: 'giant' });
+    expect(giant.value).toMatchObject({
+      error: expect.stringContaining('giant (1073741824 bytes exceeds limit of 1000000 bytes)'),
+      code: 'FILE_TOO_LARGE',
+    });
+    const { value: shown } = await mcp.tool('get_task_diff', { task_id });
+    expect(shown.diff).toContain('Binary files /dev/null and b/giant differ');
+    const { entries } = (await mcp.tool('get_task_files', { task_id, path: 'giant' })).value;
+    expect(entries).toMatchObject([{ path: 'giant', size: 1_073_741_824 }]);
     // Gone when it ends: no commit holds them.
     let special = ['pipe', 'device'];
     for (const isOver of [false, true]) {
