@@ -11,24 +11,24 @@ export type Leftover = { readonly pid: number; readonly command: string; readonl
  */
 export async function leftovers(path: string): Promise<readonly Leftover[] | null> {
   if (process.platform !== 'linux') return null;
-  const listening = await listeningPorts();
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
   const found = await Promise.all(
-    pids.map(async (pid): Promise<Leftover | null> => {
-      const [environment, command, directory, stat] = await Promise.all([
+    pids.map(async (pid): Promise<Omit<Leftover, 'ports'> | null> => {
+      const [environment, command, directory] = await Promise.all([
         text(`/proc/${pid}/environ`),
         text(`/proc/${pid}/cmdline`),
         readlink(`/proc/${pid}/cwd`).catch(() => ''),
-        text(`/proc/${pid}/stat`),
       ]);
-      const isZombie = /^\d+ \(.*\) [ZX] /s.test(stat);
       // One that has given its memory back is about to be a zombie.
-      if (isZombie || command === '' || ![environment, command, directory].some((place) => place.includes(path)))
-        return null;
-      return { pid: Number(pid), command: command.replaceAll('\0', ' ').trim(), ports: await portsOf(pid, listening) };
+      if (command === '' || ![environment, command, directory].some((place) => place.includes(path))) return null;
+      if (/^\d+ \(.*\) [ZX] /s.test(await text(`/proc/${pid}/stat`))) return null;
+      return { pid: Number(pid), command: command.replaceAll('\0', ' ').trim() };
     }),
   );
-  return found.filter((one) => one !== null);
+  const living = found.filter((one) => one !== null);
+  if (living.length === 0) return [];
+  const listening = await listeningPorts();
+  return await Promise.all(living.map(async (one) => ({ ...one, ports: await portsOf(one.pid, listening) })));
 }
 
 /** One hash over the names and contents of all files below a directory; '' if it does not exist. */
@@ -56,7 +56,7 @@ async function listeningPorts(): Promise<ReadonlyMap<string, number>> {
   );
 }
 
-async function portsOf(pid: string, listening: ReadonlyMap<string, number>): Promise<number[]> {
+async function portsOf(pid: number, listening: ReadonlyMap<string, number>): Promise<number[]> {
   const handles = await readdir(`/proc/${pid}/fd`).catch(() => []);
   const targets = await Promise.all(handles.map((handle) => readlink(`/proc/${pid}/fd/${handle}`).catch(() => '')));
   return targets.flatMap((target) => listening.get(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? '') ?? []);
