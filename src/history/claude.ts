@@ -2,11 +2,12 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { namesIn } from '../base/directory.ts';
 import type { HistoryHit, HistoryMessage, HistorySession } from '../contract/history.ts';
 import { addUsage, hasTokens, NO_USAGE, type Usage } from '../contract/usage.ts';
 import { type ConversationLine, joined, lineOf, messageOf } from './claude-lines.ts';
 import { wordsOf } from './opencode-rows.ts';
-import { excerptOf, namesIn, type Source } from './source.ts';
+import { excerptOf, type Source } from './source.ts';
 
 /** What is read of a transcript to name its session. */
 const HEAD_BYTES = 256 * 1024;

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { namesIn } from '../base/directory.ts';
 import { redact } from '../base/redact.ts';
 import { AppError } from '../contract/errors.ts';
 import type { HistoryHit, HistoryMessage, HistoryProblem, HistorySession, HistorySource } from '../contract/history.ts';
 import { claudeSource, type DayUsage, usageByDay } from './claude.ts';
 import { opencodeSource } from './opencode.ts';
-import { namesIn, type Source } from './source.ts';
+import type { Source } from './source.ts';
 
 /** Longest that a search looks; what it has found by then is its answer. */
 const SEARCH_LIMIT_MS = 10_000;

@@ -5,7 +5,7 @@ import type { HistoryHit, HistoryMessage, HistoryPart, HistorySession } from '..
 import { NO_USAGE } from '../contract/usage.ts';
 import { jsonOf, wordsOf } from './opencode-rows.ts';
 import { excerptOf, type Source } from './source.ts';
-import { reading } from './sqlite.ts';
+import { hasAll, readerOf, selected } from './sqlite.ts';
 
 /** The predecessor of today's OpenCode, a Go program: two tables, the parts of a message as one JSON text. */
 const TABLES: ReadonlySet<string> = new Set(['sessions', 'messages']);
@@ -31,14 +31,9 @@ const Wrapped = z.object({ type: z.string(), data: z.looseObject({}) });
 
 /** Null if the tables are not those of the predecessor. */
 export function seedSource(file: string, found: ReadonlyMap<string, ReadonlySet<string>>): Source | null {
-  const isSeed = Object.entries(NEEDED).every(([table, columns]) =>
-    columns.every((column) => found.get(table)?.has(column)),
-  );
-  if (!isSeed) return null;
-  const has = (column: string): boolean => found.get('sessions')?.has(column) ?? false;
-  const columns = COLUMNS.map((column) => (has(column) ? column : `NULL AS ${column}`)).join(', ');
-  const read = <T>(use: (db: DatabaseSync) => T): Promise<T> =>
-    Promise.resolve().then(() => reading(file, TABLES, use));
+  if (!hasAll(found, NEEDED)) return null;
+  const columns = selected(COLUMNS, found.get('sessions'));
+  const read = readerOf(file, TABLES);
   return {
     source: 'opencode',
     store: file,

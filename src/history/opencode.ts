@@ -6,7 +6,7 @@ import { usageOf } from '../contract/usage.ts';
 import { messageOf, partOf, wordsOf } from './opencode-rows.ts';
 import { seedSource } from './opencode-seed.ts';
 import { excerptOf, type Source } from './source.ts';
-import { columnsOf, reading } from './sqlite.ts';
+import { columnsOf, hasAll, readerOf, selected } from './sqlite.ts';
 
 /** Whitelist: OpenCode keeps credentials and account tokens in other tables of the same file. */
 const TABLES: ReadonlySet<string> = new Set(['session', 'message', 'part']);
@@ -24,17 +24,12 @@ const SLICE = 4_000;
  */
 export function opencodeSource(file: string): Source {
   const found = columnsOf(file, ['session', 'message', 'part', 'sessions', 'messages']);
-  const isToday = Object.entries(NEEDED).every(([table, columns]) =>
-    columns.every((column) => found.get(table)?.has(column)),
-  );
+  const isToday = hasAll(found, NEEDED);
   const seed = isToday ? null : seedSource(file, found);
   if (seed) return seed;
   if (!isToday) throw new AppError('unsupported', `${file} has no tables that this Gantry knows`);
-  const has = (column: string): boolean => found.get('session')?.has(column) ?? false;
-  const columns = SESSION_COLUMNS.map((column) => (has(column) ? column : `NULL AS ${column}`)).join(', ');
-  const read = <T>(use: (db: DatabaseSync) => T): Promise<T> =>
-    // A throw inside becomes a rejection.
-    Promise.resolve().then(() => reading(file, TABLES, use));
+  const columns = selected(SESSION_COLUMNS, found.get('session'));
+  const read = readerOf(file, TABLES);
   return {
     source: 'opencode',
     store: file,

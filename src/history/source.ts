@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import type { HistoryHit, HistoryMessage, HistorySession } from '../contract/history.ts';
 
 /** One store of conversations: a database, or a directory of transcripts. Reading never writes and never waits for a writer. */
@@ -28,15 +27,4 @@ export function excerptOf(whole: string, text: string): string | null {
   const to = Math.min(whole.length, at + text.length + AROUND);
   const words = whole.slice(from, to).replace(/\s+/g, ' ').trim();
   return `${from > 0 ? '…' : ''}${words}${to < whole.length ? '…' : ''}`;
-}
-
-/** The names in a directory; none if it is not there, or not to be read. */
-export async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return [];
-    throw error;
-  }
 }

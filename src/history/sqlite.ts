@@ -65,3 +65,20 @@ function toReadError(file: string, error: unknown): unknown {
     ? new AppError('store_locked', `${file} is locked by another program`, { cause: error })
     : new AppError('store_corrupt', `${file} cannot be read: ${words}`, { cause: error });
 }
+
+/** Whether a database has all of these columns, by table. */
+export const hasAll = (
+  found: ReadonlyMap<string, ReadonlySet<string>>,
+  needed: Readonly<Record<string, readonly string[]>>,
+): boolean =>
+  Object.entries(needed).every(([table, columns]) => columns.every((column) => found.get(table)?.has(column)));
+
+/** Columns to select: of those that this version has not, nothing. */
+export const selected = (columns: readonly string[], found: ReadonlySet<string> | undefined): string =>
+  columns.map((column) => (found?.has(column) ? column : `NULL AS ${column}`)).join(', ');
+
+/** As `reading`; a throw inside becomes a rejection. */
+export const readerOf =
+  (file: string, allowed: ReadonlySet<string>) =>
+  <T>(use: (db: DatabaseSync) => T): Promise<T> =>
+    Promise.resolve().then(() => reading(file, allowed, use));

@@ -1,5 +1,6 @@
-import { copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { namesIn } from '../../base/directory.ts';
 import { type LaunchPlan, userConfigHome } from './plan.ts';
 import { PLUGIN_SOURCE } from './plugin.ts';
 
@@ -43,7 +44,7 @@ export async function prepareHome(plan: LaunchPlan, own: string): Promise<Readon
 /** Links to everything in `from`, but a directory of ours for the configuration in `name`. */
 async function mirror(from: string, to: string, name: string): Promise<void> {
   await makeDirectory(to);
-  const entries = (await entriesOf(from)).slice(0, MAX_LINKS);
+  const entries = (await namesIn(from)).slice(0, MAX_LINKS);
   await link(
     from,
     to,
@@ -63,7 +64,7 @@ async function makeConfigDirectory(path: string, source: string | null): Promise
   await writeFile(join(path, 'package.json'), JSON.stringify(STUB_PACKAGE));
   await writeFile(join(path, 'package-lock.json'), JSON.stringify(STUB_LOCK));
   if (source === null) return;
-  const entries = (await entriesOf(source)).filter((name) => !INSTALLED.has(name));
+  const entries = (await namesIn(source)).filter((name) => !INSTALLED.has(name));
   const { copied = [], linked = [] } = Object.groupBy(entries, (name) =>
     CONFIG_FILE.test(name) ? 'copied' : 'linked',
   );
@@ -73,16 +74,6 @@ async function makeConfigDirectory(path: string, source: string | null): Promise
 
 async function link(from: string, to: string, names: readonly string[]): Promise<void> {
   await Promise.all(names.map((name) => symlink(join(from, name), join(to, name))));
-}
-
-async function entriesOf(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return [];
-    throw error;
-  }
 }
 
 const makeDirectory = async (path: string): Promise<void> => {
