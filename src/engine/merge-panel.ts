@@ -125,11 +125,7 @@ export class Panels {
       const tasks = insertPlanned(this.#parts, tx, row, planOf(merge, role, text, names.length), meta);
       for (const [i, { id }] of tasks.entries())
         tx.tasks.update(id, { target: names[i] ?? null, priority: merge.priority }, meta);
-      tx.merges.update(
-        merge.id,
-        { reviewId: row.id },
-        { ...meta, cause: `${names.join(', ')} are asked in ${row.id}` },
-      );
+      tx.merges.update(merge.id, { reviewId: row.id }, { ...meta, cause: `asked in ${row.id}: ${names.join(', ')}` });
     });
     this.#open.add(row.id);
     return true;

@@ -64,7 +64,8 @@ export function needProject(parts: Pick<Parts, 'store'>, wanted: string): Projec
   const active = parts.store.read.projects.list({ state: 'active' });
   const found = active.find((p) => p.id === wanted || p.name === wanted || p.path === wanted);
   if (found) return found;
-  throw new AppError('not_found', `no project ${wanted}; known: ${active.map((p) => p.name).join(', ') || 'none'}`);
+  const known = active.map((p) => p.name).join(', ') || 'none';
+  throw new AppError('not_found', `no project ${wanted}; known: ${known}. A new one: gantry project add <directory>`);
 }
 
 export function removeProject(parts: Parts, wanted: string, caller: Caller): Project {

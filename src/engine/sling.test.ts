@@ -96,7 +96,9 @@ describe('a task that is slung again', () => {
     const id = one.taskId ?? '';
     await expect(sling(test, id, { isolation: 'container' })).rejects.toThrow(/behind what its request was given/);
     expect(await sling(test, id, { name: 'bob' })).toMatchObject({ state: 'unchanged', agent: 'project/worker/bob' });
-    await expect(sling(test, id, { name: 'eve' })).rejects.toThrow(/project\/worker\/bob holds .* --force/);
+    await expect(sling(test, id, { name: 'eve' })).rejects.toThrow(
+      /project\/worker\/bob holds .* project --name eve --force/,
+    );
     const before = everything(test);
     expect(await sling(test, id, { name: 'bob', isDryRun: true })).toMatchObject({ state: 'unchanged' });
     await expect(sling(test, id, { name: 'eve', isDryRun: true })).rejects.toThrow(/project\/worker\/bob holds/);

@@ -178,15 +178,17 @@ async function insert(parts: Parts, { git }: Tools, checked: Checked, input: Inp
  * Whether the agent that is meant has it, so that nothing is to be done.
  * @throws AppError `conflict` for one that is closed, deferred or another agent's, with what undoes it
  */
-function isHeldAlready(read: Reader, task: Task, { target, name }: Checked, { isForced }: Input): boolean {
+function isHeldAlready(read: Reader, task: Task, { target, name: project }: Checked, input: Input): boolean {
+  const { isForced, role, name } = input;
   refuseClosed(task, read.requests.need(task.requestId).state, isForced);
   if (!isTaskActive(task.state)) return false;
   if (target === null || target === task.agent) return true;
   if (isForced) return false;
-  throw new AppError(
-    'conflict',
-    `${task.agent} holds ${task.id}: gantry sling ${task.id} ${name} --force takes it away`,
+  const given = Object.entries({ role, name }).map(([flag, value]) =>
+    value === undefined ? '' : ` --${flag} ${value}`,
   );
+  const remedy = `gantry sling ${task.id} ${project}${given.join('')} --force`;
+  throw new AppError('conflict', `${task.agent} holds ${task.id}: ${remedy} takes it away`);
 }
 
 /** Takes an existing task by compare-and-set. */
