@@ -7,7 +7,7 @@ import type { Between, EventTimes } from './event-times.ts';
 import { type EventUsage, type EventUsageRow, keepUsage, readUsage } from './event-usage.ts';
 import type { EncodedFact, FactWriter } from './facts.ts';
 import type { FreshEvents } from './fresh-events.ts';
-import { PRUNED_TO } from './journal.ts';
+import { PRUNED_TO } from './meta.ts';
 
 /** An event of an outside program: checked, masked and encoded by whoever observed it. */
 export type NewEvent = {

@@ -3,6 +3,7 @@ import { AppError } from '../contract/errors.ts';
 import { classOf, Fact, type FactClass, type FactKind, type FactSubject } from '../contract/fact.ts';
 import type { RequestId } from '../contract/ids.ts';
 import type { Connection, SqlRow } from './connection.ts';
+import { PRUNED_TO } from './meta.ts';
 
 /** Which facts: all that is named must hold. */
 export type FactFilter = { readonly kinds?: readonly FactKind[]; readonly classes?: readonly FactClass[] } & {
@@ -58,9 +59,6 @@ const IS_TASK_EVENT = `INDEXED BY fact_taskEvent WHERE requestId IS NOT NULL AND
   ))
 ) AND requestId = ?`;
 const IS_TURN = "INDEXED BY fact_turn WHERE requestId IS NOT NULL AND kind = 'turn.ended' AND requestId = ?";
-
-/** Key in `meta`. */
-export const PRUNED_TO = 'store.prunedTo';
 
 export function openJournal(connection: Connection, head: Journal['head']): Journal {
   const prunedTo = (): number => connection.number('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?', PRUNED_TO);

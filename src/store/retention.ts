@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { FactClass } from '../contract/fact.ts';
 import type { Connection } from './connection.ts';
 import { REPEAT_MS } from './events.ts';
-import { PRUNED_TO } from './journal.ts';
+import { PRUNED_TO } from './meta.ts';
 
 /** How long each class of fact is kept, and how large the database may grow. */
 export type RetentionLimits = {

@@ -20,7 +20,7 @@ const WARM_UP_MS = 4_000;
 export const ingest: Measure = {
   name: 'ingest',
   title: 'Events of outside programs: in',
-  how: `Events of about 700 bytes of 5,000 sessions and 10 apps, posted over keep-alive connections from the measuring process, which takes its own part of the same processors; an answer comes after the commit, with the same journal settings on both sides. Each round is one of the original’s and one of Gantry’s; a ratio is that of the medians. Processor time is the server’s, with what it does behind the answers (Gantry’s search index). ${ORIGINAL}`,
+  how: `Events of about 700 bytes of 5,000 sessions and 10 apps, posted over keep-alive connections from the measuring process, which takes its own part of the same processors; an answer comes after the commit, and survives the death of the process on both sides (WAL, synchronous = NORMAL). Each round is one of the original’s and one of Gantry’s; a ratio is that of the medians. Processor time is the server’s, with what it does behind the answers (Gantry’s search index). ${ORIGINAL}`,
   run: async ({ isQuick }) => {
     await using gantry = await startGantry();
     await using original = await startOriginal([]);

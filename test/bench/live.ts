@@ -23,7 +23,7 @@ export const live: Measure = {
     await using original = await startOriginal([]);
     const bodies = someEvents(PER_SECOND).map((event) => JSON.stringify(event));
     for (const server of [original, gantry]) await postLoad(server, { connections: 4, ms: WARM_UP_MS, bodies });
-    const length = { bodies, count: PER_SECOND * (isQuick ? 2 : 8), rounds: isQuick ? 1 : 3 };
+    const length = { bodies, count: PER_SECOND * (isQuick ? 1 : 3), rounds: isQuick ? 1 : 3 };
     const rows: Row[] = [];
     for (const readers of READERS) rows.push(...(await compared({ original, gantry }, readers, length)));
     return rows;

@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import { PRUNED_TO } from '../journal.ts';
+import { PRUNED_TO } from '../meta.ts';
 import { COLUMNS, type Indexed, indexedOf, type Subject } from './text.ts';
 
 /** Raise it when what is indexed changes: the index is built anew. */
@@ -69,11 +69,12 @@ export class SearchIndex {
     const head = Number(this.#journal.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'fact'").get()?.seq ?? 0);
     if (from >= head) return false;
     const end = Math.min(head, from + BATCH);
+    // Row by row: a batch of large facts is never all in memory.
     const rows = this.#journal
       .prepare(
         'SELECT seq, kind, projectId, taskId, agent, data FROM fact WHERE seq > ? AND seq <= ? AND kind IN (SELECT value FROM json_each(?))',
       )
-      .all(from, end, JSON.stringify(KINDS));
+      .iterate(from, end, JSON.stringify(KINDS));
     const marks = COLUMNS.map(() => '?').join(', ');
     const insert = this.#db.prepare(`INSERT INTO facts (rowid, ${COLUMNS.join(', ')}) VALUES (?, ${marks})`);
     this.#db.exec('BEGIN IMMEDIATE');
