@@ -1,18 +1,12 @@
 import { join } from 'node:path';
 import { createHandlers, type DaemonControl } from '../api/create-handlers.ts';
 import { type Api, startApi } from '../api/server.ts';
-import type { Backend } from '../backends/backend.ts';
-import { createBackends } from '../backends/registry.ts';
 import { systemClock } from '../base/clock.ts';
 import { type Log, openLog } from '../base/log.ts';
 import { Scope } from '../base/scope.ts';
-import { traceparent } from '../base/trace.ts';
 import { deferred } from '../base/wait.ts';
 import { AppError, ERRORS, toAppError } from '../contract/errors.ts';
-import type { BackendId } from '../contract/ids.ts';
-import { Engine } from '../engine/engine.ts';
 import { History } from '../history/history.ts';
-import { buildEnvironment } from '../hosts/environment.ts';
 import { localHost } from '../hosts/local.ts';
 import { identityOf } from '../process/identity.ts';
 import { Store } from '../store/store.ts';
@@ -28,13 +22,12 @@ import { idempotencyKeys } from './idempotency-keys.ts';
 import { inspections } from './inspections.ts';
 import { type Isolations, openIsolations } from './isolation.ts';
 import { lockHome } from './lock.ts';
+import { makeBackends, makeEngine } from './make-engine.ts';
 import { mcpHttp } from './mcp.ts';
 import { daemonMetrics } from './metrics.ts';
 import { observing } from './observe.ts';
-import { plannerModel } from './planner-model.ts';
 import { portInUse } from './port-holder.ts';
 import { makePrivateDirectory } from './private-file.ts';
-import { processBook } from './process-book.ts';
 import { keepTidy } from './retention.ts';
 import { searchOf } from './search.ts';
 import type { DaemonSettings } from './settings.ts';
@@ -241,71 +234,6 @@ const historyOf = (home: string, environment: Environment, store: Store): Histor
     home,
     projects: () => store.read.projects.list({ state: 'active' }).map(({ path }) => path),
   });
-function makeEngine(parts: {
-  readonly home: string;
-  readonly environment: Environment;
-  readonly store: Store;
-  readonly log: Log;
-  readonly configuration: Configuration;
-  readonly backends: ReadonlyMap<BackendId, Backend>;
-  readonly isolations: Isolations;
-  readonly tokens: Tokens;
-  readonly urlNow: () => string;
-}): Engine {
-  const { home, environment, store, log, configuration, backends, isolations, tokens, urlNow } = parts;
-  return new Engine({
-    store,
-    clock: systemClock,
-    log,
-    host: localHost,
-    hostFor: isolations.hostFor,
-    backends,
-    settingsFor: configuration.settingsFor,
-    checkSettings: (path) => void configuration.check(path),
-    askPlannerModel: (path) => plannerModel(configuration.settingsFor(path), environment, path),
-    environment: buildEnvironment(environment, {}),
-    agentEnvironment: (agent, names, attempt) => ({
-      ...passed(environment, names),
-      ...(attempt !== null &&
-        configuration.settingsFor(null).tracesEndpoint !== null && {
-          TRACEPARENT: traceparent(attempt.requestId, attempt.id),
-        }),
-      GANTRY_URL: urlNow(),
-      GANTRY_TOKEN: tokens.forAgent(agent),
-    }),
-    workspaces: join(home, 'workspaces'),
-    freeMemory: () => process.availableMemory(),
-    random: Math.random,
-  });
-}
-
-function makeBackends(parts: {
-  readonly home: string;
-  readonly environment: Environment;
-  readonly store: Store;
-  readonly log: Log;
-  readonly settings: DaemonSettings;
-}): ReadonlyMap<BackendId, Backend> {
-  const { home, environment, store, log, settings } = parts;
-  const book = processBook(store, systemClock, localHost.id);
-  return createBackends(Object.keys(settings.backendSettings) as BackendId[], (id) => {
-    const directory = join(home, 'backends', id);
-    makePrivateDirectory(directory);
-    return {
-      id,
-      settings: settings.backendSettings[id] ?? {},
-      host: localHost,
-      clock: systemClock,
-      log,
-      book,
-      environment: buildEnvironment(environment, {}),
-      home: directory,
-    };
-  });
-}
-
-const passed = (environment: Environment, names: readonly string[]): Record<string, string> =>
-  Object.fromEntries(names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
 
 /** A mistake in Gantry ends the process, said in the log; the next start goes on from the store. */
 function guardProcess(log: Log): void {
