@@ -32,6 +32,8 @@ export const DelegationView = z.object({
   /** Why it did not succeed; null while it runs and when it did. */
   error: z.string().nullable(),
   usage: Usage.nullable(),
+  /** Letta's id of the memory block that shows it; null if there is none. */
+  blockId: z.string().nullable(),
 });
 export type DelegationView = z.infer<typeof DelegationView>;
 

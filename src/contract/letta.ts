@@ -23,3 +23,6 @@ export const LettaSettings = z.strictObject({
   retention: z.enum(['delete', 'keep']).optional(),
 });
 export type LettaSettings = z.infer<typeof LettaSettings>;
+
+/** Under which small value the store keeps the id of the memory block that shows a task. */
+export const lettaBlockKey = (taskId: string): string => `letta.block.${taskId}`;

@@ -11,7 +11,7 @@ import type { OutputOf } from '../contract/api.ts';
 import { requestOf } from '../contract/delegation.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { RequestId } from '../contract/ids.ts';
-import type { LettaSettings } from '../contract/letta.ts';
+import { type LettaSettings, lettaBlockKey } from '../contract/letta.ts';
 import type { MatrixSettings } from '../contract/matrix.ts';
 import type { DoctorCheck } from '../contract/shapes.ts';
 import { closeAlert, openAlert } from '../engine/alerts.ts';
@@ -160,6 +160,11 @@ function makers({ store, clock, log, environment, engine, ready, url }: BridgePa
           return delegated ?? store.read.tasks.get(name);
         },
         delegation: (id) => store.read.requests.get(id)?.delegation ?? null,
+        remember: (task, block) => {
+          const name = lettaBlockKey(task);
+          if (store.read.meta.get(name) === block) return;
+          store.commit((tx) => (block === null ? tx.meta.remove(name) : tx.meta.set(name, block)));
+        },
         now: clock.now,
       });
     },

@@ -1,6 +1,7 @@
 import { type DelegationStatus, handleOf, isDelegationOver, type TaskEvent } from '../contract/delegation.ts';
 import type { DelegationView } from '../contract/delegation-operations.ts';
 import type { RequestId } from '../contract/ids.ts';
+import { lettaBlockKey } from '../contract/letta.ts';
 import type { Request } from '../contract/request.ts';
 import { isTaskActive, type Task } from '../contract/task.ts';
 import { EVENT_KINDS, TIMED_OUT, taskEventOf } from '../contract/task-events.ts';
@@ -50,6 +51,7 @@ export function viewOf({ read, journal }: Store, request: Request, positions: Po
     output: said === '' ? null : said,
     error: errorOf(request, status),
     usage: task?.usage ?? null,
+    blockId: task === null ? null : read.meta.get(lettaBlockKey(task.id)),
   };
 }
 

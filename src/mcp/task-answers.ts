@@ -14,6 +14,7 @@ const durationOf = ({ startedAt, createdAt, endedAt }: DelegationView): number |
 export const endedAnswer = (view: DelegationView): object => ({
   task_id: view.id,
   status: view.status,
+  workspace_block_id: known(view.blockId),
   duration_ms: durationOf(view) ?? 0,
   output: shown(view.output ?? ''),
   error: known(view.error),
@@ -22,6 +23,7 @@ export const endedAnswer = (view: DelegationView): object => ({
 export const goingOnAnswer = (view: DelegationView): object => ({
   task_id: view.id,
   status: view.status,
+  workspace_block_id: known(view.blockId),
   message: 'Task started but execution is taking longer than expected. Use get_task_status to check progress.',
   timeout_hint: 'Response timeout reached, task continues in background',
 });
@@ -30,6 +32,7 @@ const eventOf = ({ timestamp, type, message }: TaskEvent): object => ({ timestam
 
 export const statusAnswer = (view: DelegationView, events: readonly TaskEvent[]): object => ({
   ...summaryOf(view),
+  workspace_block_id: known(view.blockId),
   recent_events: events.map(eventOf),
   output: view.output === null ? undefined : shown(view.output),
   error: known(view.error),

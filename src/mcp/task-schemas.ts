@@ -93,6 +93,7 @@ const taskEvent = z.looseObject({ timestamp: z.number(), type: z.string(), messa
 const warnings = z.array(z.string()).optional();
 const status = z.string();
 const task = { task_id: z.string(), warnings };
+const block = { workspace_block_id: z.string().optional() };
 
 export const OUTPUTS = {
   ping: z.looseObject({ status: z.string(), timestamp: z.number(), warnings }),
@@ -107,6 +108,7 @@ export const OUTPUTS = {
   }),
   execute: z.looseObject({
     ...task,
+    ...block,
     status,
     message: z.string().optional(),
     duration_ms: z.number().optional(),
@@ -116,6 +118,7 @@ export const OUTPUTS = {
   }),
   status: z.looseObject({
     ...task,
+    ...block,
     status,
     created_at: z.number(),
     started_at: z.number().optional(),

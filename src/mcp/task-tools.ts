@@ -71,7 +71,12 @@ const execute = defineTool({
       return isDelegationOver(last.status) ? endedAnswer(last) : goingOnAnswer(last);
     }
     const message = isNew ? 'Task queued for execution' : 'Task already exists (idempotency key match)';
-    return { task_id: view.id, status: isNew ? 'queued' : view.status, message };
+    return {
+      task_id: view.id,
+      status: isNew ? 'queued' : view.status,
+      workspace_block_id: view.blockId ?? undefined,
+      message,
+    };
   },
 });
 

@@ -73,7 +73,14 @@ test('a block is written within its limit, shared once, taken off and removed', 
   const agent = await server.agent();
   const journal = { head: () => 0, since: () => ({ facts: [], next: 0, prunedTo: 0 }) };
   let task = sampleTask(7, { state: 'working', description: 'x'.repeat(60_000) });
-  const world = { journal, task: () => task, shown: () => task, delegation: () => null, now: Date.now };
+  const world = {
+    journal,
+    task: () => task,
+    shown: () => task,
+    delegation: () => null,
+    remember: () => undefined,
+    now: Date.now,
+  };
   const bridge = letta({ url: server.url, agent, blockLimit: 2_000 }, null, world);
   const told = (step: string) => {
     const item = { id: 1, key: step, lane: 'agent', notBefore: 0, expiresAt: null, tries: 0 } as const;

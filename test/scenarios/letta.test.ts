@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { until } from '../../src/base/wait.ts';
 import { startLetta } from '../support/letta-server.ts';
+import { httpClient, tokenOf } from '../support/mcp.ts';
 import { type Act, fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
@@ -69,6 +71,21 @@ test('a task that a Letta agent has handed over is shown to that agent, by the n
     return `${task_id} ${agent_id}`;
   });
   expect(blocks.sort()).toEqual([`${names[0]} ${one}`, `${names[1]} ${two}`, `${names[2]} ${two}`].sort());
+  await using mcp = await httpClient(world, { token: await tokenOf(world) });
+  const shownIn = async (task_id: string | undefined) =>
+    (await mcp.tool('get_task_status', { task_id })).value.workspace_block_id ?? null;
+  for (const name of names.slice(0, 3)) {
+    const block = [...letta.blocks.values()].find(({ label }) => label === `opencode_workspace_${name}`);
+    const limit = { everyMs: 20, limitMs: 60_000 };
+    expect(
+      await until(
+        () => shownIn(name),
+        limit,
+        () => new Error(`${name} knows no block`),
+      ),
+    ).toBe(block?.id);
+  }
+  expect(await shownIn(names[3])).toBeNull();
   const told = letta.messages.map(({ agent, content }) => `${agent} ${JSON.stringify(content)}`).sort();
   expect(told).toEqual([
     expect.stringMatching(`^${one} .*Task ID: ${names[0]}`),

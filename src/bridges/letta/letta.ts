@@ -18,6 +18,8 @@ export type LettaWorld = {
   readonly shown: (name: string) => Task | null;
   /** Who handed the request over; null for a person's own. */
   readonly delegation: (id: RequestId) => Delegation | null;
+  /** Keeps the id of the block that shows a task, or that there is none any more. */
+  readonly remember: (task: TaskId, block: string | null) => void;
   readonly now: () => number;
 };
 
@@ -143,6 +145,7 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
       const known = await find(client, shown);
       const body = { label: PREFIX + name, description: DESCRIPTION, limit: blockLimit };
       const tags = ['gantry', `gantry-task:${name}`];
+      if (known !== null) world.remember(task.id, known);
       if (known !== null)
         await orLess(client.blocks.update(known, { value }), () => client.blocks.update(known, { value: smallest }));
       const id =
@@ -152,6 +155,7 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
             client.blocks.create({ ...body, value: smallest }),
           )
         ).id;
+      if (known === null) world.remember(task.id, id);
       if (attached.has(id) || isTaskOver(task.state)) return;
       await attach(client, { id, agent, maxAttached }, world);
       attached.add(id);
@@ -183,6 +187,7 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
       const client = await open();
       const id = await find(client, shown);
       if (id !== null) await orGone(client.blocks.delete(id));
+      world.remember(shown.task.id, null);
     },
   };
 }
