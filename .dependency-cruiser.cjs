@@ -12,7 +12,7 @@ const allowed = {
   ingest: ['contract', 'base'],
   history: ['contract', 'base'],
   bridges: ['contract', 'base'],
-  fleet: ['contract', 'base', 'backends/backend.ts', 'hosts/host.ts'],
+  fleet: ['contract', 'base', 'git', 'backends/backend.ts'],
   api: ['contract', 'base', 'engine', 'ingest', 'history'],
   client: ['contract'],
   mcp: ['contract', 'base', 'client'],
@@ -86,7 +86,6 @@ module.exports = {
     },
     only('only-process-spawns', '^(node:)?child_process$', ['process']),
     only('only-store-opens-sqlite', '^(node:)?sqlite$', ['store', 'history', 'daemon/lock.ts']),
-    only('only-fleet-speaks-nats', '^@nats-io/', ['fleet']),
     {
       name: 'product-never-imports-tests',
       severity: 'error',

@@ -6,6 +6,8 @@ import type { TokenInfo } from '../contract/shapes.ts';
 export type Verified = {
   readonly caller: Caller;
   readonly tokenId: string;
+  /** The token's. */
+  readonly name: string;
   /** The only source_app that it reports events for; null or absent = any. */
   readonly sourceApp?: string | null;
   /** ms; null = does not expire. */

@@ -50,6 +50,7 @@ beforeAll(async () => {
     },
     search: scope.use(new Search({ journal: store.file, file: join(home.path, 'search.db') }, systemClock, silentLog)),
     daemon: {
+      nodes: () => [],
       url: () => status.url,
       health: () => ({ status: 'healthy', dependencies: {}, lettaUrl: null, image: null }),
       status: () => ({

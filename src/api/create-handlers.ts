@@ -3,6 +3,7 @@ import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import { FACT_KINDS, type FactKind } from '../contract/fact.ts';
+import type { FleetNode } from '../contract/node.ts';
 import type { DaemonStatus } from '../contract/shapes.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { History } from '../history/history.ts';
@@ -26,6 +27,7 @@ export type DaemonControl = {
   readonly shutdown: (cause: string, caller: Caller) => void;
   readonly explainConfig: (input: ParsedInputOf<'config.explain'>) => OutputOf<'config.explain'>;
   readonly doctor: (input: ParsedInputOf<'doctor'>) => Promise<OutputOf<'doctor'>>;
+  readonly nodes: () => FleetNode[];
   readonly projections: {
     readonly list: () => OutputOf<'projections.list'>;
     readonly test: (name: string) => Promise<OutputOf<'projections.test'>>;
@@ -111,6 +113,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'exec.wait': ({ id, waitMs }) => engine.execResult(id, waitMs),
     'config.explain': (input) => daemon.explainConfig(input),
     doctor: (input) => daemon.doctor(input),
+    'nodes.list': () => ({ items: daemon.nodes() }),
     'projections.list': () => daemon.projections.list(),
     'projections.test': ({ name }) => daemon.projections.test(name),
     'projections.rebuild': ({ name, since }) => daemon.projections.rebuild(name, since),

@@ -23,7 +23,9 @@ export const HEALTH_PATH = '/health';
 export async function answerMcp(context: Context<ApiEnv>, mcp: McpHttp): Promise<Response> {
   const token = bearerOf(context.env.incoming.headers);
   if (token === null) throw new AppError('unauthorized', 'MCP wants Authorization: Bearer <token>');
-  return await mcp.handle(context.req.raw, { token, tokenId: context.get('verified').tokenId });
+  const { caller, tokenId } = context.get('verified');
+  if (caller.scope === 'node') throw new AppError('forbidden', 'the token of a node is for nothing else');
+  return await mcp.handle(context.req.raw, { token, tokenId });
 }
 
 export async function answerHealth(context: Context<ApiEnv>, mcp: McpHttp): Promise<Response> {

@@ -21,7 +21,7 @@ import type { McpHttp } from './mcp.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { servedHosts } from './site.ts';
 import { STREAM_LIMITS, Streams } from './streams.ts';
-import { upgrade } from './upgrade.ts';
+import { type NodeDoor, upgrade } from './upgrade.ts';
 
 export type ApiLimits = StreamLimits & {
   readonly maxBodyBytes: number;
@@ -49,6 +49,7 @@ export type ApiParts = {
   readonly names?: readonly string[];
   readonly limits?: Partial<ApiLimits>;
   readonly version: string;
+  readonly nodes: NodeDoor;
   /** Absent: MCP is not served. */
   readonly mcp?: McpHttp;
   /** Why the daemon cannot take work now, in words; null if it can. */
@@ -89,6 +90,7 @@ export async function startApi(parts: ApiParts): Promise<Api> {
     onRightsChanged: () => {
       streams.recheck();
       door.recheck();
+      parts.nodes.recheck();
     },
   });
   const listener = getRequestListener((request, env) => app.fetch(request, env), {
@@ -119,6 +121,7 @@ export async function startApi(parts: ApiParts): Promise<Api> {
     close: (graceMs) => {
       const closing = close(server, listening, [streams, door.streams], graceMs);
       front.close();
+      parts.nodes.close();
       return closing;
     },
   };

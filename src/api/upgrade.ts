@@ -1,8 +1,10 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { AppError, toAppError } from '../contract/errors.ts';
+import { NODE_PATH } from '../contract/node.ts';
 import type { Access } from './access.ts';
-import { authenticate, authorize } from './auth.ts';
+import { type Authenticated, authenticate, authorize } from './auth.ts';
 import { problemJson } from './events/answer.ts';
 import type { EventDoor } from './events/door.ts';
 import type { FactPages } from './fact-pages.ts';
@@ -18,7 +20,28 @@ export type UpgradeParts = {
   readonly streams: Streams;
   readonly facts: FactPages;
   readonly door: EventDoor;
+  readonly nodes: NodeDoor;
 };
+
+/** What the token of a node's connection is good for. `only`: the one name; null: any. */
+export type NodeRight = { readonly only: string | null; readonly isStillValid: () => boolean };
+
+/** Where nodes come in. */
+export type NodeDoor = {
+  readonly accept: (socket: WebSocket, right: NodeRight) => void;
+  /** Lets go of those whose token is no longer valid. */
+  readonly recheck: () => void;
+  readonly close: () => void;
+};
+
+/** Of one message: a part of a bundle. */
+const MAX_NODE_MESSAGE = 64 * 1024 * 1024;
+const nodeSockets = new WebSocketServer({
+  noServer: true,
+  perMessageDeflate: false,
+  maxPayload: MAX_NODE_MESSAGE,
+  clientTracking: false,
+});
 
 /** Turns a request into a WebSocket of the stream, or refuses it with a problem. */
 export async function upgrade(
@@ -30,11 +53,18 @@ export async function upgrade(
   socket.on('error', () => socket.destroy());
   try {
     if (await parts.door.upgrade(incoming, socket, head)) return;
-    checkSite(incoming.headers, parts.hosts);
+    const path = (incoming.url ?? '').split('?')[0];
+    const { origin, cookie } = incoming.headers;
+    // A node may come through a tunnel, by any name. No page can do that: none can send a token in a header.
+    const isNode = path === NODE_PATH && origin === undefined && cookie === undefined;
+    if (!isNode) checkSite(incoming.headers, parts.hosts);
     // A page of another site may open a WebSocket with our cookie: it must name its Origin, as a change must.
     const verified = authenticate({ headers: incoming.headers, isChanging: true }, parts.access, parts.cookie);
+    if (path === NODE_PATH) {
+      authorize(verified, { scope: 'node' });
+      return acceptNode(incoming, { socket, head }, verified, parts.nodes);
+    }
     authorize(verified, { scope: 'read' });
-    const path = (incoming.url ?? '').split('?')[0];
     if (path !== STREAM_PATH) throw new AppError('not_found', `there is no WebSocket at ${path}, only ${STREAM_PATH}`);
     const { since, filter } = parseStreamQuery(incoming);
     parts.streams.requireRoom();
@@ -46,6 +76,17 @@ export async function upgrade(
   } catch (error) {
     refuse(socket, toAppError(error));
   }
+}
+
+function acceptNode(
+  incoming: IncomingMessage,
+  { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
+  { caller, name, isStillValid }: Authenticated,
+  nodes: NodeDoor,
+): void {
+  nodeSockets.handleUpgrade(incoming, socket, head, (ws) =>
+    nodes.accept(ws, { only: caller.scope === 'node' ? name : null, isStillValid }),
+  );
 }
 
 function refuse(socket: Duplex, error: AppError): void {

@@ -244,6 +244,8 @@ export type BackendSession = {
  */
 export type Backend = {
   readonly id: BackendId;
+  /** The node that its programs run on; absent: this machine. `away`: why nothing can run there now, in words. */
+  readonly place?: { readonly node: string; readonly away: () => string | null };
   readonly capabilities: Capabilities;
   readonly probe: (signal: AbortSignal) => Promise<Probe>;
   /** Fresh native ids for one prompt, chosen before it is sent (empty where the program's protocol has none). */

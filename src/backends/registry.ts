@@ -1,3 +1,4 @@
+import type { BackendSettings } from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import { createAcpBackend } from './acp/acp.ts';
@@ -14,6 +15,12 @@ const KINDS = new Map<string, (context: BackendContext) => Backend>([
   ['claude', createClaudeBackend],
 ]);
 
+/** The kind of program that a backend drives: `opencode` for `opencode-big`. Null: there is none of that name. */
+export function kindOf(id: BackendId, { acp }: Pick<BackendSettings, 'acp'>): string | null {
+  if (acp) return 'acp';
+  return [id, id.split('-')[0] ?? ''].find((kind) => KINDS.has(kind)) ?? null;
+}
+
 /**
  * The backends of a configuration, in its order. An id is its kind (`fake`) or begins with it (`fake-slow`), so that one
  * program may be driven with several settings; one with the setting `acp` has any name.
@@ -26,8 +33,7 @@ export function createBackends(
   return new Map(
     ids.map((id) => {
       const context = makeContext(id);
-      const kind = context.settings.acp ? 'acp' : id;
-      const create = KINDS.get(kind) ?? KINDS.get(kind.split('-')[0] ?? '');
+      const create = KINDS.get(kindOf(id, context.settings) ?? '');
       if (!create) {
         const known = `${[...KINDS.keys()].join(', ')}; any other needs the setting "acp"`;
         throw new AppError('backend_unknown', `there is no backend "${id}"; known: ${known}`);

@@ -36,6 +36,7 @@ export const COMMANDS: readonly Row[] = [
     'limits, and what is spent and reserved of them',
     async () => (await import('./commands/budgets.ts')).budgets,
   ),
+  row('Look', 'nodes', 'other machines that run agents', async () => (await import('./commands/node.ts')).nodes),
   row('Look', 'logs', 'what agents said and did', async () => (await import('./commands/logs.ts')).logs),
   row('Look', 'explain', 'why a thing is in its state', async () => (await import('./commands/explain.ts')).explain),
   row('Look', 'diff', 'the collected work of a request', async () => (await import('./commands/diff.ts')).diff),
@@ -293,6 +294,13 @@ export const COMMANDS: readonly Row[] = [
     'model serve',
     'the scripted model on its own',
     async () => (await import('./commands/model.ts')).serve,
+  ),
+
+  row(
+    'Daemon',
+    'node join',
+    'run agents on this machine for another Gantry',
+    async () => (await import('./commands/node.ts')).join,
   ),
 
   row(null, 'repl', 'the interactive prompt', async () => (await import('./commands/repl.ts')).repl),

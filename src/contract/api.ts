@@ -8,6 +8,7 @@ import { JOURNAL_OPERATIONS } from './journal-operations.ts';
 import { LIFE_OPERATIONS } from './life-operations.ts';
 import { MERGE_OPERATIONS } from './merge-operations.ts';
 import { MESSAGE_OPERATIONS } from './message-operations.ts';
+import { NODE_OPERATIONS } from './node-operations.ts';
 import type { Operation } from './operation.ts';
 import { PROJECT_OPERATIONS } from './project-operations.ts';
 import { PROJECTION_OPERATIONS } from './projection-operations.ts';
@@ -37,6 +38,7 @@ export const OPERATIONS = {
   ...HISTORY_OPERATIONS,
   ...SEARCH_OPERATIONS,
   ...PROJECTION_OPERATIONS,
+  ...NODE_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...DELEGATION_OPERATIONS,
 } as const satisfies Record<string, Operation>;

@@ -33,6 +33,7 @@ export const DEFAULTS = {
     stuckAfter: 1_800_000,
     hungAfter: 180_000,
     maxWorkspacesPerProject: 30,
+    nodeLease: 120_000,
   },
   merge: {
     isAuto: false,

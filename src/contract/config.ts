@@ -5,6 +5,7 @@ import { BackendId } from './ids.ts';
 import { ContainerSettings, Isolation, WallSettings } from './isolation.ts';
 import { LettaSettings } from './letta.ts';
 import { MatrixSettings } from './matrix.ts';
+import { NodeName } from './node.ts';
 import { PluginMode } from './plugin.ts';
 import { WebhookSettings } from './webhook.ts';
 
@@ -15,6 +16,8 @@ export const BackendSettings = z.strictObject({
   command: z.array(z.string()).min(1).optional(),
   /** An agent that speaks the Agent Client Protocol on its stdio: the program and its arguments. Makes this an ACP backend. */
   acp: z.array(z.string()).min(1).optional(),
+  /** Not here, but on the node of this name, under the program's own name there. docs/nodes.md */
+  node: NodeName.optional(),
   /** Attach to a server that is already running instead of starting one (opencode). */
   url: z.url().optional(),
   /** Model of this backend, `provider/model`, when neither task nor role names one. */
@@ -125,6 +128,8 @@ export const Limits = z.strictObject({
   requestUsd: z.number().positive().optional(),
   taskUsd: z.number().positive().optional(),
   maxWorkspacesPerProject: positive.optional(),
+  /** A node that is away for so long has lost its agents: their work begins anew elsewhere, and what it still says counts for nothing. */
+  nodeLease: Duration.optional(),
 });
 export type Limits = z.infer<typeof Limits>;
 

@@ -15,7 +15,7 @@ import { Task } from './task.ts';
 import { Usage } from './usage.ts';
 
 /** What a token may do. `admin` may do everything; each other scope only its own operations. */
-export const Scope = z.enum(['admin', 'operate', 'approve', 'ingest', 'read']);
+export const Scope = z.enum(['admin', 'operate', 'approve', 'ingest', 'read', 'node']);
 export type Scope = z.infer<typeof Scope>;
 
 /** `read` is contained in operate and approve; admin contains all. */
@@ -25,6 +25,8 @@ export const SCOPES_THAT_SATISFY: Readonly<Record<Scope, readonly Scope[]>> = {
   approve: ['approve', 'admin'],
   ingest: ['ingest', 'operate', 'admin'],
   read: ['read', 'operate', 'approve', 'admin'],
+  // Offers a machine as a host, and may do nothing else: not even read.
+  node: ['node', 'admin'],
 };
 
 export const RequestDetail = z.object({

@@ -6,6 +6,7 @@ import type { Caller } from '../contract/caller.ts';
 import type { CallerId } from '../contract/delegation.ts';
 import { AppError } from '../contract/errors.ts';
 import type { AgentAddress } from '../contract/ids.ts';
+import { NodeName } from '../contract/node.ts';
 import type { Scope, TokenInfo } from '../contract/shapes.ts';
 import type { Store } from '../store/store.ts';
 
@@ -38,8 +39,8 @@ export class Tokens implements Access {
     const record = this.#store.read.tokens.getByHash(hashOf(token));
     if (!record || !this.#isValid(record)) return null;
     this.#noteUse(record.id);
-    const { id, sourceApp, expiresAt } = record;
-    return { caller: callerOf(record), tokenId: id, sourceApp, expiresAt };
+    const { id, name, sourceApp, expiresAt } = record;
+    return { caller: callerOf(record), tokenId: id, name, sourceApp, expiresAt };
   };
 
   readonly create: Access['create'] = ({ name, scope, ttlMs, callers, sourceApp = null }) => {
@@ -48,6 +49,8 @@ export class Tokens implements Access {
       throw new AppError('bad_request', 'a token of scope admin is bound to no callers');
     if (sourceApp !== null && scope !== 'ingest')
       throw new AppError('bad_request', 'only a token of scope ingest is bound to an app');
+    if (scope === 'node' && !NodeName.safeParse(name).success)
+      throw new AppError('bad_request', `a token of scope node is named as its node: ${name} is no such name`);
     const bound = { agent: null, callers: callers ?? null, sourceApp };
     return this.#make({ name, scope, ...bound, ttlMs: ttlMs ?? null }, newSecret('gty'));
   };

@@ -11,6 +11,7 @@ import { localHost } from '../hosts/local.ts';
 import { identityOf } from '../process/identity.ts';
 import { Store } from '../store/store.ts';
 import { Tokens } from './access.ts';
+import { openBackends } from './backends.ts';
 import { startBridges } from './bridges.ts';
 import { keepClaudeUsage } from './claude-usage.ts';
 import { Configuration } from './config.ts';
@@ -22,7 +23,7 @@ import { idempotencyKeys } from './idempotency-keys.ts';
 import { inspections } from './inspections.ts';
 import { type Isolations, openIsolations } from './isolation.ts';
 import { lockHome } from './lock.ts';
-import { makeBackends, makeEngine } from './make-engine.ts';
+import { makeEngine } from './make-engine.ts';
 import { mcpHttp } from './mcp.ts';
 import { daemonMetrics } from './metrics.ts';
 import { observing } from './observe.ts';
@@ -110,17 +111,15 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   const settingsNow = (): DaemonSettings => configuration.settingsFor(null);
   const settings = settingsNow();
   store.setDurability(settings.observe.durability);
-  const backends = makeBackends({ home, environment, store, log, settings });
   // The address is known only when the port is open; agents start after that.
   let api: Api | null = null;
   const urlNow = (): string => api?.url ?? '';
+  const base = { home, environment, store, clock, log };
+  const { fleet, backends } = openBackends({ ...base, settings: settingsNow, urlNow });
   const isolations = openIsolations({ home, environment, settings: settingsNow, urlNow });
-  const engine = makeEngine({ home, environment, store, log, configuration, backends, isolations, tokens, urlNow });
+  const engine = makeEngine({ ...base, configuration, backends, fleet, isolations, tokens, urlNow });
   const ready = deferred<void>();
-  const bridges = startBridges({
-    ...{ store, clock, log, environment, engine, ready: ready.promise, url: urlNow },
-    settings: settingsNow,
-  });
+  const bridges = startBridges({ ...base, engine, ready: ready.promise, url: urlNow, settings: settingsNow });
   scope.defer(() => bridges.close());
   const stopAsked = deferred<string>();
   const startedAt = clock.now();
@@ -136,6 +135,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       settingsAtStart: settings,
     }),
     projections: bridges,
+    nodes: () => fleet.list(),
   };
   const history = historyOf(home, environment, store);
   const search = searchOf(home, { store, clock, log, scope });
@@ -157,6 +157,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
       port: settings.port,
       version: VERSION,
       mcp,
+      nodes: fleet,
       notReady: () => notReady,
       metrics: daemonMetrics({ store, engine, clock, startedAt, host: localHost, projections }),
     }),

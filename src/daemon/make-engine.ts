@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Backend } from '../backends/backend.ts';
-import { createBackends } from '../backends/registry.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { traceparent } from '../base/trace.ts';
 import type { BackendId } from '../contract/ids.ts';
 import { Engine } from '../engine/engine.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import { buildEnvironment } from '../hosts/environment.ts';
 import { localHost } from '../hosts/local.ts';
 import type { Store } from '../store/store.ts';
@@ -14,9 +14,6 @@ import type { Configuration } from './config.ts';
 import type { Environment } from './environment.ts';
 import type { Isolations } from './isolation.ts';
 import { plannerModel } from './planner-model.ts';
-import { makePrivateDirectory } from './private-file.ts';
-import { processBook } from './process-book.ts';
-import type { DaemonSettings } from './settings.ts';
 
 /** The engine, with what of the daemon it works with. */
 export function makeEngine(parts: {
@@ -26,12 +23,13 @@ export function makeEngine(parts: {
   readonly log: Log;
   readonly configuration: Configuration;
   readonly backends: ReadonlyMap<BackendId, Backend>;
+  readonly fleet: Pick<Fleet, 'onJoined'>;
   readonly isolations: Isolations;
   readonly tokens: Tokens;
   readonly urlNow: () => string;
 }): Engine {
-  const { home, environment, store, log, configuration, backends, isolations, tokens, urlNow } = parts;
-  return new Engine({
+  const { home, environment, store, log, configuration, backends, fleet, isolations, tokens, urlNow } = parts;
+  const engine = new Engine({
     store,
     clock: systemClock,
     log,
@@ -55,32 +53,8 @@ export function makeEngine(parts: {
     freeMemory: () => process.availableMemory(),
     random: Math.random,
   });
-}
-
-/** A driver for each backend of the configuration, with a private directory below the home. */
-export function makeBackends(parts: {
-  readonly home: string;
-  readonly environment: Environment;
-  readonly store: Store;
-  readonly log: Log;
-  readonly settings: DaemonSettings;
-}): ReadonlyMap<BackendId, Backend> {
-  const { home, environment, store, log, settings } = parts;
-  const book = processBook(store, systemClock, localHost.id);
-  return createBackends(Object.keys(settings.backendSettings) as BackendId[], (id) => {
-    const directory = join(home, 'backends', id);
-    makePrivateDirectory(directory);
-    return {
-      id,
-      settings: settings.backendSettings[id] ?? {},
-      host: localHost,
-      clock: systemClock,
-      log,
-      book,
-      environment: buildEnvironment(environment, {}),
-      home: directory,
-    };
-  });
+  fleet.onJoined = () => engine.look();
+  return engine;
 }
 
 const passed = (environment: Environment, names: readonly string[]): Record<string, string> =>

@@ -22,9 +22,7 @@ export async function agentRows(parts: Parts, probes: Probes, filter: Filter): P
     .filter((row) => isMeant(row, { ...filter, agent, project }));
   const wanted = filter.backend === undefined ? backendsInUse(parts) : new Set([filter.backend]);
   const broken = (await probes.all()).filter((b) => b.problem !== null && wanted.has(b.id));
-  const down = [...blockedNow(read, parts.clock.now())].filter(
-    ([id]) => wanted.has(id) && !broken.some((b) => b.id === id),
-  );
+  const down = [...blockedNow(parts, read)].filter(([id]) => wanted.has(id) && !broken.some((b) => b.id === id));
   return [
     ...rows,
     ...broken.map((b) => ({ ...NO_AGENT, backend: b.id, error: b.problem })),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Failure } from '../contract/failure.ts';
 import { BackendId } from '../contract/ids.ts';
 import type { Reader, Transaction } from '../store/store.ts';
+import type { Parts } from './parts.ts';
 
 const KEY = 'backend.blocks';
 /** A backend to which nothing is given for a while. `failures` in a row make the while longer. */
@@ -9,6 +10,8 @@ const Block = z.object({ until: z.number(), cause: z.string(), failures: z.numbe
 type Block = z.infer<typeof Block>;
 const Blocks = z.record(BackendId, Block);
 
+/** A node that is away is looked for again after it, where work waits by the clock. */
+const AWAY_MS = 30_000;
 const FIRST_MS = 15_000;
 /** Failures in a row before nothing more is given to it, where no role says what else to do. */
 export const USUAL_FAILURES = 3;
@@ -18,9 +21,17 @@ const LONGEST_MS = 300_000;
 export const blocksOf = (read: Pick<Reader, 'meta'>): Readonly<Record<BackendId, Block>> =>
   Blocks.parse(JSON.parse(read.meta.get(KEY) ?? '{}'));
 
-/** The backends that are blocked now. */
-export function blockedNow(read: Pick<Reader, 'meta'>, now: number): ReadonlyMap<BackendId, Block> {
-  return new Map(Object.entries(blocksOf(read)).filter(([, { until }]) => until > now));
+/** The backends that nothing can be given to now: blocked after failures, or on a node that is not connected. */
+export function blockedNow(
+  { backends, clock }: Pick<Parts, 'backends' | 'clock'>,
+  read: Pick<Reader, 'meta'>,
+): ReadonlyMap<BackendId, Block> {
+  const now = clock.now();
+  const away = [...backends].flatMap(([id, { place }]): [BackendId, Block][] => {
+    const cause = place?.away() ?? null;
+    return cause === null ? [] : [[id, { until: now + AWAY_MS, cause, failures: 0 }]];
+  });
+  return new Map([...Object.entries(blocksOf(read)).filter(([, { until }]) => until > now), ...away]);
 }
 
 /** What is said of a block. */

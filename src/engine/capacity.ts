@@ -46,7 +46,7 @@ export function capacityFor(
     perBackend: new Map(Object.entries(settings.backends).map(([id, b]): [BackendId, number] => [id, b.maxSessions])),
     standing: new Map([...Map.groupBy(standing, ({ backend }) => backend)].map(([id, agents]) => [id, agents.length])),
     ...perProject(parts, projects),
-    unusable: new Map([...blockedNow(read, parts.clock.now())].map(([id, b]) => [id, blockText(b)])),
+    unusable: new Map([...blockedNow(parts, read)].map(([id, b]) => [id, blockText(b)])),
     stopped: new Map(
       projects.flatMap((id): [ProjectId, string][] => {
         const stop = stopFor(read, id);

@@ -233,6 +233,11 @@ export class Engine {
     return this.#collector.diff(this.#parts.store.read.projects.need(request.projectId), request, maxBytes);
   }
 
+  /** Something may go on that waited for what is outside: a node has joined. */
+  look(): void {
+    this.#dispatcher.wake();
+  }
+
   async addProject(input: ParsedInputOf<'projects.add'>, caller: Caller): Promise<Project> {
     const project = await addProject(this.#parts, this.#git, input, caller);
     this.#dispatcher.wake();

@@ -13,7 +13,7 @@ function wayOf(parts: Parts, read: Reader, task: Task): Way {
   const fallback = roles[task.role]?.fallback;
   if (!fallback) return null;
   if (fallback.mode === 'off') return { mode: 'off' };
-  const blocked = blockedNow(read, parts.clock.now());
+  const blocked = blockedNow(parts, read);
   const next = (fallback.chain ?? []).find((id) => id !== task.backend && !blocked.has(id) && parts.backends.has(id));
   return next === undefined ? { mode: 'off' } : { mode: fallback.mode ?? 'ask', next };
 }
@@ -34,7 +34,7 @@ export function reroute(parts: Parts, tx: Transaction, task: Task, why: string):
   const now = parts.clock.now();
   const cause = `backend ${task.backend} cannot be used: ${why}`;
   if (way.mode === 'off') {
-    const until = blockedNow(tx, now).get(task.backend)?.until ?? now;
+    const until = blockedNow(parts, tx).get(task.backend)?.until ?? now;
     return { notBefore: until, cause: `${cause}; it waits for it` };
   }
   if (way.mode === 'auto') {
@@ -56,7 +56,7 @@ export function reroute(parts: Parts, tx: Transaction, task: Task, why: string):
  */
 export function rerouteBlocked(parts: Parts): number | null {
   const { read } = parts.store;
-  const blocked = blockedNow(read, parts.clock.now());
+  const blocked = blockedNow(parts, read);
   if (blocked.size === 0) return null;
   for (const { id, backend } of read.tasks.list({ state: 'ready', backend: [...blocked.keys()] })) {
     parts.store.commit((tx) => {

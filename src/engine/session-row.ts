@@ -16,7 +16,7 @@ export function freshSession(
   return {
     ...given,
     id: newId('sess', now),
-    host: parts.host.id,
+    host: parts.backends.get(given.backend)?.place?.node ?? parts.host.id,
     state: 'starting',
     activity: 'unknown',
     cause: null,

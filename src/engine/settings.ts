@@ -36,6 +36,7 @@ export type Settings = {
     readonly requestUsd: number | null;
     readonly taskUsd: number | null;
     readonly maxWorkspacesPerProject: number;
+    readonly nodeLease: number;
   };
   readonly merge: {
     readonly isAuto: boolean;

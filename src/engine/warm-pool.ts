@@ -182,8 +182,8 @@ export class WarmPool {
   }
 
   #hasRoom({ project, role, placement: { backend } }: Wanted): boolean {
-    const { store, clock } = this.#parts;
-    if (stopFor(store.read, project.id) !== null || blockedNow(store.read, clock.now()).has(backend)) return false;
+    const { store } = this.#parts;
+    if (stopFor(store.read, project.id) !== null || blockedNow(this.#parts, store.read).has(backend)) return false;
     const { left, expected } = this.#tools.memory.now();
     if (left < (expected.get(backend)?.bytes ?? 0)) return false;
     const { backendFree, roleFree } = this.#free({ backend, projectId: project.id, role });

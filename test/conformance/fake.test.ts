@@ -1,12 +1,5 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { createBackends } from '../../src/backends/registry.ts';
-import { COMPILE_CACHE } from '../support/temp.ts';
-import { backendConformance, type Rig } from './backend-suite.ts';
-
-const play = (...steps: readonly object[]): string => `@@fake ${JSON.stringify(steps)}`;
-const heard = { text: 'heard: {{lastToolOutput}}' };
+import { backendConformance } from './backend-suite.ts';
+import { fakeRig } from './fake-rig.ts';
 
 backendConformance({
   name: 'fake',
@@ -25,58 +18,5 @@ backendConformance({
     attach: true,
   },
   exceptions: [],
-  setup: async (root): Promise<Rig> => {
-    const control = join(root, 'control');
-    const log = join(root, 'agent.log');
-    await mkdir(control);
-    const env = { ...COMPILE_CACHE, GANTRY_FAKE_CONTROL: control, GANTRY_FAKE_LOG: log };
-    const start = (words: string): Rig['settings'] => ({ env: { ...env, GANTRY_FAKE_START: words } });
-    return {
-      id: 'fake',
-      create: (context) => {
-        const backend = createBackends([context.id], () => context).get(context.id);
-        if (!backend) throw new Error('the registry gave no backend');
-        return backend;
-      },
-      settings: { env },
-      broken: {
-        missing: { command: [join(root, 'no-such-agent')] },
-        wrongVersion: start('version=9.0.0'),
-        diesAtOnce: start('exit=3'),
-        neverReady: start('never-ready'),
-      },
-      scenes: {
-        answer: (text, chunks) => play({ text, chunks }),
-        reason: (reasoning, text) => play({ reasoning, text }),
-        write: (path, content) => play({ write: { path, content } }),
-        run: (command, how) => {
-          const child = how?.from === 'child' ? { child: true } : {};
-          return play({ ...child, run: { command } }, how?.hold === undefined ? heard : { hold: how.hold, ...heard });
-        },
-        callMcp: (server, tool, input) => play({ tools: [{ name: `${server}_${tool}`, input }] }, heard),
-        question: (question, labels) =>
-          play({ question: { question, options: labels.map((label) => ({ label, description: '' })) } }, heard),
-        hold: (name, text) => play({ hold: name, text }),
-        fail: () => play({ fail: { class: 'model', message: 'the model is broken' } }),
-        limit: () => play({ fail: { class: 'rate', message: 'too many requests', resetAt: Date.now() + 60_000 } }),
-        use: () => {
-          const tokens = {
-            inputTokens: 100,
-            outputTokens: 20,
-            reasoningTokens: 5,
-            cacheReadTokens: 40,
-            cacheWriteTokens: 3,
-          };
-          const usage = { ...tokens, costUsd: 0.25 };
-          return { text: play({ text: 'used', usage }), usage };
-        },
-      },
-      release: (name) => writeFile(join(control, name), ''),
-      requests: async () => {
-        const lines = existsSync(log) ? (await readFile(log, 'utf8')).split('\n').slice(0, -1) : [];
-        return lines.filter((line) => JSON.parse(line).kind === 'request');
-      },
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
-  },
+  setup: fakeRig,
 });

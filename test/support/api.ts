@@ -54,6 +54,7 @@ export async function openTestApi(
     version: '0.0.0-test',
     notReady: () => null,
     metrics: async () => [],
+    nodes: { accept: (socket) => socket.close(), recheck: () => undefined, close: () => undefined },
     ...parts,
     handlers: { ...recordingHandlers(calls), ...handlers },
   });
@@ -137,7 +138,7 @@ export function testAccess(): Access & { readonly valid: Map<string, Verified>; 
   const valid = new Map<string, Verified>();
   const codes = new Set<string>();
   const add = (token: string, caller: Caller): void => {
-    valid.set(token, { caller, tokenId: `tok_${token}000000`, expiresAt: null });
+    valid.set(token, { caller, tokenId: `tok_${token}000000`, name: token, expiresAt: null });
   };
   for (const scope of SCOPES) add(scope, { actor: `token:${scope}`, scope, agent: null });
   add('agent', { actor: 'agent:demo/worker/one', scope: 'admin', agent: 'demo/worker/one' });

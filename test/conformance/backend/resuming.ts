@@ -110,7 +110,7 @@ export function resumingLaws(law: Law): void {
     const first = await openIn(place, backend);
     const prompt = first.makePrompt(`${mark} ${bench.rig.scenes.run('echo x >> made/count; sleep 600')}`);
     await first.session.prompt(prompt, 'next-turn');
-    await written(file);
+    await written(join(bench.rig.worksIn?.(place) ?? place.project, 'made/count'));
     await crash(place, first);
     const second = await openIn(place, backend, { from: { type: 'resume', nativeId: first.session.nativeId } });
     expect(await second.turn(prompt)).toMatchObject({ outcome: 'done', text: expect.stringMatching(/interrupted/i) });

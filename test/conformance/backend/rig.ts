@@ -52,6 +52,8 @@ export type Rig = AsyncDisposable & {
   readonly release: (name: string) => Promise<void> | void;
   /** Every request to the model so far, as its whole text. */
   readonly requests: () => Promise<readonly string[]> | readonly string[];
+  /** Where a session of that place really works; absent: in its project. */
+  readonly worksIn?: (place: Place) => string;
   /** Puts the program's own files of a user into a new HOME. */
   readonly seed?: (userHome: string) => Promise<void>;
 };
@@ -96,10 +98,12 @@ export async function makePlace(root: string, rig: Rig): Promise<Place> {
   await writeFile(join(place.userHome, '.gitconfig'), '[user]\nname = A Person\nemail = person@example.org\n');
   await rig.seed?.(place.userHome);
   const env = environmentFor(place.userHome);
+  // No empty directory: git knows none.
+  await writeFile(join(place.project, 'made', '.keep'), '');
   await writeFile(join(place.project, 'README.md'), 'A project.\n');
   for (const args of [
     ['init', '--quiet', '--initial-branch=main'],
-    ['add', '--all'],
+    ['add', 'README.md'],
     ['commit', '--quiet', '--message', 'first'],
   ]) {
     await promisify(execFile)('git', args, { cwd: place.project, env });

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Git } from '../git/git.ts';
+import {
+  applyState,
+  type CheckoutState,
+  commitsOf,
+  type Identity,
+  isSameState,
+  keepState,
+  makeCheckout,
+  makeObjectStore,
+  markCommit,
+  type Pack,
+  packState,
+  pointHead,
+  readState,
+  takeObjects,
+} from '../git/mirror.ts';
+import { State } from './wire.ts';
+
+/**
+ * The checkouts of a node: for every workspace of the control plane one with the same branch, commits and files. They share
+ * their objects, have no remote, and can push nowhere: what is done in them is fetched by the plane.
+ */
+export class Checkouts {
+  readonly #git: Git;
+  readonly #home: string;
+  #isReady: Promise<void> | null = null;
+
+  constructor(git: Git, home: string) {
+    this.#git = git;
+    this.#home = home;
+  }
+
+  /** Absolute; may not be there yet. */
+  directoryOf(key: string): string {
+    return join(this.#home, key);
+  }
+
+  async look(key: string): Promise<{
+    readonly directory: string;
+    readonly have: readonly string[];
+    readonly now: CheckoutState | null;
+    readonly synced: CheckoutState | null;
+  }> {
+    await this.#ready();
+    const directory = this.directoryOf(key);
+    const have = await commitsOf(this.#git, this.#store);
+    const isThere = existsSync(join(directory, '.git'));
+    return {
+      directory,
+      have,
+      now: isThere ? await readState(this.#git, directory) : null,
+      synced: await this.syncedOf(key),
+    };
+  }
+
+  pack(key: string, have: readonly string[]): Promise<Pack> {
+    return packState(this.#git, this.directoryOf(key), have);
+  }
+
+  /** Null if both sides hold the same already. */
+  async packNews(key: string): Promise<Pack | null> {
+    const synced = await this.syncedOf(key);
+    const now = await readState(this.#git, this.directoryOf(key));
+    if (synced !== null && isSameState(now, synced)) return null;
+    return await this.pack(key, await commitsOf(this.#git, this.#store));
+  }
+
+  /** The checkout becomes what the plane's is. What it held and the plane has not taken is kept at a hidden ref. */
+  async push(key: string, pack: Pack, identity: Identity): Promise<void> {
+    await this.#ready();
+    const path = this.directoryOf(key);
+    await takeObjects(this.#git, this.#store, pack);
+    await markCommit(this.#git, this.#store, key, pack.commit);
+    if (!existsSync(join(path, '.git'))) await makeCheckout(this.#git, { path, store: this.#store, identity });
+    else await this.#keepUnsynced(key);
+    await pointHead(this.#git, path, pack.state);
+    await applyState(this.#git, path, pack.state, pack.commit);
+    await this.synced(key, pack.state);
+  }
+
+  async synced(key: string, state: CheckoutState): Promise<void> {
+    const file = this.#noteOf(key);
+    await writeFile(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  }
+
+  async syncedOf(key: string): Promise<CheckoutState | null> {
+    const file = this.#noteOf(key);
+    return existsSync(file) ? State.parse(JSON.parse(await readFile(file, 'utf8'))) : null;
+  }
+
+  async #keepUnsynced(key: string): Promise<void> {
+    const news = await this.packNews(key);
+    if (news !== null) await keepState(this.#git, this.directoryOf(key), 'unsynced', news.commit);
+  }
+
+  #noteOf(key: string): string {
+    return join(this.#home, `${key}.json`);
+  }
+
+  get #store(): string {
+    return join(this.#home, 'objects.git');
+  }
+
+  #ready(): Promise<void> {
+    this.#isReady ??= existsSync(join(this.#store, 'HEAD'))
+      ? Promise.resolve()
+      : makeObjectStore(this.#git, this.#store);
+    return this.#isReady;
+  }
+}

@@ -1,0 +1,171 @@
+import type { WebSocket } from 'ws';
+import { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
+import { type Deferred, deferred } from '../base/wait.ts';
+import { AppError } from '../contract/errors.ts';
+
+/** What waits for the other side's receipt; beyond it the link is given up. */
+const MAX_WAITING_BYTES = 128 * 1024 * 1024;
+/** Whoever sends much waits until less than this does. */
+const DRAINED_BYTES = 4 * 1024 * 1024;
+const HEARTBEAT_MS = 10_000;
+
+/** A frame: its number (0: none), the number of the last one that was received, the message. */
+const Frame = z.tuple([z.number().int().nonnegative(), z.number().int().nonnegative(), z.unknown()]);
+
+type LinkParts = {
+  readonly clock: Clock;
+  /** In order, each once. */
+  readonly onMessage: (message: unknown) => void;
+  /** There is no socket any more; `attach` may bring another one. */
+  readonly onDetached: () => void;
+};
+
+/**
+ * One end of a conversation that outlives its sockets: every message arrives once and in order, however often the connection
+ * is cut in between. What the other side has not confirmed is kept and said again.
+ */
+export class Link {
+  readonly #parts: LinkParts;
+  #socket: WebSocket | null = null;
+  #sent = 0;
+  #received = 0;
+  #waiting: { readonly seq: number; readonly text: string }[] = [];
+  #waitingBytes = 0;
+  #drained: Deferred<void> | null = null;
+  #isClosed = false;
+  #isReceiptDue = false;
+  #isHeard = false;
+  #cancelHeartbeat: (() => void) | null = null;
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
+  }
+
+  /** The number of the last message that was received: to be told to the other side before `attach`. */
+  get received(): number {
+    return this.#received;
+  }
+
+  get isAttached(): boolean {
+    return this.#socket !== null;
+  }
+
+  /** Goes on over this socket; `confirmed`: what the other side has received. */
+  attach(socket: WebSocket, confirmed: number): void {
+    this.#detach()?.terminate();
+    this.#socket = socket;
+    this.#isHeard = true;
+    this.#confirm(confirmed);
+    socket.on('message', (data) => {
+      if (this.#socket === socket) this.#take(String(data));
+    });
+    socket.on('pong', () => {
+      this.#isHeard = true;
+    });
+    socket.once('close', () => {
+      if (this.#socket !== socket) return;
+      this.#detach();
+      this.#parts.onDetached();
+    });
+    for (const { text } of this.#waiting) socket.send(text);
+    this.#armHeartbeat();
+  }
+
+  /** Sends now, or as soon as there is a connection. @throws AppError `overloaded` if too much waits already */
+  send(message: unknown): void {
+    if (this.#isClosed) return;
+    this.#sent += 1;
+    const text = JSON.stringify([this.#sent, this.#received, message]);
+    this.#waiting.push({ seq: this.#sent, text });
+    this.#waitingBytes += text.length;
+    if (this.#waitingBytes > MAX_WAITING_BYTES) {
+      this.close();
+      throw new AppError('overloaded', `more than ${MAX_WAITING_BYTES} bytes wait for the other side`);
+    }
+    this.#socket?.send(text);
+  }
+
+  /** Resolves when little waits: between the parts of something large. */
+  drained(): Promise<void> {
+    if (this.#waitingBytes < DRAINED_BYTES || this.#isClosed) return Promise.resolve();
+    this.#drained ??= deferred();
+    return this.#drained.promise;
+  }
+
+  /** For good: nothing is sent or received any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#detach()?.close();
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#wake();
+  }
+
+  #take(text: string): void {
+    const frame = Frame.safeParse(parsed(text));
+    // A gap cannot be mended here: on a new connection all is said again.
+    if (!frame.success || frame.data[0] > this.#received + 1) {
+      this.#socket?.terminate();
+      return;
+    }
+    const [seq, confirmed, message] = frame.data;
+    this.#isHeard = true;
+    this.#confirm(confirmed);
+    if (seq === 0 || seq <= this.#received) return;
+    this.#received = seq;
+    this.#oweReceipt();
+    this.#parts.onMessage(message);
+  }
+
+  #confirm(seq: number): void {
+    while (this.#waiting[0] !== undefined && this.#waiting[0].seq <= seq)
+      this.#waitingBytes -= this.#waiting.shift()?.text.length ?? 0;
+    if (this.#waitingBytes < DRAINED_BYTES) this.#wake();
+  }
+
+  #wake(): void {
+    this.#drained?.resolve();
+    this.#drained = null;
+  }
+
+  /** One receipt for all that came in this turn of the event loop. */
+  #oweReceipt(): void {
+    if (this.#isReceiptDue) return;
+    this.#isReceiptDue = true;
+    setImmediate(() => {
+      this.#isReceiptDue = false;
+      this.#socket?.send(JSON.stringify([0, this.#received, null]));
+    });
+  }
+
+  #detach(): WebSocket | null {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#cancelHeartbeat?.();
+    this.#cancelHeartbeat = null;
+    return socket;
+  }
+
+  /** A connection that says nothing is none. */
+  #armHeartbeat(): void {
+    this.#cancelHeartbeat?.();
+    this.#cancelHeartbeat = this.#parts.clock.after(HEARTBEAT_MS, () => {
+      if (!this.#isHeard) {
+        this.#socket?.terminate();
+        return;
+      }
+      this.#isHeard = false;
+      this.#socket?.ping();
+      this.#armHeartbeat();
+    });
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { WebSocketServer } from 'ws';
+import type { Backend } from '../../src/backends/backend.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { Checkouts } from '../../src/fleet/checkouts.ts';
+import { Fleet } from '../../src/fleet/fleet.ts';
+import { joinFleet } from '../../src/fleet/join.ts';
+import { Git } from '../../src/git/git.ts';
+
+/** A control plane's fleet with one node, over a real connection of this machine. */
+export type NearNode = AsyncDisposable & {
+  readonly fleet: Fleet;
+  readonly git: Git;
+  /** Cuts the connection; the node comes back by itself. */
+  readonly cut: () => void;
+};
+
+export function nearNode(options: {
+  readonly home: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly backend: Backend;
+  readonly leaseMs?: number;
+}): NearNode {
+  const { home, environment, backend, leaseMs = 60_000 } = options;
+  const git = new Git(environment);
+  const server = createServer();
+  const sockets = new WebSocketServer({ server });
+  const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const fleet = new Fleet({
+    ...{ clock: systemClock, log: silentLog, url },
+    leaseMs: () => leaseMs,
+    expected: ['near'],
+    note: () => undefined,
+  });
+  sockets.on('connection', (socket) => fleet.accept(socket, { only: null, isStillValid: () => true }));
+  const leaving = new AbortController();
+  const run = async (): Promise<void> => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const checkouts = join(home, 'checkouts');
+    await mkdir(checkouts, { recursive: true });
+    await joinFleet({
+      ...{ url: url(), token: 'none', name: 'near', version: '1', system: 'test', clock: systemClock, log: silentLog },
+      backends: new Map([[backend.id, backend]]),
+      checkouts: new Checkouts(new Git(environment), checkouts),
+      say: () => undefined,
+      signal: leaving.signal,
+    });
+  };
+  const joined = run();
+  return {
+    fleet,
+    git,
+    cut: () => {
+      for (const socket of sockets.clients) socket.terminate();
+    },
+    [Symbol.asyncDispose]: async () => {
+      leaving.abort();
+      await joined;
+      fleet.close();
+      for (const socket of sockets.clients) socket.terminate();
+      server.close();
+    },
+  };
+}
