@@ -23,6 +23,8 @@ import type { Workspaces } from './workspace.ts';
 
 /** Free memory is not told by anybody: it is looked at again. */
 const MEMORY_LOOK_MS = 5_000;
+/** After a pass or a change that could not be written down, as on a full disk. */
+const AGAIN_MS = 5_000;
 /** Nor is a changed limit: while something waits, it is looked whether the settings are still those that it waits by. */
 const SETTINGS_LOOK_MS = 1_000;
 /** So seldom while nothing waits: agents that are to stand ready may be wanted. */
@@ -183,7 +185,7 @@ export class Dispatcher {
       this.#wakeAt([nextTask, nextMail, nextRaise, nextQueued, nextBackend, nextLook]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
-      this.#wakeAt([this.#parts.clock.now() + 5_000]);
+      this.#wakeAt([this.#parts.clock.now() + AGAIN_MS]);
     }
   }
 
@@ -202,14 +204,27 @@ export class Dispatcher {
       .catch((error: unknown) => this.#parts.log.error({ err: error, attempt: id }, 'a run broke'))
       .finally(() => {
         this.#runs.delete(id);
-        if (!this.#isStopped) this.#free(id);
+        this.#free(id);
         this.#tools.standing.bringBack();
         this.wake();
       });
   }
 
-  /** The agent of an attempt that is over may take another. */
+  /** The agent of an attempt that is over may take another; where that cannot be written down now, a little later. */
   #free(id: AttemptId): void {
+    if (this.#isStopped) return;
+    try {
+      this.#setIdle(id);
+    } catch (error) {
+      this.#parts.log.error({ err: error, attempt: id }, 'an agent could not be freed');
+      this.#parts.clock.after(AGAIN_MS, () => {
+        this.#free(id);
+        this.wake();
+      });
+    }
+  }
+
+  #setIdle(id: AttemptId): void {
     this.#parts.store.commit((tx) => {
       const attempt = tx.attempts.need(id);
       const agent = tx.agents.get(attempt.agent);

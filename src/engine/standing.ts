@@ -8,6 +8,9 @@ import { StandingRun, type StandingStop } from './standing-run.ts';
 import { stopFor } from './stops.ts';
 import type { Workspaces } from './workspace.ts';
 
+/** After a run that broke. */
+const AGAIN_MS = 5_000;
+
 type Tools = { readonly approvals: Approvals; readonly workspaces: Workspaces };
 
 /** The sessions of agents that have no task. An agent has one conversation at a time: for a task, this one makes way. */
@@ -50,9 +53,13 @@ export class StandingAgents {
     if (this.#isClosed || standing === null) return null;
     const run = new StandingRun(this.#parts, this.#tools, { ...agent, standing }, isFirst, () => this.onChanged());
     this.#runs.set(agent.id, run);
-    void run.finished.then(() => {
-      this.#runs.delete(agent.id);
-    });
+    run.finished
+      .catch((error: unknown) => {
+        // As on a full disk: what the ledger says holds, and is looked at again.
+        this.#parts.log.error({ err: error, agent: agent.id }, 'an agent does not stand by any more');
+        this.#parts.clock.after(AGAIN_MS, () => this.bringBack());
+      })
+      .finally(() => this.#runs.delete(agent.id));
     return run;
   }
 

@@ -10,6 +10,7 @@ import { processBook } from '../../src/daemon/process-book.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import type { Settings } from '../../src/engine/settings.ts';
 import { localHost } from '../../src/hosts/local.ts';
+import type { StoreFaults } from '../../src/store/connection.ts';
 import { Store } from '../../src/store/store.ts';
 import { COMPILE_CACHE, environmentFor } from './temp.ts';
 
@@ -50,6 +51,7 @@ export type EngineOptions = {
   readonly maxSessions?: number;
   /** Bytes that new programs could use; without it nothing is known. */
   readonly freeMemory?: () => number;
+  readonly faults?: StoreFaults;
 };
 
 /** A real engine on a real store with the fake backend, in this process. */
@@ -117,6 +119,7 @@ async function openEngine(
     fake,
     second,
     freeMemory = () => null,
+    faults,
     ...configured
   }: Omit<EngineOptions, 'freeMemory'> & {
     readonly freeMemory?: () => number | null;
@@ -124,7 +127,12 @@ async function openEngine(
   env: Readonly<Record<string, string>>,
 ): Promise<{ engine: Engine; store: Store }> {
   const environment = environmentFor(home);
-  const store = Store.open({ dir: join(home, 'gantry'), clock: systemClock, log: silentLog });
+  const store = Store.open({
+    dir: join(home, 'gantry'),
+    clock: systemClock,
+    log: silentLog,
+    ...(faults && { faults }),
+  });
   const settings = testSettings(configured);
   const own = { fake, ...(second && { 'fake-two': second }) };
   const backends = createBackends(Object.keys(own), (id) => ({
