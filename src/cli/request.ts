@@ -1,7 +1,7 @@
 import { type Client, followView } from '../client/client.ts';
 import { toAppError } from '../contract/errors.ts';
 import { Isolation } from '../contract/isolation.ts';
-import { isRequestOver, type Request } from '../contract/request.ts';
+import { isRequestOver, MergeMode, type Request } from '../contract/request.ts';
 import type { Context } from './command.ts';
 import { amount, flag, integer, oneOf, option, time } from './command.ts';
 import { projectFrom } from './context.ts';
@@ -10,8 +10,6 @@ import { Interrupts } from './keys.ts';
 import { isSettled, type RequestView } from './progress.ts';
 import { exitCodeOf, planLines, replyLines, requestDocument, resultLines } from './result.ts';
 import { newMemory, type Watching, watch } from './watch.ts';
-
-const MERGE_MODES = ['queue', 'local'] as const;
 
 /** The options of every command that submits a request. */
 export const SUBMIT_OPTIONS = {
@@ -24,7 +22,7 @@ export const SUBMIT_OPTIONS = {
   isDirtyAllowed: flag('--allow-dirty', 'start though there are uncommitted changes, which agents will not see'),
   maxParallel: option('--max-parallel <n>', 'at most so many agents at once', integer(1, 64)),
   timeoutMs: option('--timeout <time>', 'for each attempt: 30s, 15m, 2h', time),
-  merge: option('--merge <where>', 'when done: into the merge queue, or stay on its branch', oneOf(MERGE_MODES)),
+  merge: option('--merge <where>', 'when done: into the merge queue, or stay on its branch', oneOf(MergeMode.options)),
   isolation: option(
     '--isolation <mode>',
     'what stands at least between the agents and the machine',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AgentAddress, AttemptId, BackendId, ProjectId, RequestId, SessionId, TaskId } from './ids.ts';
 import { Isolation } from './isolation.ts';
 import type { Operation } from './operation.ts';
+import { MergeMode } from './request.ts';
 import { Activity } from './session.ts';
 import { AgentRow, AgentRowState } from './shapes.ts';
 
@@ -103,6 +104,12 @@ export const AGENT_OPERATIONS = {
       priority: z.number().int().min(0).max(4).optional(),
       /** At least that; of a text only: a task has what its request was given. */
       isolation: Isolation.optional(),
+      /** What becomes of the work when it is done; of a text only. */
+      merge: MergeMode.optional(),
+      /** The branch that the work starts from instead of what is checked out; of a text only. */
+      baseBranch: z.string().min(1).max(255).optional(),
+      /** Only a role that is read-only will do; default: that of the reviews. */
+      isReviewOnly: z.boolean().default(false),
       isDryRun: z.boolean().default(false),
       isForced: z.boolean().default(false),
       isDirtyAllowed: z.boolean().default(false),

@@ -80,6 +80,9 @@ export const FileChange = z.object({
 });
 export type FileChange = z.infer<typeof FileChange>;
 
+/** `queue`: joins the merge queue when it is done; `local`: stays on its branch. */
+export const MergeMode = z.enum(['queue', 'local']);
+
 /** What a user asked for when submitting; the choices that flags make. */
 export const RequestOptions = z.object({
   backend: BackendId.nullable(),
@@ -96,8 +99,8 @@ export const RequestOptions = z.object({
   isSingleTask: z.boolean(),
   /** A turn of the project's conversation: the planner is told of the earlier ones. */
   isConversation: z.boolean().default(false),
-  /** `queue`: joins the merge queue when it is done; `local`: stays on its branch; null: as configured. */
-  merge: z.enum(['queue', 'local']).nullable().default(null),
+  /** Null: as configured. */
+  merge: MergeMode.nullable().default(null),
   /** At least that; null: as configured. */
   isolation: Isolation.nullable().default(null),
 });

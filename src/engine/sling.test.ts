@@ -6,16 +6,14 @@ import type { ParsedInputOf } from '../contract/api.ts';
 const play = (...steps: readonly object[]): string => `Do it. @@fake ${JSON.stringify(steps)}`;
 const write = (path: string): object => ({ write: { path, content: 'x' } });
 
+const NO_FLAGS = { isReviewOnly: false, isDryRun: false, isForced: false, isDirtyAllowed: false };
+
 const sling = (
   test: Bench,
   task: string,
   more: Partial<ParsedInputOf<'tasks.sling'>> = {},
   caller = person,
-): Promise<Assignment> =>
-  test.engine.sling(
-    { task, project: test.repo.root, after: [], isDryRun: false, isForced: false, isDirtyAllowed: false, ...more },
-    caller,
-  );
+): Promise<Assignment> => test.engine.sling({ task, project: test.repo.root, after: [], ...NO_FLAGS, ...more }, caller);
 
 const finished = async (test: Bench, { requestId }: Assignment): Promise<string> =>
   (await over(test, requestId ?? 'req_')).state;
@@ -72,6 +70,14 @@ describe('a text that is slung', () => {
     ['names no role', 'x', { role: 'boss' }, /no role boss; accepted: lead, worker, reviewer/],
     ['names no backend', 'x', { backend: 'cursor' }, /no backend cursor; accepted: fake/],
     ['names a second agent of a role that has one', 'x', { role: 'lead', name: 'bob' }, /has one agent/],
+    ['starts from a branch that there is not', 'x', { baseBranch: 'HEAD' }, /no branch HEAD in/],
+    [
+      'is a review by a role that writes',
+      'x',
+      { isReviewOnly: true, role: 'worker' },
+      /worker is not read-only.*reviewer/,
+    ],
+    ['is a review that is to be merged', 'x', { isReviewOnly: true, merge: 'queue' }, /nothing that could be merged/],
     ['comes after what there is not', 'x', { after: ['tsk_000000000'] }, /there is no task tsk_000000000/],
     ['is for a project that there is not', 'x', { project: 'nowhere' }, /no project nowhere/],
   ])('is refused if it %s, and nothing is changed', async (_, text, more, message) => {
@@ -86,6 +92,44 @@ describe('a text that is slung', () => {
     const caller = { actor: 'agent:project/worker/w', scope: 'read', agent: 'project/worker/w' } as const;
     await expect(sling(test, 'x', {}, caller)).rejects.toThrow(/may not assign/);
   });
+
+  it('is not put into the merge queue by an agent that may assign', async () => {
+    await using test = await bench({ roles: { lead: { may: ['assign'] } } });
+    const caller = { actor: 'agent:project/lead/-', scope: 'read', agent: 'project/lead/-' } as const;
+    await expect(sling(test, 'x', { merge: 'queue' }, caller)).rejects.toThrow(/a person does: gantry merge add/);
+  });
+
+  it('starts from the branch that is named and stays on its own', async () => {
+    await using test = await bench();
+    await test.repo.git(['branch', 'release']);
+    const release = (await test.repo.git(['rev-parse', 'release'])).trim();
+    await test.repo.write('later.txt', 'x');
+    await test.repo.commit('later');
+    const flags = { baseBranch: 'release', merge: 'local' } as const;
+    const would = await sling(test, play(write('a')), { ...flags, isDryRun: true });
+    const made = await sling(test, play(write('a')), flags);
+    expect(would.notices).toEqual([
+      `it starts from release, at ${release.slice(0, 10)}`,
+      'when it is done it stays on its branch',
+    ]);
+    expect(await finished(test, made)).toBe('done');
+    const { baseCommit, options, result } = test.store.read.requests.need(made.requestId ?? '');
+    expect([baseCommit, options.merge]).toEqual([release, 'local']);
+    expect((await test.repo.git(['ls-tree', '--name-only', result?.branch ?? ''])).split('\n')).not.toContain(
+      'later.txt',
+    );
+  });
+
+  it('that is a review goes to a role that only reads, and what it would write is denied', async () => {
+    await using test = await bench();
+    const made = await sling(test, play(write('a'), { text: 'Looks good.' }), { isReviewOnly: true });
+    expect(made).toMatchObject({ state: 'assigned', role: 'reviewer' });
+    expect(await finished(test, made)).toBe('done');
+    expect(test.store.read.requests.need(made.requestId ?? '').result).toMatchObject({
+      branch: null,
+      filesChanged: [],
+    });
+  });
 });
 
 describe('a task that is slung again', () => {
@@ -94,7 +138,9 @@ describe('a task that is slung again', () => {
     const one = await sling(test, play({ once: 'first', hold: 'go', text: 'x' }, write('a')), { name: 'bob' });
     await test.until('the turn', () => test.store.read.tasks.list({ state: 'working' })[0]);
     const id = one.taskId ?? '';
-    await expect(sling(test, id, { isolation: 'container' })).rejects.toThrow(/behind what its request was given/);
+    await expect(sling(test, id, { isolation: 'container' })).rejects.toThrow(
+      /has what its request was given; for a text only: isolation/,
+    );
     expect(await sling(test, id, { name: 'bob' })).toMatchObject({ state: 'unchanged', agent: 'project/worker/bob' });
     await expect(sling(test, id, { name: 'eve' })).rejects.toThrow(
       /project\/worker\/bob holds .* project --name eve --force/,

@@ -10,7 +10,7 @@ import type { Project } from '../contract/project.ts';
 import { isRequestOver } from '../contract/request.ts';
 import { isTaskActive, isTaskOver, type Task } from '../contract/task.ts';
 import type { Git } from '../git/git.ts';
-import { inspect, type RepositoryState } from '../git/inspect.ts';
+import type { RepositoryState } from '../git/inspect.ts';
 import type { Reader, Transaction } from '../store/store.ts';
 import { pickAgent } from './claim.ts';
 import type { Dispatcher } from './dispatch.ts';
@@ -24,6 +24,7 @@ import type { Probes } from './probes.ts';
 import { projectContext } from './project-context.ts';
 import { addProject, checkClean, needProject, repositoryAt } from './projects.ts';
 import { needRole, onlyAgentOf, type Placement, placementOf } from './roles.ts';
+import { checkText, noticesOf, roleAsked, startOf } from './sling-flags.ts';
 import { refuseStopped } from './stops.ts';
 import { subjectOf } from './subject.ts';
 import { newRequest } from './submit.ts';
@@ -31,7 +32,7 @@ import { newRequest } from './submit.ts';
 type Input = ParsedInputOf<'tasks.sling'>;
 type Tools = { readonly git: Git; readonly probes: Probes; readonly dispatcher: Dispatcher };
 /** Everything that was checked before anything is changed. */
-type Checked = Placement & {
+type Checked = Omit<Placement, 'notice'> & {
   readonly task: Task | null;
   /** Null for a repository that is registered only when the rest is sure. */
   readonly project: Project | null;
@@ -40,6 +41,7 @@ type Checked = Placement & {
   readonly role: string;
   readonly target: AgentAddress | null;
   readonly state: RepositoryState;
+  readonly notices: readonly string[];
 };
 
 /**
@@ -49,6 +51,8 @@ type Checked = Placement & {
  */
 export async function sling(parts: Parts, tools: Tools, input: Input, caller: Caller): Promise<Assignment> {
   needRight(parts, caller, 'assign');
+  if (caller.agent !== null && input.merge === 'queue')
+    throw new AppError('forbidden', 'an agent puts nothing into the merge queue; a person does: gantry merge add');
   const checked = await check(parts, tools, input);
   if (input.isDryRun) {
     const isUnchanged = checked.task !== null && isHeldAlready(parts.store.read, checked.task, checked, input);
@@ -95,11 +99,12 @@ async function check(parts: Parts, { git, probes }: Tools, input: Input): Promis
     throw new AppError('conflict', `${task.id} is a task of ${other}: gantry sling ${task.id} ${other}`);
   }
   checkAfter(parts, input, place.project);
-  const state = await inspect(git, place.path);
+  checkText(task, input);
+  const state = await startOf(git, place.path, input);
   if (!task) checkClean({ path: place.path }, state, input.isDirtyAllowed);
   parts.checkSettings?.(place.path);
   const settings = parts.settingsFor(place.path);
-  const role = input.role ?? task?.role ?? settings.defaultRole;
+  const role = roleAsked(settings, input, task);
   const placement = placementOf(settings, role, placeAsked(input, task));
   requireModel(placement.model, settings);
   await parts.hostFor(isolationOf(settings, role, isolationAsked(parts, input, task)));
@@ -109,14 +114,13 @@ async function check(parts: Parts, { git, probes }: Tools, input: Input): Promis
   if (only !== null && input.name !== undefined)
     throw new AppError('bad_request', `the role ${role} has one agent, ${only}: it takes no --name`);
   const named = input.name === undefined ? (task?.target ?? null) : `${place.name}/${role}/${input.name}`;
-  return { ...placement, task, ...place, role, target: only ?? named, state };
+  const { notice, ...placed } = placement;
+  const notices = [notice, ...noticesOf(input, state)].filter((text) => text !== null);
+  return { ...placed, task, ...place, role, target: only ?? named, state, notices };
 }
 
-/** @throws AppError `bad_request` */
 function isolationAsked({ store }: Parts, { isolation }: Input, task: Task | null): Isolation | null {
-  if (task === null) return isolation ?? null;
-  if (isolation === undefined) return store.read.requests.need(task.requestId).options.isolation;
-  throw new AppError('bad_request', `${task.id} runs behind what its request was given; isolation is for a text`);
+  return task === null ? (isolation ?? null) : store.read.requests.need(task.requestId).options.isolation;
 }
 
 /** What the flags leave open a task has already, unless its role changes. */
@@ -159,7 +163,8 @@ async function insert(parts: Parts, { git }: Tools, checked: Checked, input: Inp
   const project = checked.project ?? (await addProject(parts, git, { path: checked.path }, caller));
   const settings = parts.settingsFor(checked.path);
   const { backend, model, role } = checked;
-  const options = { backend, model, role, isSingleTask: true, isolation: input.isolation ?? null };
+  const { isolation, merge } = input;
+  const options = { backend, model, role, isSingleTask: true, isolation, merge };
   const request = newRequest(parts, { text: input.task, project, options, settings, state: checked.state }, caller);
   const taskId = parts.store.commit((tx) => {
     const meta = { actor: caller.actor, cause: 'slung' };
@@ -236,7 +241,7 @@ function refuseClosed(task: Task, request: Parameters<typeof isRequestOver>[0], 
 
 function assignment(
   parts: Parts,
-  { task, project, name, role, backend, model, target, notice }: Checked,
+  { task, project, name, role, backend, model, target, notices }: Checked,
   end: Pick<Assignment, 'state' | 'cause'>,
   position: number | null = null,
 ): Assignment {
@@ -252,7 +257,7 @@ function assignment(
     role,
     ...(attempt ? placeOfAttempt(parts, attempt) : { ...NOWHERE, backend, model, agent: would }),
     position,
-    notices: notice === null ? [] : [notice],
+    notices: [...notices],
   };
 }
 

@@ -94,7 +94,7 @@ describe('a standing agent', () => {
     const task = `Do it. @@fake ${JSON.stringify([{ write: { path: 'b', content: 'b' } }, { text: 'end' }])}`;
     const input = { task, project: test.repo.root, name: 'w1', after: [] };
     const { requestId } = await test.engine.sling(
-      { ...input, isDryRun: false, isForced: false, isDirtyAllowed: false },
+      { ...input, isReviewOnly: false, isDryRun: false, isForced: false, isDirtyAllowed: false },
       person,
     );
     expect(await over(test, requestId ?? 'req_')).toMatchObject({ state: 'done' });
