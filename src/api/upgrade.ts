@@ -2,7 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { AppError, toAppError } from '../contract/errors.ts';
-import { NODE_PATH } from '../contract/node.ts';
+import { NODE_PATH, type NodeRight } from '../contract/node.ts';
 import type { Access } from './access.ts';
 import { type Authenticated, authenticate, authorize } from './auth.ts';
 import { problemJson } from './events/answer.ts';
@@ -22,9 +22,6 @@ export type UpgradeParts = {
   readonly door: EventDoor;
   readonly nodes: NodeDoor;
 };
-
-/** What the token of a node's connection is good for. `only`: the one name; null: any. */
-export type NodeRight = { readonly only: string | null; readonly isStillValid: () => boolean };
 
 /** Where nodes come in. */
 export type NodeDoor = {

@@ -230,6 +230,9 @@ export type BackendSession = {
   readonly close: (graceMs: number) => Promise<CloseReport>;
 };
 
+/** Why nothing can be started on a node now, in words. `isPassing`: it is expected back before its agents are lost. */
+export type Away = { readonly cause: string; readonly isPassing: boolean };
+
 /**
  * The driver of one agent program. Laws (shared suite in test/conformance):
  * 1. `open` resolves when the next prompt will be accepted, never for a process that is not there.
@@ -244,8 +247,8 @@ export type BackendSession = {
  */
 export type Backend = {
   readonly id: BackendId;
-  /** The node that its programs run on; absent: this machine. `away`: why nothing can run there now, in words. */
-  readonly place?: { readonly node: string; readonly away: () => string | null };
+  /** The node that its programs run on; absent: this machine. */
+  readonly place?: { readonly node: string; readonly away: () => Away | null };
   readonly capabilities: Capabilities;
   readonly probe: (signal: AbortSignal) => Promise<Probe>;
   /** Fresh native ids for one prompt, chosen before it is sent (empty where the program's protocol has none). */

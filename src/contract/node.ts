@@ -5,8 +5,14 @@ import { BackendId } from './ids.ts';
 export const NODE_PATH = '/api/v1/node';
 
 /** Of a machine that offers itself as a host. */
-export const NodeName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'small letters, digits and dashes, at most 40');
+export const NodeName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'small letters, digits and dashes, at most 40')
+  .refine((name) => name !== 'local', 'local is the name of the machine that Gantry runs on');
 export type NodeName = z.infer<typeof NodeName>;
+
+/** What the token of a node's connection is good for. `only`: the one name; null: any. */
+export type NodeRight = { readonly only: NodeName | null; readonly isStillValid: () => boolean };
 
 export const FleetNode = z.object({
   name: NodeName,

@@ -31,7 +31,7 @@ export function openBackends(parts: BackendParts): {
   readonly fleet: Fleet;
   readonly backends: ReadonlyMap<BackendId, Backend>;
 } {
-  const { environment, clock, log, settings, urlNow } = parts;
+  const { home, environment, clock, log, settings, urlNow } = parts;
   const { backendSettings } = settings();
   const local = localBackends(parts, backendSettings);
   const named = Object.values(backendSettings).flatMap(({ node }) => node ?? []);
@@ -47,7 +47,7 @@ export function openBackends(parts: BackendParts): {
     if (own.node === undefined) return [id, like];
     // An agent that speaks ACP has the same name there; any other is named as its program.
     const program = (own.acp ? id : kindOf(id, own)) as BackendId;
-    return [id, remoteBackend({ like, node: own.node, program, fleet, git })];
+    return [id, remoteBackend({ like, node: own.node, program, fleet, git, workspaces: join(home, 'workspaces') })];
   });
   return { fleet, backends: new Map(entries) };
 }

@@ -6,7 +6,13 @@ import type { Parts } from './parts.ts';
 
 const KEY = 'backend.blocks';
 /** A backend to which nothing is given for a while. `failures` in a row make the while longer. */
-const Block = z.object({ until: z.number(), cause: z.string(), failures: z.number() });
+const Block = z.object({
+  until: z.number(),
+  cause: z.string(),
+  failures: z.number(),
+  /** Of a node that is expected back: its work is held, and given to nobody else. */
+  isPassing: z.boolean().optional(),
+});
 type Block = z.infer<typeof Block>;
 const Blocks = z.record(BackendId, Block);
 
@@ -28,8 +34,8 @@ export function blockedNow(
 ): ReadonlyMap<BackendId, Block> {
   const now = clock.now();
   const away = [...backends].flatMap(([id, { place }]): [BackendId, Block][] => {
-    const cause = place?.away() ?? null;
-    return cause === null ? [] : [[id, { until: now + AWAY_MS, cause, failures: 0 }]];
+    const away = place?.away() ?? null;
+    return away === null ? [] : [[id, { until: now + AWAY_MS, failures: 0, ...away }]];
   });
   return new Map([...Object.entries(blocksOf(read)).filter(([, { until }]) => until > now), ...away]);
 }

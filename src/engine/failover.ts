@@ -56,7 +56,7 @@ export function reroute(parts: Parts, tx: Transaction, task: Task, why: string):
  */
 export function rerouteBlocked(parts: Parts): number | null {
   const { read } = parts.store;
-  const blocked = blockedNow(parts, read);
+  const blocked = new Map([...blockedNow(parts, read)].filter(([, { isPassing }]) => !isPassing));
   if (blocked.size === 0) return null;
   for (const { id, backend } of read.tasks.list({ state: 'ready', backend: [...blocked.keys()] })) {
     parts.store.commit((tx) => {

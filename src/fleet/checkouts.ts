@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Git } from '../git/git.ts';
 import {
   applyState,
   type CheckoutState,
   commitsOf,
+  forgetCommit,
   type Identity,
   isSameState,
   keepState,
@@ -20,9 +21,12 @@ import {
 } from '../git/mirror.ts';
 import { State } from './wire.ts';
 
+/** A checkout that nobody worked in for so long may go. */
+const KEPT_MS = 14 * 86_400_000;
+
 /**
  * The checkouts of a node: for every workspace of the control plane one with the same branch, commits and files. They share
- * their objects, have no remote, and can push nowhere: what is done in them is fetched by the plane.
+ * their objects and have no remote: what is done in them is fetched by the plane.
  */
 export class Checkouts {
   readonly #git: Git;
@@ -86,6 +90,21 @@ export class Checkouts {
     const file = this.#noteOf(key);
     await writeFile(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
     await rename(`${file}.new`, file);
+  }
+
+  /** Removes what has rested for long and is all with the plane. */
+  async tidy(now: number): Promise<void> {
+    await this.#ready();
+    const keys = (await readdir(this.#home)).flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -5)] : []));
+    for (const key of keys) {
+      const { mtimeMs } = await stat(this.#noteOf(key));
+      if (now - mtimeMs < KEPT_MS) continue;
+      const path = this.directoryOf(key);
+      if (existsSync(join(path, '.git')) && (await this.packNews(key)) !== null) continue;
+      await rm(path, { recursive: true, force: true });
+      await forgetCommit(this.#git, this.#store, key);
+      await rm(this.#noteOf(key));
+    }
   }
 
   async syncedOf(key: string): Promise<CheckoutState | null> {

@@ -1,21 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
+import type { Away } from '../backends/backend.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { deferred, settled } from '../base/wait.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
-import type { FleetNode, NodeName } from '../contract/node.ts';
+import type { FleetNode, NodeName, NodeRight } from '../contract/node.ts';
 import { Link } from './link.ts';
 import { Peer } from './peer.ts';
 import type { RemoteSession } from './remote-session.ts';
-import { Hello, PROTOCOL, type Welcome } from './wire.ts';
+import { CLOSED, Hello, PROTOCOL, parsed, type Welcome } from './wire.ts';
 
 /** For the first words of a connection. */
 const HELLO_LIMIT_MS = 10_000;
 const MAX_NODES = 256;
-/** Close codes that tell a node not to come again by itself; the reason is for its person. */
-const REFUSED = 4400;
-const NAME_TAKEN = 4409;
+/** Tokens end by time too. */
+const RECHECK_MS = 60_000;
+/** A connection that comes and goes is not told of more often. */
+const NOTE_MS = 60_000;
 
 /** A node as the plane sees it, from its first connection until it is given up. */
 export class KnownNode {
@@ -39,9 +41,9 @@ export class KnownNode {
         onFault(toAppError(error).message);
       }
     };
-    this.link = new Link({ clock, onMessage, onDetached });
+    this.link = new Link({ clock, onMessage, onDetached, onBroken: ({ message }) => onFault(message) });
     this.peer = new Peer(this.link, {
-      serve: (name) => Promise.reject(new AppError('forbidden', `a node may not ask for ${name}`)),
+      serve: null,
       onEvent: (word) => this.#sessions.get(word.session)?.hear(word),
     });
   }
@@ -72,12 +74,9 @@ export class KnownNode {
 
 type NodeParts = {
   readonly clock: Clock;
-  readonly onDetached: () => void;
+  readonly onDetached: (hasLeft: boolean) => void;
   readonly onFault: (why: string) => void;
 };
-
-/** What the token of a connection is good for. `only`: the one name; null: any. */
-export type NodeRight = { readonly only: string | null; readonly isStillValid: () => boolean };
 
 export type FleetParts = {
   readonly clock: Clock;
@@ -97,18 +96,33 @@ export class Fleet {
   readonly #nodes = new Map<NodeName, KnownNode>();
   readonly #leases = new Map<NodeName, () => void>();
   #wakes: (() => void)[] = [];
+  readonly #noted = new Map<NodeName, number>();
+  readonly #startedAt: number;
+  #cancelRecheck: (() => void) | null = null;
   #isClosed = false;
   /** Called when a node can be used that could not before. */
   onJoined: () => void = () => undefined;
 
   constructor(parts: FleetParts) {
     this.#parts = parts;
+    this.#startedAt = parts.clock.now();
   }
 
   /** Null while it is not connected. */
   find(name: NodeName): KnownNode | null {
     const node = this.#nodes.get(name);
     return node?.isConnected ? node : null;
+  }
+
+  /** Null while it is connected. Its lease runs from the loss of the connection, or from the start of the daemon. */
+  awayOf(name: NodeName): Away | null {
+    if (this.find(name) !== null) return null;
+    const isPassing = this.#nodes.has(name) || this.#parts.clock.now() - this.#startedAt < this.#parts.leaseMs();
+    return { cause: this.awayText(name), isPassing };
+  }
+
+  awayText(name: NodeName): string {
+    return `node ${name} is not connected; on that machine: gantry node join URL --name ${name}`;
   }
 
   /** As soon as it is connected; null if it is not in time. */
@@ -139,12 +153,12 @@ export class Fleet {
   /** A connection that was let in. */
   accept(socket: WebSocket, right: NodeRight): void {
     socket.on('error', () => socket.terminate());
-    const cancel = this.#parts.clock.after(HELLO_LIMIT_MS, () => socket.close(REFUSED, 'no hello'));
+    const cancel = this.#parts.clock.after(HELLO_LIMIT_MS, () => socket.close(CLOSED.refused, 'no hello'));
     socket.once('close', cancel);
     socket.once('message', (data) => {
       cancel();
       const hello = Hello.safeParse(parsed(String(data)));
-      if (!hello.success) return socket.close(REFUSED, 'the hello is not one');
+      if (!hello.success) return socket.close(CLOSED.refused, 'the hello is not one');
       const refusal = this.#refusalOf(hello.data, right.only);
       if (refusal !== null) return socket.close(refusal.code, refusal.why);
       this.#welcome(socket, hello.data, right);
@@ -152,13 +166,21 @@ export class Fleet {
   }
 
   /** Lets go of those whose token is no longer valid. */
-  recheck(): void {
+  readonly recheck = (): void => {
     for (const [name, node] of this.#nodes)
       if (!node.isStillValid()) this.#drop(name, node, `the token of node ${name} is no longer valid`);
+    this.#armRecheck();
+  };
+
+  #armRecheck(): void {
+    this.#cancelRecheck?.();
+    const isDue = this.#nodes.size > 0 && !this.#isClosed;
+    this.#cancelRecheck = isDue ? this.#parts.clock.after(RECHECK_MS, this.recheck) : null;
   }
 
   close(): void {
     this.#isClosed = true;
+    this.#cancelRecheck?.();
     for (const cancel of this.#leases.values()) cancel();
     for (const node of this.#nodes.values()) node.giveUp('the daemon stops');
     this.#wake();
@@ -166,29 +188,34 @@ export class Fleet {
 
   #refusalOf(hello: Hello, only: string | null): { readonly code: number; readonly why: string } | null {
     if (hello.protocol !== PROTOCOL)
-      return { code: REFUSED, why: `this daemon speaks protocol ${PROTOCOL}, the node ${hello.protocol}` };
-    if (only !== null && only !== hello.name) return { code: REFUSED, why: `the token is for a node named "${only}"` };
+      return { code: CLOSED.refused, why: `this daemon speaks protocol ${PROTOCOL}, the node ${hello.protocol}` };
+    if (only !== null && only !== hello.name)
+      return { code: CLOSED.refused, why: `the token is for a node named "${only}"` };
     const known = this.#nodes.get(hello.name);
     if (known?.isConnected && known.hello.instance !== hello.instance)
-      return { code: NAME_TAKEN, why: `a node named "${hello.name}" is connected` };
+      return { code: CLOSED.nameTaken, why: `a node named "${hello.name}" is connected` };
     if (!known && this.#nodes.size >= MAX_NODES)
-      return { code: NAME_TAKEN, why: `${MAX_NODES} nodes are known already` };
+      return { code: CLOSED.nameTaken, why: `${MAX_NODES} nodes are known already` };
     return null;
   }
 
   #welcome(socket: WebSocket, hello: Hello, { isStillValid }: NodeRight): void {
-    const { clock, leaseMs, url, note } = this.#parts;
+    const { clock, leaseMs, url } = this.#parts;
     const { name } = hello;
     this.#leases.get(name)?.();
     this.#leases.delete(name);
     const known = this.#nodes.get(name);
-    const isBack = known !== undefined && known.hello.instance === hello.instance && known.plane === hello.link?.plane;
+    const isBack =
+      known !== undefined &&
+      !known.link.isClosed &&
+      known.hello.instance === hello.instance &&
+      known.plane === hello.link?.plane;
     if (known && !isBack) known.giveUp(`node ${name} was started anew`);
     const node = isBack
       ? known
       : new KnownNode(hello, {
           clock,
-          onDetached: () => this.#away(name, node),
+          onDetached: (hasLeft) => (hasLeft ? this.#drop(name, node, `node ${name} has left`) : this.#away(name, node)),
           onFault: (why) => this.#drop(name, node, why),
         });
     this.#nodes.set(name, node);
@@ -198,16 +225,17 @@ export class Fleet {
     socket.send(JSON.stringify(welcome));
     node.link.attach(socket, isBack ? (hello.link?.received ?? 0) : 0);
     node.since = clock.now();
-    note(name, 'info', isBack ? `node ${name} is back` : `node ${name} joined: ${hello.backends.join(', ')}`);
+    this.#note(name, 'info', isBack ? `node ${name} is back` : `node ${name} joined: ${hello.backends.join(', ')}`);
+    this.#armRecheck();
     this.#wake();
     this.onJoined();
   }
 
   #away(name: NodeName, node: KnownNode): void {
-    const { clock, leaseMs, note } = this.#parts;
+    const { clock, leaseMs } = this.#parts;
     if (this.#isClosed || this.#nodes.get(name) !== node) return;
     node.since = clock.now();
-    note(name, 'warning', `node ${name} is away; its agents go on for ${Math.round(leaseMs() / 1_000)} s`);
+    this.#note(name, 'warning', `node ${name} is away; its agents go on for ${Math.round(leaseMs() / 1_000)} s`);
     const why = `node ${name} was away longer than its lease`;
     this.#leases.set(
       name,
@@ -221,20 +249,22 @@ export class Fleet {
     this.#leases.get(name)?.();
     this.#leases.delete(name);
     node.giveUp(why);
-    this.#parts.note(name, 'warning', why);
+    this.#noted.delete(name);
+    this.#note(name, 'warning', why);
+  }
+
+  #note(name: NodeName, level: 'info' | 'warning', text: string): void {
+    const { clock, log, note } = this.#parts;
+    const last = this.#noted.get(name) ?? Number.NEGATIVE_INFINITY;
+    log.info({ node: name }, text);
+    if (clock.now() - last < NOTE_MS) return;
+    this.#noted.set(name, clock.now());
+    note(name, level, text);
   }
 
   #wake(): void {
     const wakes = this.#wakes;
     this.#wakes = [];
     for (const wake of wakes) wake();
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }

@@ -9,13 +9,11 @@ import { Link } from './link.ts';
 import { Peer } from './peer.ts';
 import { openRelay, type Relay } from './relay.ts';
 import { NodeServer, type ServeParts } from './serve.ts';
-import { type Hello, PROTOCOL, Welcome } from './wire.ts';
+import { CLOSED, type Hello, MAX_MESSAGE_BYTES, PROTOCOL, parsed, Welcome } from './wire.ts';
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 const CONNECT_LIMIT_MS = 10_000;
-/** A refusal that no repetition mends. */
-const REFUSED = 4400;
 
 export type JoinParts = Omit<ServeParts, 'addresses'> & {
   /** The plane's, as it is reached from here. */
@@ -40,6 +38,7 @@ type Membership = { readonly plane: string; readonly link: Link; readonly peer: 
  * @throws AppError `unauthorized`, `forbidden`, `not_found`: the plane will not have it
  */
 export async function joinFleet(parts: JoinParts): Promise<void> {
+  await parts.checkouts.tidy(parts.clock.now());
   let planeHost = '';
   await using relay = await openRelay(parts.url, () => planeHost);
   await new Joiner(parts, relay, (url) => {
@@ -69,12 +68,15 @@ class Joiner {
     try {
       while (!signal.aborted) {
         const socket = await connect(this.#parts);
-        if (socket && (await this.#greet(socket))) {
-          this.#wait = FIRST_PAUSE_MS;
-          say(`joined ${url} as ${name}`);
-          if (socket.readyState === socket.OPEN) await Promise.race([once(socket, 'close'), aborted(signal)]);
-          this.#lostAt = clock.now();
-          if (!signal.aborted) say('the connection is lost; agents go on');
+        if (socket) {
+          const closed = closing(socket);
+          if (await this.#greet(socket, closed)) {
+            this.#wait = FIRST_PAUSE_MS;
+            say(`joined ${url} as ${name}`);
+            await Promise.race([closed, aborted(signal)]);
+            this.#lostAt = clock.now();
+            if (!signal.aborted) say('the connection is lost; agents go on');
+          }
         }
         await this.#expire();
         await pause(this.#wait, signal);
@@ -87,32 +89,34 @@ class Joiner {
 
   #hello(): Hello {
     const { name, version, system, backends } = this.#parts;
-    const link = this.#member && { plane: this.#member.plane, received: this.#member.link.received };
+    const link = this.#member &&
+      !this.#member.link.isClosed && { plane: this.#member.plane, received: this.#member.link.received };
     const about = { name, version, system, instance: this.#instance };
-    return { protocol: PROTOCOL, ...about, backends: [...backends.keys()], link };
+    return { protocol: PROTOCOL, ...about, backends: [...backends.keys()], link: link || null };
   }
 
   /** Whether the plane has let it in. What follows its answer may come in the same moment: the link is attached in it. */
-  async #greet(socket: WebSocket): Promise<boolean> {
-    const answer = deferred<boolean>();
+  async #greet(socket: WebSocket, closed: Promise<Closing>): Promise<boolean> {
+    const welcomed = deferred<true>();
     socket.once('message', (data) => {
-      const welcome = Welcome.safeParse(JSON.parse(String(data)));
+      const welcome = Welcome.safeParse(parsed(String(data)));
       if (!welcome.success) return socket.terminate();
       this.#enter(socket, welcome.data);
-      answer.resolve(true);
-    });
-    socket.once('close', (code, reason) => {
-      if (code === REFUSED) answer.reject(new AppError('forbidden', String(reason)));
-      else answer.resolve(false);
+      welcomed.resolve(true);
     });
     socket.send(JSON.stringify(this.#hello()));
-    return (await settled(answer.promise, CONNECT_LIMIT_MS)) ?? false;
+    const answer = await settled(Promise.race([welcomed.promise, closed]), CONNECT_LIMIT_MS);
+    if (answer === true) return true;
+    socket.terminate();
+    if (answer?.code === CLOSED.refused) throw new AppError('forbidden', answer.reason);
+    if (answer?.code === CLOSED.nameTaken) this.#parts.say(`${answer.reason}; trying again`);
+    return false;
   }
 
   #enter(socket: WebSocket, { plane, url, leaseMs, received }: Welcome): void {
     this.#leaseMs = leaseMs;
     this.#onNamed(url);
-    if (this.#member === null || received === null)
+    if (this.#member === null || this.#member.link.isClosed || received === null)
       this.#member = membership(this.#parts, this.#relay, { plane, url, before: leave(this.#member) });
     this.#member.link.attach(socket, received ?? 0);
   }
@@ -132,7 +136,7 @@ async function connect({ url, token, signal }: JoinParts): Promise<WebSocket | n
   const socket = new WebSocket(`${url.replace(/^http/, 'ws').replace(/\/$/, '')}${NODE_PATH}`, {
     headers: { Authorization: `Bearer ${token}` },
     handshakeTimeout: CONNECT_LIMIT_MS,
-    maxPayload: 64 * 1024 * 1024,
+    maxPayload: 2 * MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
   });
   const opened = Promise.withResolvers<WebSocket | null>();
@@ -170,7 +174,9 @@ function membership(
       link.close();
     }
   };
-  const link: Link = new Link({ clock: parts.clock, onMessage, onDetached: () => undefined });
+  const nothing = (): void => undefined;
+  // A link that broke is seen at the next greeting.
+  const link: Link = new Link({ clock: parts.clock, onMessage, onDetached: nothing, onBroken: nothing });
   const peer: Peer = new Peer(link, {
     serve: async (name, input, given) => {
       await before;
@@ -186,7 +192,15 @@ async function leave(member: Membership | null): Promise<void> {
   if (member === null) return;
   await member.server.closeAll();
   member.peer.close(new AppError('cancelled', 'the node has left'));
-  member.link.close();
+  member.link.close(true);
 }
+
+/** How a connection ended. */
+type Closing = { readonly code: number; readonly reason: string };
+
+const closing = (socket: WebSocket): Promise<Closing> =>
+  new Promise((resolve) => {
+    socket.once('close', (code, reason) => resolve({ code, reason: String(reason) }));
+  });
 
 const aborted = (signal: AbortSignal): Promise<unknown> => (signal.aborted ? Promise.resolve() : once(signal, 'abort'));

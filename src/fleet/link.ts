@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/wait.ts';
 import { AppError } from '../contract/errors.ts';
+import { CLOSED, MAX_MESSAGE_BYTES, parsed } from './wire.ts';
 
 /** What waits for the other side's receipt; beyond it the link is given up. */
 const MAX_WAITING_BYTES = 128 * 1024 * 1024;
@@ -17,8 +18,10 @@ type LinkParts = {
   readonly clock: Clock;
   /** In order, each once. */
   readonly onMessage: (message: unknown) => void;
-  /** There is no socket any more; `attach` may bring another one. */
-  readonly onDetached: () => void;
+  /** There is no socket any more; `attach` may bring another one, unless the other side has left. */
+  readonly onDetached: (hasLeft: boolean) => void;
+  /** It can go on no more: too much waits. */
+  readonly onBroken: (why: AppError) => void;
 };
 
 /**
@@ -47,6 +50,11 @@ export class Link {
     return this.#received;
   }
 
+  /** Nothing goes over it any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   get isAttached(): boolean {
     return this.#socket !== null;
   }
@@ -63,25 +71,32 @@ export class Link {
     socket.on('pong', () => {
       this.#isHeard = true;
     });
-    socket.once('close', () => {
+    socket.once('close', (code) => {
       if (this.#socket !== socket) return;
       this.#detach();
-      this.#parts.onDetached();
+      this.#parts.onDetached(code === CLOSED.left);
     });
     for (const { text } of this.#waiting) socket.send(text);
     this.#armHeartbeat();
   }
 
-  /** Sends now, or as soon as there is a connection. @throws AppError `overloaded` if too much waits already */
+  /**
+   * Sends now, or as soon as there is a connection.
+   * @throws AppError `too_large` for this one message; `backend_failed` if the link is closed; `overloaded` if too much waits
+   */
   send(message: unknown): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed) throw new AppError('backend_failed', 'the connection is given up');
+    const text = JSON.stringify([this.#sent + 1, this.#received, message]);
+    if (text.length > MAX_MESSAGE_BYTES)
+      throw new AppError('too_large', `a message of more than ${MAX_MESSAGE_BYTES} bytes`);
     this.#sent += 1;
-    const text = JSON.stringify([this.#sent, this.#received, message]);
     this.#waiting.push({ seq: this.#sent, text });
     this.#waitingBytes += text.length;
     if (this.#waitingBytes > MAX_WAITING_BYTES) {
+      const why = new AppError('overloaded', `more than ${MAX_WAITING_BYTES} bytes wait for the other side`);
       this.close();
-      throw new AppError('overloaded', `more than ${MAX_WAITING_BYTES} bytes wait for the other side`);
+      this.#parts.onBroken(why);
+      throw why;
     }
     this.#socket?.send(text);
   }
@@ -93,10 +108,12 @@ export class Link {
     return this.#drained.promise;
   }
 
-  /** For good: nothing is sent or received any more. */
-  close(): void {
+  /** For good: nothing is sent or received any more. `hasLeft`: the other side is told not to wait. */
+  close(hasLeft = false): void {
     this.#isClosed = true;
-    this.#detach()?.close();
+    const socket = this.#detach();
+    if (hasLeft) socket?.close(CLOSED.left);
+    else socket?.close();
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#wake();
@@ -159,13 +176,5 @@ export class Link {
       this.#socket?.ping();
       this.#armHeartbeat();
     });
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }

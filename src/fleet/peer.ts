@@ -13,8 +13,8 @@ const MAX_BLOB_BYTES = 512 * 1024 * 1024;
 export type Served = { readonly output: unknown; readonly blob?: Buffer };
 
 export type PeerParts = {
-  /** What the other side may ask for. */
-  readonly serve: <N extends CallName>(name: N, input: Input<N>, more: Given) => Promise<Served>;
+  /** What the other side may ask for; null: nothing. */
+  readonly serve: (<N extends CallName>(name: N, input: Input<N>, more: Given) => Promise<Served>) | null;
   readonly onEvent: (event: RemoteWord) => void;
 };
 
@@ -30,11 +30,13 @@ export type RemoteWord = {
   readonly blob: Buffer | null;
 };
 
+type Asked = { readonly answer: Deferred<Served>; readonly onOutput: (output: unknown) => void };
+
 /** Calls, answers and events over a link, with large attachments in parts. */
 export class Peer {
   readonly #link: Pick<Link, 'send' | 'drained'>;
   readonly #parts: PeerParts;
-  readonly #open = new Map<number, { readonly name: CallName; readonly answer: Deferred<Served> }>();
+  readonly #open = new Map<number, Asked>();
   readonly #serving = new Map<number, AbortController>();
   readonly #blobs = new Map<string, Buffer[]>();
   #blobBytes = 0;
@@ -46,24 +48,36 @@ export class Peer {
     this.#parts = parts;
   }
 
-  /** @throws AppError what the other side throws; `cancelled` by the signal; the fault that the peer was closed with */
+  /**
+   * `onOutput` has the answer before whatever the other side says next.
+   * @throws AppError what the other side throws; `cancelled` by the signal; the fault that the peer was closed with
+   */
   async call<N extends CallName>(
     name: N,
     input: Input<N>,
-    more: { readonly blob?: Buffer; readonly signal?: AbortSignal } = {},
+    more: {
+      readonly blob?: Buffer;
+      readonly signal?: AbortSignal;
+      readonly onOutput?: (output: Output<N>) => void;
+    } = {},
   ): Promise<{ readonly output: Output<N>; readonly blob: Buffer | null }> {
     this.#calls += 1;
     const id = this.#calls;
     const answer = deferred<Served>();
-    this.#open.set(id, { name, answer });
+    let output: Output<N> | undefined;
+    const onOutput = (given: unknown): void => {
+      output = CALLS[name].output.parse(given) as Output<N>;
+      more.onOutput?.(output);
+    };
+    this.#open.set(id, { answer, onOutput });
     const cancel = (): void => this.#send({ type: 'cancel', id });
     try {
       const blob = await this.#sendBlob(more.blob ?? null);
       if (more.signal?.aborted) throw new AppError('cancelled', `${name} was cancelled`);
       more.signal?.addEventListener('abort', cancel, { once: true });
       this.#send({ type: 'call', id, name, input, blob });
-      const served = await answer.promise;
-      return { output: CALLS[name].output.parse(served.output) as Output<N>, blob: served.blob ?? null };
+      const { blob: got = null } = await answer.promise;
+      return { output: output as Output<N>, blob: got };
     } finally {
       more.signal?.removeEventListener('abort', cancel);
       this.#open.delete(id);
@@ -96,14 +110,17 @@ export class Peer {
         this.#keep(body.blob, Buffer.from(body.data, 'base64'));
         break;
       case 'call':
-        void this.#answer(body);
+        if (this.#parts.serve === null) throw new AppError('forbidden', `the other side may not ask for ${body.name}`);
+        void this.#answer(body, this.#parts.serve);
         break;
       case 'cancel':
         this.#serving.get(body.id)?.abort();
         break;
       case 'result': {
         const blob = this.#blobOf(body.blob);
-        this.#open.get(body.id)?.answer.resolve({ output: body.output, ...(blob !== null && { blob }) });
+        const asked = this.#open.get(body.id);
+        asked?.onOutput(body.output);
+        asked?.answer.resolve({ output: body.output, ...(blob !== null && { blob }) });
         break;
       }
       case 'error': {
@@ -121,21 +138,29 @@ export class Peer {
     }
   }
 
-  async #answer(call: Extract<Body, { type: 'call' }>): Promise<void> {
+  async #answer(call: Extract<Body, { type: 'call' }>, serve: NonNullable<PeerParts['serve']>): Promise<void> {
     const controller = new AbortController();
     this.#serving.set(call.id, controller);
     try {
       const blob = this.#blobOf(call.blob);
       const input = CALLS[call.name].input.safeParse(call.input);
       if (!input.success) throw new AppError('bad_request', `${call.name}: ${input.error.message.slice(0, 500)}`);
-      const served = await this.#parts.serve(call.name, input.data, { blob, signal: controller.signal });
+      const served = await serve(call.name, input.data, { blob, signal: controller.signal });
       const sent = await this.#sendBlob(served.blob ?? null);
       this.#send({ type: 'result', id: call.id, output: served.output, blob: sent });
     } catch (error) {
-      const { code, message } = toAppError(error);
-      if (this.#fault === null) this.#send({ type: 'error', id: call.id, code, message });
+      this.#refuse(call.id, toAppError(error));
     } finally {
       this.#serving.delete(call.id);
+    }
+  }
+
+  #refuse(id: number, { code, message }: AppError): void {
+    try {
+      this.#send({ type: 'error', id, code, message });
+    } catch (error) {
+      // Nobody is there to be told.
+      if (!(error instanceof AppError)) throw error;
     }
   }
 
@@ -147,7 +172,7 @@ export class Peer {
   async #sendBlob(blob: Buffer | null): Promise<string | null> {
     if (blob === null) return null;
     const id = randomUUID();
-    for (let at = 0; at < blob.length || at === 0; at += CHUNK_BYTES) {
+    for (let at = 0; at < blob.length; at += CHUNK_BYTES) {
       await this.#link.drained();
       this.#send({ type: 'chunk', blob: id, data: blob.subarray(at, at + CHUNK_BYTES).toString('base64') });
     }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream';
 
 export type Relay = AsyncDisposable & { readonly url: string };
 
@@ -35,7 +36,8 @@ function pass(
   const onward = begin(target, { path, method: asked.method ?? 'GET', headers: { ...asked.headers, host } });
   onward.once('response', (got) => {
     answer.writeHead(got.statusCode ?? 502, got.headers);
-    got.pipe(answer);
+    // If one side is cut, so is the other: an answer that stops half-way must not look like one that goes on.
+    pipeline(got, answer, () => undefined);
   });
   onward.once('error', () => {
     if (answer.headersSent) answer.destroy();

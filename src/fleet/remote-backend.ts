@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Backend, OpenSpec, Probe } from '../backends/backend.ts';
+import { deferred } from '../base/wait.ts';
 import { AppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { NodeName } from '../contract/node.ts';
@@ -8,7 +9,7 @@ import type { Fleet, KnownNode } from './fleet.ts';
 import { RemoteSession } from './remote-session.ts';
 import { rewrite } from './rewrite.ts';
 import { type Twin, Twins } from './twin.ts';
-import { NOT_REMOTE } from './wire.ts';
+import { NOT_REMOTE, type Output } from './wire.ts';
 
 /** For a node that comes back, as after a restart of the daemon. */
 const NODE_WAIT_MS = 10_000;
@@ -21,21 +22,23 @@ export type RemoteSpec = {
   readonly program: BackendId;
   readonly fleet: Fleet;
   readonly git: Git;
+  /** The directory below which Gantry has its workspaces. */
+  readonly workspaces: string;
 };
 
 /** A backend whose agents run on a node, in twins of the workspaces. */
-export function remoteBackend({ like, node, program, fleet, git }: RemoteSpec): Backend {
+export function remoteBackend({ like, node, program, fleet, git, workspaces }: RemoteSpec): Backend {
   const sessions = new Set<RemoteSession>();
-  const twins = new Twins(git, node);
+  const twins = new Twins(git, node, workspaces);
   const missing = Object.fromEntries(NOT_REMOTE.map((name) => [name, false]));
   return {
     id: like.id,
-    place: { node, away: () => (fleet.find(node) === null ? awayText(node) : null) },
+    place: { node, away: () => fleet.awayOf(node) },
     capabilities: { ...like.capabilities, ...missing },
     probe: async (signal): Promise<Probe> => {
       const found = fleet.find(node);
       if (found !== null) return (await found.peer.call('probe', { backend: program }, { signal })).output;
-      return { isInstalled: false, version: null, executable: null, problem: awayText(node), notices: [] };
+      return { isInstalled: false, version: null, executable: null, problem: fleet.awayText(node), notices: [] };
     },
     promptIds: like.promptIds,
     open: async (spec) => {
@@ -58,7 +61,7 @@ export function remoteBackend({ like, node, program, fleet, git }: RemoteSpec): 
     if (!existsSync(spec.directory)) throw new AppError('backend_failed', `there is no directory ${spec.directory}`);
     const found = await fleet.wait(node, Math.min(spec.limitMs, NODE_WAIT_MS), spec.signal);
     if (spec.signal.aborted) throw new AppError('cancelled', 'the start was cancelled');
-    if (found === null) throw new AppError('backend_failed', awayText(node));
+    if (found === null) throw new AppError('backend_failed', fleet.awayText(node));
     const { twin, release } = twins.take(spec.directory);
     try {
       return await openOn(found, twin, release, spec);
@@ -78,21 +81,23 @@ export function remoteBackend({ like, node, program, fleet, git }: RemoteSpec): 
     const problem = await twin.meet(peer);
     const own = { sessionId, attemptId, title, profile, model, env, mcp, instructions, from, limitMs };
     const given = rewrite({ ...own, project: { id: project.id, isTrusted: project.isTrusted } }, twin.there);
-    const { output } = await peer.call('open', { key: twin.key, backend: program, spec: given }, { signal });
-    const session: RemoteSession = new RemoteSession(output, {
-      ...{ peer, node, twin },
-      isConnected: () => found.isConnected,
-      onEnd: () => {
-        found.forget(output.session);
-        sessions.delete(session);
-        release();
-      },
-    });
+    const opened = deferred<RemoteSession>();
+    const onOutput = (output: Output<'open'>): void => {
+      const session: RemoteSession = new RemoteSession(output, {
+        ...{ peer, node, twin },
+        isConnected: () => found.isConnected,
+        onEnd: () => {
+          found.forget(output.session);
+          sessions.delete(session);
+          release();
+        },
+      });
+      found.listen(output.session, session);
+      opened.resolve(session);
+    };
+    await peer.call('open', { key: twin.key, backend: program, spec: given }, { signal, onOutput });
+    const session = await opened.promise;
     if (problem !== null) session.notice(`work of an earlier session on ${node}: ${problem}`);
-    found.listen(output.session, session);
     return session;
   }
 }
-
-const awayText = (node: NodeName): string =>
-  `node ${node} is not connected; on that machine: gantry node join URL --name ${node}`;

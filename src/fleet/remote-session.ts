@@ -10,6 +10,7 @@ import { Channel } from '../base/channel.ts';
 import { within } from '../base/wait.ts';
 import type { Decision } from '../contract/approval.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
+import type { PromptId } from '../contract/ids.ts';
 import type { MessageMode } from '../contract/message.ts';
 import type { TranscriptItem } from '../contract/session.ts';
 import type { Peer, RemoteWord } from './peer.ts';
@@ -21,6 +22,7 @@ import type { Output } from './wire.ts';
 const MAX_EVENTS = 20_000;
 /** Beyond the grace of a close: for the answer and what it brings along. */
 const CLOSE_EXTRA_MS = 30_000;
+const GIVE_UP_GRACE_MS = 5_000;
 
 const REFUSED = {
   type: 'refused',
@@ -43,8 +45,11 @@ export class RemoteSession implements BackendSession {
   readonly events = new Channel<BackendEvent>(MAX_EVENTS);
   readonly #id: string;
   readonly #place: RemotePlace;
+  /** Prompts whose turn has not ended. */
+  readonly #turns = new Set<PromptId>();
   #tail: Promise<void> = Promise.resolve();
-  #turns = 0;
+  #waiting = 0;
+  #isLost = false;
   #closing: Promise<CloseReport> | null = null;
 
   constructor({ session, nativeId, origin }: Output<'open'>, place: RemotePlace) {
@@ -56,7 +61,15 @@ export class RemoteSession implements BackendSession {
 
   /** What the node tells of it; taken one after another. */
   readonly hear = (word: RemoteWord): void => {
-    this.#tail = this.#tail.then(() => this.#take(word));
+    if (this.#waiting >= MAX_EVENTS) this.#giveUp(`${MAX_EVENTS} events were not read`);
+    if (this.#isLost) return;
+    this.#waiting += 1;
+    this.#tail = this.#tail
+      .then(() => this.#take(word))
+      .catch((error: unknown) => this.#giveUp(toAppError(error).message))
+      .finally(() => {
+        this.#waiting -= 1;
+      });
   };
 
   /** Something worth knowing of it. */
@@ -64,21 +77,36 @@ export class RemoteSession implements BackendSession {
     this.events.push({ type: 'notice', level: 'warning', text });
   };
 
-  /** The node is gone: whatever it still says of this session is for nobody. */
+  /** The node is gone: whatever it still says of this session is for nobody. What is being taken in is ended first. */
   lost(why: string): void {
+    this.#isLost = true;
     const failure = { class: 'crash', message: why, resetAt: null } as const;
-    this.#end({ type: 'died', failure, exitCode: null, signal: null });
+    void this.#tail.then(() => this.#end({ type: 'died', failure, exitCode: null, signal: null }));
+  }
+
+  /** The node is there, but the session cannot go on here. */
+  #giveUp(why: string): void {
+    if (this.#isLost || this.events.isEnded) return;
+    this.#place.peer.call('close', { session: this.#id, graceMs: GIVE_UP_GRACE_MS }).catch(() => undefined);
+    this.lost(why);
   }
 
   readonly prompt = async (prompt: Prompt, mode: MessageMode): Promise<PromptReceipt> => {
     const { peer, twin } = this.#place;
-    if (this.events.isEnded) return REFUSED;
-    if (this.#turns === 0) await twin.push(peer);
+    if (this.#isOver) return REFUSED;
+    if (this.#turns.size === 0 && !(await this.#orLost(this.#pushTwin(), false))) return REFUSED;
+    // Before it is sent: its end may be told in the same moment as its receipt.
+    this.#turns.add(prompt.id);
     const said = { ...prompt, text: rewrite(prompt.text, twin.there) };
     const receipt = await this.#orLost(peer.call('prompt', { session: this.#id, prompt: said, mode }), REFUSED);
-    if (receipt.type === 'accepted') this.#turns += 1;
+    if (receipt.type === 'refused') this.#turns.delete(prompt.id);
     return receipt;
   };
+
+  async #pushTwin(): Promise<{ readonly output: true }> {
+    await this.#place.twin.push(this.#place.peer);
+    return { output: true };
+  }
 
   readonly interrupt = async (): Promise<void> => {
     await this.#orLost(this.#place.peer.call('interrupt', { session: this.#id }), null);
@@ -87,12 +115,16 @@ export class RemoteSession implements BackendSession {
   readonly answer = (nativeId: string, decision: Decision): Promise<'taken' | 'gone'> =>
     this.#orLost(this.#place.peer.call('answer', { session: this.#id, nativeId, decision }), 'gone');
 
+  get #isOver(): boolean {
+    return this.#isLost || this.events.isEnded;
+  }
+
   /** What the node answers; `instead` if the session was lost meanwhile. */
-  async #orLost<T>(call: Promise<{ readonly output: T }>, instead: T): Promise<T> {
+  async #orLost<T, I>(call: Promise<{ readonly output: T }>, instead: I): Promise<T | I> {
     try {
       return (await call).output;
     } catch (error) {
-      if (this.events.isEnded) return instead;
+      if (this.#isOver) return instead;
       throw error;
     }
   }
@@ -109,7 +141,10 @@ export class RemoteSession implements BackendSession {
 
   async #close(graceMs: number): Promise<CloseReport> {
     const nothing = { exitCode: null, signal: null, survivors: [] };
-    if (this.events.isEnded) return nothing;
+    if (this.#isOver) {
+      await this.#tail;
+      return nothing;
+    }
     const asked = this.#place.peer.call('close', { session: this.#id, graceMs });
     try {
       // A node that is away is told when it comes back; nobody waits for that.
@@ -125,17 +160,21 @@ export class RemoteSession implements BackendSession {
       this.notice(toAppError(error).message);
       return nothing;
     } finally {
+      this.#isLost = true;
+      await this.#tail;
       this.#end({ type: 'closed' });
     }
   }
 
   async #take({ event, pack, blob, fault }: RemoteWord): Promise<void> {
-    if (this.events.isEnded) return;
+    if (this.#isOver) return;
     const { twin, peer } = this.#place;
     const told = rewrite(event, twin.here);
-    const problem = pack === null || blob === null ? fault : await twin.take(peer, { ...pack, bundle: blob });
+    const problem =
+      pack === null || blob === null ? fault : await twin.take(peer, { ...pack, bundle: blob }, () => !this.#isLost);
+    if (this.#isLost) return;
     if (told.type === 'turn-ended') {
-      this.#turns = Math.max(0, this.#turns - 1);
+      this.#turns.delete(told.promptId);
       if (problem === null) return this.#push(told);
       const message = `its work could not be brought here: ${problem}`;
       return this.#push({ ...told, outcome: 'failed', failure: { class: 'conflict', message, resetAt: null } });
@@ -147,7 +186,7 @@ export class RemoteSession implements BackendSession {
 
   #push(event: BackendEvent): void {
     if (this.events.push(event) || this.events.isEnded) return;
-    this.lost(`${MAX_EVENTS} events were not read`);
+    this.#giveUp(`${MAX_EVENTS} events were not read`);
   }
 
   #end(reason: EndReason): void {

@@ -26,6 +26,7 @@ export type ServeParts = {
 export class NodeServer {
   readonly #parts: ServeParts;
   readonly #open = new Map<string, Open>();
+  readonly #leaving = new AbortController();
   #sessions = 0;
 
   constructor(parts: ServeParts) {
@@ -71,6 +72,7 @@ export class NodeServer {
 
   /** Ends every session: the plane is gone, or takes them for lost. Their checkouts stay as they are. */
   async closeAll(): Promise<void> {
+    this.#leaving.abort();
     await Promise.all([...this.#open.values()].map(({ session }) => session.close(CLOSE_GRACE_MS)));
   }
 
@@ -83,8 +85,12 @@ export class NodeServer {
       ...rest,
       project: { ...project, path: directory },
       directory,
-      signal,
+      signal: AbortSignal.any([signal, this.#leaving.signal]),
     });
+    if (this.#leaving.signal.aborted) {
+      await session.close(CLOSE_GRACE_MS);
+      throw new AppError('cancelled', 'the node leaves');
+    }
     this.#sessions += 1;
     const id = `s${this.#sessions}`;
     const { nativeId, origin } = session;
@@ -102,11 +108,20 @@ export class NodeServer {
         await peer.tell({ session: id, event, ...news });
       }
     } catch (error) {
-      // The link is closed: nobody listens any more.
-      this.#parts.log.info({ err: error }, 'a session is told no further');
+      const why = toAppError(error);
+      this.#parts.log.info({ err: why }, 'a session is told no further');
+      await session.close(CLOSE_GRACE_MS);
+      await this.#tellDeath(id, why, peer);
     } finally {
       this.#open.delete(id);
     }
+  }
+
+  /** As of one that said more than a message may hold. Where the connection is given up, nobody listens. */
+  async #tellDeath(id: string, { message }: AppError, peer: Peer): Promise<void> {
+    const failure = { class: 'protocol', message, resetAt: null } as const;
+    const event = { type: 'ended', reason: { type: 'died', failure, exitCode: null, signal: null } } as const;
+    await peer.tell({ session: id, event, ...NO_NEWS }).catch(() => undefined);
   }
 
   async #news(key: string): Promise<Pick<RemoteWord, 'pack' | 'blob' | 'fault'>> {

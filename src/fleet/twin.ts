@@ -12,6 +12,7 @@ import {
   readState,
   takeObjects,
 } from '../git/mirror.ts';
+import { snapshot, snapshotRef } from '../git/snapshot.ts';
 import type { Peer } from './peer.ts';
 
 /** Of a node's checkout: the same for the same directory of this machine. */
@@ -23,14 +24,17 @@ export class Twin {
   readonly #git: Git;
   readonly #node: string;
   readonly #directory: string;
+  readonly #isOurs: boolean;
   #remote = '';
   /** What both sides held last. */
   #synced: CheckoutState | null = null;
 
-  constructor(git: Git, node: string, directory: string) {
+  /** `isOurs`: a workspace of Gantry, not a checkout of the person: only there what was done on the node is taken over. */
+  constructor(git: Git, node: string, directory: string, isOurs: boolean) {
     this.#git = git;
     this.#node = node;
     this.#directory = directory;
+    this.#isOurs = isOurs;
     this.key = keyOf(directory);
   }
 
@@ -61,7 +65,8 @@ export class Twin {
     if (found.now !== null && found.synced !== null && !isSameState(found.now, found.synced)) {
       const have = [found.synced.head, local.head].filter((commit) => commit !== null);
       const { output, blob } = await peer.call('pull', { key: this.key, have });
-      problem = blob === null ? 'the node sent nothing' : await this.#take(peer, { ...output, bundle: blob });
+      problem =
+        blob === null ? 'the node sent nothing' : await this.#take(peer, { ...output, bundle: blob }, () => true);
     }
     await this.#push(peer, found.have);
     return problem;
@@ -84,23 +89,28 @@ export class Twin {
   }
 
   /**
-   * Takes what the node's side holds. If this side has changed too, or the node's is on another branch, it is kept at a hidden
-   * ref, and this side stays as it is.
+   * Takes what the node's side holds, after a snapshot of this one. If this side has changed too, is a person's checkout, or
+   * the node's is on another branch, it is kept at a hidden ref instead. `isWanted` is asked at the last moment.
    * @returns why it could not be taken, in words; null if it was
    */
-  take(peer: Peer, pack: Pack): Promise<string | null> {
-    return this.#alone(() => this.#take(peer, pack));
+  take(peer: Peer, pack: Pack, isWanted = (): boolean => true): Promise<string | null> {
+    return this.#alone(() => this.#take(peer, pack, isWanted));
   }
 
-  async #take(peer: Peer, pack: Pack): Promise<string | null> {
+  async #take(peer: Peer, pack: Pack, isWanted: () => boolean): Promise<string | null> {
+    const [git, path] = [this.#git, this.#directory];
     try {
-      await takeObjects(this.#git, this.#directory, pack);
-      const local = await readState(this.#git, this.#directory);
+      await takeObjects(git, path, pack);
+      const local = await readState(git, path);
       // It may be here already: a daemon that was killed had no time to say so.
       if (!isSameState(local, pack.state)) {
-        const isMine = this.#synced !== null && isSameState(local, this.#synced);
-        if (!isMine) return await this.#keep(pack, `${this.#directory} was changed here too`);
-        await applyState(this.#git, this.#directory, pack.state, pack.commit);
+        if (!this.#isOurs) return await this.#keep(pack, `${path} is a checkout of yours, which no node changes`);
+        if (this.#synced === null || !isSameState(local, this.#synced))
+          return await this.#keep(pack, `${path} was changed here too`);
+        const message = 'Before the work of a node\n';
+        await snapshot(git, { path, name: `${this.#ref}/before`, message });
+        if (!isWanted()) return await this.#keep(pack, 'the session was lost meanwhile');
+        await applyState(git, path, pack.state, pack.commit);
       }
       this.#synced = pack.state;
       await peer.call('synced', { key: this.key, state: pack.state });
@@ -110,18 +120,21 @@ export class Twin {
     }
   }
 
+  get #ref(): string {
+    return `node/${this.#node}/${this.key}`;
+  }
+
   /** One after another: what one leaves is what the next begins with. */
   #alone<T>(work: () => Promise<T>): Promise<T> {
     return this.#git.exclusive(`twin of ${this.#directory}`, work);
   }
 
   async #keep(pack: Pack, why: string): Promise<string> {
-    const name = `node/${this.#node}/${this.key}`;
     try {
-      await keepState(this.#git, this.#directory, name, pack.commit);
-      return `${why}; it is kept at refs/gantry/snapshots/${name}`;
-    } catch {
-      return `${why}; it is still in the node's checkout`;
+      await keepState(this.#git, this.#directory, this.#ref, pack.commit);
+      return `${why}; it is kept at ${snapshotRef(this.#ref)}`;
+    } catch (error) {
+      return `${why}; it is still in the node's checkout (${toAppError(error).message})`;
     }
   }
 }
@@ -130,16 +143,23 @@ export class Twin {
 export class Twins {
   readonly #git: Git;
   readonly #node: string;
+  readonly #workspaces: string;
   readonly #known = new Map<string, { readonly twin: Twin; users: number }>();
 
-  constructor(git: Git, node: string) {
+  /** `workspaces`: the directory below which Gantry has its own. */
+  constructor(git: Git, node: string, workspaces: string) {
     this.#git = git;
     this.#node = node;
+    this.#workspaces = workspaces;
   }
 
   /** Ends with `release`. */
   take(directory: string): { readonly twin: Twin; readonly release: () => void } {
-    const entry = this.#known.get(directory) ?? { twin: new Twin(this.#git, this.#node, directory), users: 0 };
+    const isOurs = directory.startsWith(`${this.#workspaces}/`);
+    const entry = this.#known.get(directory) ?? {
+      twin: new Twin(this.#git, this.#node, directory, isOurs),
+      users: 0,
+    };
     this.#known.set(directory, entry);
     entry.users += 1;
     const release = (): void => {

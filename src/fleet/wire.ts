@@ -12,13 +12,26 @@ import { Usage } from '../contract/usage.ts';
 /** The words between a control plane and a node. Both sides check what they get. */
 export const PROTOCOL = 1;
 
+/** Why a connection was closed. */
+export const CLOSED = {
+  /** The plane will not have this node; trying again would end the same. */
+  refused: 4_400,
+  /** Another node of that name is connected. */
+  nameTaken: 4_409,
+  /** The node has left: it does not come back with what it had. */
+  left: 4_001,
+} as const;
+
+/** Of one message, bytes; whatever is larger goes in parts or not at all. */
+export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+
 /** A node's first words on a connection. `plane`: whose link it holds, with the number of the last message received on it. */
 export const Hello = z.object({
   protocol: z.number(),
   name: NodeName,
-  version: z.string(),
-  system: z.string(),
-  instance: z.string(),
+  version: z.string().max(100),
+  system: z.string().max(100),
+  instance: z.uuid(),
   backends: z.array(BackendId).max(100),
   link: z.object({ plane: z.string(), received: z.number().int() }).nullable(),
 });
@@ -91,7 +104,7 @@ export const CALLS = {
   look: {
     input: Checkout,
     output: z.object({
-      directory: z.string(),
+      directory: z.string().startsWith('/').max(4_096),
       have: z.array(ObjectId),
       now: State.nullable(),
       synced: State.nullable(),
@@ -161,7 +174,12 @@ export const RemoteEvent = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('file-changed'), path: z.string() }),
   z.object({ type: z.literal('todo'), items: z.array(z.object({ text: z.string(), status: z.string() })).readonly() }),
-  z.object({ type: z.literal('child-started'), nativeId: z.string(), title: z.string() }),
+  z.object({
+    type: z.literal('child-started'),
+    nativeId: z.string(),
+    parentId: z.string().optional(),
+    title: z.string(),
+  }),
   z.object({ type: z.literal('asked'), nativeId: z.string(), subject: ApprovalSubject, isFromChild: z.boolean() }),
   z.object({ type: z.literal('withdrawn'), nativeId: z.string(), cause: z.string() }),
   z.object({ type: z.literal('usage'), usage: Usage }),
@@ -185,7 +203,7 @@ export const RemoteEvent = z.discriminatedUnion('type', [
 
 /** What goes over a link. `blob` names what came before it in chunks. */
 export const Body = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('chunk'), blob: z.string(), data: z.string() }),
+  z.object({ type: z.literal('chunk'), blob: z.uuid(), data: z.string().min(1) }),
   z.object({
     type: z.literal('call'),
     id: z.number().int(),
@@ -210,3 +228,13 @@ export type Body = z.infer<typeof Body>;
 
 /** What an agent on another machine can do: a person here has no terminal there, and nothing there outlives the link. */
 export const NOT_REMOTE: readonly (typeof CAPABILITIES)[number][] = ['attach', 'survivesRestart'];
+
+/** What somebody said, if it is JSON; null is no message. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return null;
+  }
+}

@@ -74,8 +74,11 @@ async function knownOf(git: Git, path: string, have: readonly string[]): Promise
   return lines.flatMap((line) => (line.endsWith(' commit') ? [line.split(' ')[0] ?? ''] : []));
 }
 
-/** Takes the objects of a pack in; no file and no branch changes. `place`: a checkout or a bare repository. */
-export async function takeObjects(git: Git, place: string, { bundle, commit }: Pack): Promise<void> {
+/**
+ * Takes the objects of a pack in, and sees that they are what it says; no file and no branch changes. `place`: a checkout or a
+ * bare repository. @throws AppError `git_failed`
+ */
+export async function takeObjects(git: Git, place: string, { bundle, commit, state }: Pack): Promise<void> {
   const gitDir = await git.read(place, ['rev-parse', '--absolute-git-dir']);
   const file = join(gitDir, `gantry-mirror-${commit}.bundle`);
   try {
@@ -84,11 +87,15 @@ export async function takeObjects(git: Git, place: string, { bundle, commit }: P
   } finally {
     await rm(file, { force: true });
   }
+  const held = await git.read(place, ['log', '-1', '--format=%T %P', commit, '--']);
+  if (held !== `${state.tree} ${state.head ?? ''}`)
+    throw gitRefused('refused', `the pack ${commit} is not what it says`);
 }
 
 /**
  * Makes a checkout hold a state whose objects are there: its branch is at `head`, the rest is uncommitted. Ignored files stay.
- * Whoever calls has saved what the checkout held. @throws AppError `git_failed` (`branch_left`): no other branch is ever moved
+ * Whoever calls has saved what the checkout held.
+ * @throws AppError `git_failed`: `branch_left`, `branch_moved`, and then nothing has changed; no other branch is ever moved
  */
 export async function applyState(git: Git, path: string, state: CheckoutState, commit: string): Promise<void> {
   const branch = await branchOf(git, path);
@@ -97,9 +104,10 @@ export async function applyState(git: Git, path: string, state: CheckoutState, c
       'branch_left',
       `"${state.branch ?? 'no branch'}" was worked on, not "${branch ?? 'no branch'}" of ${path}`,
     );
+  const before = await commitOf(git, path, 'HEAD');
+  if (state.head !== null && state.head !== before) await moveRef(git, path, 'HEAD', state.head, before ?? ABSENT);
   await git.run(path, ['add', '--all']);
   await git.run(path, ['read-tree', '--reset', '-u', commit]);
-  if (state.head !== null) await git.run(path, ['update-ref', 'HEAD', state.head]);
   await git.run(path, ['reset', '--mixed', '--quiet']);
   const now = await readState(git, path);
   if (!isSameState(now, state)) throw gitRefused('refused', `${path} does not hold what it was given`);
@@ -126,6 +134,10 @@ export async function commitsOf(git: Git, store: string): Promise<readonly strin
 export async function markCommit(git: Git, store: string, name: string, commit: string): Promise<void> {
   const ref = MIRROR + name;
   await moveRef(git, store, ref, commit, (await commitOf(git, store, ref)) ?? ABSENT);
+}
+
+export async function forgetCommit(git: Git, store: string, name: string): Promise<void> {
+  await git.run(store, ['update-ref', '-d', MIRROR + name]);
 }
 
 /** A new checkout of nothing yet, with the objects of a store at hand. */

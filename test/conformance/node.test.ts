@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Backend, BackendContext } from '../../src/backends/backend.ts';
 import { remoteBackend } from '../../src/fleet/remote-backend.ts';
 import { keyOf } from '../../src/fleet/twin.ts';
@@ -12,7 +12,7 @@ function onNode(context: BackendContext): Backend {
   const like = fakeBackend(context);
   const node = nearNode({ home: join(context.home, 'node'), environment: context.environment, backend: like });
   const { fleet, git } = node;
-  const far = remoteBackend({ like, node: 'near', program: like.id, fleet, git });
+  const far = remoteBackend({ like, node: 'near', program: like.id, fleet, git, workspaces: dirname(context.home) });
   return {
     ...far,
     probe: async (signal) => {

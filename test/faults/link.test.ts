@@ -9,6 +9,7 @@ import { Link } from '../../src/fleet/link.ts';
 import { seeded } from '../support/seeded.ts';
 
 const COUNT = 2_000;
+const nothing = (): void => undefined;
 
 /** An end that collects what it is told until it has all. */
 function end(): { readonly link: Link; readonly heard: unknown[]; readonly all: Promise<void> } {
@@ -18,7 +19,11 @@ function end(): { readonly link: Link; readonly heard: unknown[]; readonly all: 
     heard.push(message);
     if (heard.length === COUNT) all.resolve();
   };
-  return { link: new Link({ clock: systemClock, onMessage, onDetached: () => undefined }), heard, all: all.promise };
+  return {
+    link: new Link({ clock: systemClock, onMessage, onDetached: nothing, onBroken: nothing }),
+    heard,
+    all: all.promise,
+  };
 }
 
 test('every message arrives once and in order on both sides, however often the connection is cut', async () => {
