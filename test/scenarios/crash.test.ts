@@ -109,7 +109,6 @@ describe('slow is not dead (B4)', () => {
   });
 
   const watchful = {
-    not: { opencode: 'its driver ends a server that stands still before that limit: a test of the driver shows it' },
     // The signs of life of a real program are 10 s apart.
     config: ({ backend, heartbeatMs }: ScriptedAgent) => ({
       limits: { hungAfter: (backend === 'fake' ? 10 : 2) * heartbeatMs },

@@ -42,6 +42,7 @@ export async function openSession(
     bodyOf: (prompt) => bodyOf(prompt, spec, running, native.id, agent),
     onChild: (childId) => server.addChild(childId, native.id),
     isOfTree: (id) => server.rootOf(id) === native.id,
+    onClosing: () => server.check(),
     onClose: (graceMs) => leave(session, running, context, graceMs),
     onEnd: () => {
       server.remove(session);

@@ -4,6 +4,7 @@ import { AppError } from '../../contract/errors.ts';
 import type { Exit } from '../../hosts/host.ts';
 import type { EndReason } from '../backend.ts';
 import type { Dialect, NativeEvent, NativeSession } from './dialect.ts';
+import { versionOf } from './dialects.ts';
 import { EventStream } from './event-stream.ts';
 import { type Http, HttpFailure } from './http.ts';
 import type { OpencodeSession } from './session.ts';
@@ -24,6 +25,9 @@ export type ServerOptions = {
 
 /** A server that lives but cannot be reached for so long is ended. */
 const DEAF_LIMIT_MS = 60_000;
+/** Heartbeats come every 10 s (OpenCode 1.18.33): one has been missed. */
+const QUIET_MS = 15_000;
+const HEALTH_LIMIT_MS = 5_000;
 const MAX_FOREIGN = 5_000;
 const MAX_WAITING_EVENTS = 1_000;
 /** Frames that could not be read are told one by one up to here. */
@@ -42,6 +46,7 @@ export class OpencodeServer {
   readonly #waiting = new Map<string, NativeEvent[]>();
   readonly #stream: EventStream;
   #brokenSince: number | null = null;
+  #lastFrameAt: number;
   #noted = 0;
   #gone: Promise<void> | null = null;
   #isClosed = false;
@@ -50,6 +55,7 @@ export class OpencodeServer {
     this.id = options.id;
     this.dialect = options.dialect;
     this.#options = options;
+    this.#lastFrameAt = options.clock.now();
     this.#stream = new EventStream({
       clock: options.clock,
       open: (signal) => options.http.open(options.dialect.eventPath, signal),
@@ -78,6 +84,18 @@ export class OpencodeServer {
     this.#roots.set(session.nativeId, session.nativeId);
   }
 
+  /** Ends it now if it stands still: a heartbeat is missing, and it does not answer. Nobody waits for it out of patience then. */
+  async check(): Promise<void> {
+    const { clock, http } = this.#options;
+    if (this.isGone || clock.now() - this.#lastFrameAt < QUIET_MS) return;
+    try {
+      await versionOf(http, HEALTH_LIMIT_MS);
+    } catch (error) {
+      if (!(error instanceof HttpFailure)) throw error;
+      await this.#die(null);
+    }
+  }
+
   addChild(childId: string, rootId: string): void {
     this.#roots.set(childId, rootId);
   }
@@ -100,6 +118,7 @@ export class OpencodeServer {
   }
 
   readonly #onFrame = (data: string): void => {
+    this.#lastFrameAt = this.#options.clock.now();
     let event: NativeEvent | null;
     try {
       event = this.dialect.decode(data);

@@ -59,6 +59,7 @@ export class Servers {
     if (this.#isClosed) throw new AppError('cancelled', `the backend "${this.#context.id}" is closed`);
     const key = plan?.key ?? ATTACHED;
     await this.#endOthers(gantrySession, key);
+    await this.#slots.get(key)?.running?.server.check();
     const slot = this.#current(key) ?? this.#slot(key, plan);
     slot.users += 1;
     slot.cancelIdle();

@@ -29,6 +29,8 @@ export type SessionOptions = Pick<TurnOptions, 'dialect' | 'clock' | 'bodyOf' | 
   /** A sub-agent's session is part of this one's tree from now on. */
   readonly onChild: (childId: string) => void;
   readonly isOfTree: (sessionId: string) => boolean;
+  /** A server that stands still is ended first, and so is the session with it. */
+  readonly onClosing: () => Promise<void>;
   /** Ends what the session has left running. @returns pids that are still alive. */
   readonly onClose: (graceMs: number) => Promise<readonly number[]>;
   /** Its last event was told. */
@@ -205,6 +207,7 @@ export class OpencodeSession implements BackendSession {
 
   async #close(graceMs: number): Promise<CloseReport> {
     this.#line.refuse(OVER);
+    await this.#options.onClosing();
     if (!this.events.isEnded) {
       // A server that does not obey is ended by whoever watches it; what the session started is ended below.
       await this.#turns.interrupt(graceMs).catch(orUnheard);
