@@ -110,7 +110,10 @@ export const REQUEST_OPERATIONS = {
     output: z.object({ id: z.string(), kind: z.string(), state: z.string(), lines: z.array(z.string()) }),
   },
   'things.cancel': control('cancel', 'Cancel a request or a task'),
-  'things.pause': control('pause', 'Pause a request: running turns end at a safe point, nothing new starts'),
+  'things.pause': control(
+    'pause',
+    'Pause a request: running turns are frozen in containers, else broken off; nothing new starts',
+  ),
   'things.resume': control('resume', 'Let a paused request go on'),
   'things.retry': control('retry', 'Try a failed or cancelled request or task again'),
 } as const satisfies Record<string, Operation>;

@@ -2,7 +2,10 @@ import type { Approval } from '../contract/approval.ts';
 import type { ApprovalId } from '../contract/ids.ts';
 import type { Parts } from './parts.ts';
 
-/** A deadline that could not be written down (a full disk, a locked store) is tried again after so long. */
+/**
+ * A deadline that could not be written down (a full disk, a locked store), or of a paused request, which is given more time
+ * when it goes on, is looked at again after so long.
+ */
 const AGAIN_MS = 5_000;
 
 /** No approval waits for ever: each pending one is over at its time. */
@@ -36,6 +39,10 @@ export class Deadlines {
     this.#timers.set(id, cancel);
   }
 
+  #isPaused({ requestId }: Approval): boolean {
+    return requestId !== null && this.#parts.store.read.requests.get(requestId)?.state === 'paused';
+  }
+
   #look(id: ApprovalId): void {
     const row = this.#parts.store.read.approvals.get(id);
     this.#timers.delete(id);
@@ -43,6 +50,7 @@ export class Deadlines {
     try {
       // A timer may be shorter than what it was asked for.
       if (row.expiresAt > this.#parts.clock.now()) this.arm(row);
+      else if (this.#isPaused(row)) this.#wait(id, AGAIN_MS);
       else this.#onOver(row);
     } catch (error) {
       this.#parts.log.error({ err: error, approval: id }, 'an approval could not be ended at its deadline');

@@ -8,6 +8,7 @@ import type { Check } from '../contract/task.ts';
 import type { Usage } from '../contract/usage.ts';
 import type { Approvals } from './approvals.ts';
 import { AttemptFailure, failureOf, isBackendDown, isHopeless, turnFailure } from './attempt-failure.ts';
+import { AttemptFreeze } from './attempt-freeze.ts';
 import { AttemptLedger } from './attempt-ledger.ts';
 import { AttemptPrompts } from './attempt-prompts.ts';
 import { openAttemptSession } from './attempt-session.ts';
@@ -53,6 +54,7 @@ export class AttemptRun {
   #interruptions = 0;
   #isBackendDown = false;
   #overrun: Overrun | null = null;
+  readonly #freeze: AttemptFreeze;
   readonly #opened = deferred<LiveSession>();
   /** Resolves with its first session; rejects if the run ends without one. */
   readonly opened = this.#opened.promise;
@@ -76,11 +78,9 @@ export class AttemptRun {
     this.#project = parts.store.read.projects.need(parts.store.read.tasks.need(attempt.taskId).projectId);
     this.#settings = parts.settingsFor(this.#project.path);
     this.#prompts = new AttemptPrompts(parts, this.#ledger, this.#settings);
-    const cancelDeadline = parts.clock.after(attempt.deadlineAt - parts.clock.now(), () =>
-      this.stop({ type: 'timeout', cause: 'the attempt took longer than its time limit' }),
-    );
+    this.#freeze = new AttemptFreeze(parts, this.#ledger, (reason) => this.stop(reason));
     this.finished = this.#run().finally(() => {
-      cancelDeadline();
+      this.#freeze.cancel();
       this.#opened.reject(new AppError('cancelled', this.#reason?.cause ?? 'it ended before it had a session'));
     });
   }
@@ -98,6 +98,17 @@ export class AttemptRun {
   stop(reason: Stop): void {
     this.#reason ??= reason;
     this.#stop.abort();
+  }
+
+  /** @returns whether its program stands still; one that is between turns, or somewhere else, cannot */
+  async freeze(cause: string): Promise<boolean> {
+    return this.#reason === null && (await this.#freeze.begin(cause));
+  }
+
+  /** Resolves when it goes on, or nothing of it is left. */
+  async thaw(cause: string): Promise<void> {
+    if (this.#reason === null) await this.#freeze.end(cause);
+    if (this.#reason !== null) await this.finished;
   }
 
   async #run(): Promise<void> {
@@ -189,7 +200,8 @@ export class AttemptRun {
   async #turn(live: LiveSession, { prompt, receipt }: Given): Promise<StoredPrompt | Given | null> {
     const answer = await receipt;
     if (answer.type === 'refused') throw new AttemptFailure(answer.failure);
-    const result = await this.#turns.hear(live, prompt, () => this.#stopped());
+    const stopped = (): Promise<never> => this.#stopped();
+    const result = await this.#freeze.turn(live, () => this.#turns.hear(live, prompt, stopped), stopped);
     if (result.type === 'ended') {
       throw new AttemptFailure(result.reason.type === 'died' ? result.reason.failure : CLOSED_FROM_OUTSIDE);
     }
@@ -248,7 +260,7 @@ export class AttemptRun {
 
   async #ended(error: unknown): Promise<void> {
     const reason = this.#reason;
-    if (reason?.type === 'shutdown') return;
+    if (reason?.type === 'shutdown') return this.#live?.isFrozen ? this.#close('paused', reason.cause) : undefined;
     if (reason?.type === 'park') {
       await this.#close('paused', reason.cause);
       return this.#ledger.forgetAccepted();

@@ -71,7 +71,7 @@ export class Control {
     return [attempt.id];
   }
 
-  /** Nothing new starts, running turns are interrupted; conversations and workspaces are kept. */
+  /** Nothing new starts; running turns are frozen where that can be, else interrupted; conversations and workspaces are kept. */
   async pause(id: RequestId | TaskId, reason: string | undefined, caller: Caller): Promise<Controlled> {
     const { request } = this.#wholeRequest(id, 'pause');
     if (request.state === 'paused') return this.#answer(request.id);
@@ -85,7 +85,7 @@ export class Control {
     const live = this.#parts.store.read.tasks
       .list({ requestId: request.id })
       .flatMap((t) => (isTaskActive(t.state) && t.attemptId ? [t.attemptId] : []));
-    await this.#dispatcher.stopRuns(live, { type: 'park', cause });
+    await this.#dispatcher.pauseRuns(live, cause);
     return this.#answer(request.id);
   }
 
@@ -101,10 +101,16 @@ export class Control {
         if (!isAttemptLive(attempt.state)) continue;
         tx.attempts.update(attempt.id, { deadlineAt: attempt.deadlineAt + pausedMs }, { actor: 'gantry', cause });
       }
+      for (const { id: asked, expiresAt } of tx.approvals.list({ requestId: request.id, state: 'pending' })) {
+        tx.approvals.update(asked, { expiresAt: expiresAt + pausedMs }, { actor: 'gantry', cause });
+      }
       return tx.requests.move(request.id, 'paused', to, { cause: null }, { actor: caller.actor, cause });
     });
     if (to === 'planning') this.#planning.start(request.id);
-    else this.#dispatcher.bringBack(request.id);
+    else {
+      await this.#dispatcher.thawRuns(request.id, cause);
+      this.#dispatcher.bringBack(request.id);
+    }
     this.#dispatcher.wake();
     return this.#answer(request.id);
   }

@@ -118,6 +118,22 @@ export class Dispatcher {
     }
   }
 
+  /** What can be is frozen; the rest ends and keeps its conversation. */
+  async pauseRuns(ids: readonly AttemptId[], cause: string): Promise<void> {
+    const frozen = await Promise.all(ids.map((id) => this.#runs.get(id)?.freeze(cause) ?? false));
+    await this.stopRuns(
+      ids.filter((_, i) => !frozen[i]),
+      { type: 'park', cause },
+    );
+  }
+
+  /** Runs of a paused request go on where they were frozen; those that ended may be brought back afterwards. */
+  async thawRuns(requestId: RequestId, cause: string): Promise<void> {
+    const { read } = this.#parts.store;
+    const runs = [...this.#runs].filter(([id]) => read.attempts.need(id).requestId === requestId);
+    await Promise.all(runs.map(([, run]) => run.thaw(cause)));
+  }
+
   async close(): Promise<void> {
     this.#isStopped = true;
     this.#cancelTimer?.();

@@ -93,7 +93,10 @@ function explainTask(parts: Parts, dispatcher: Dispatcher, task: Task): Explanat
 function waits(parts: Parts, dispatcher: Dispatcher, task: Task): string[] {
   const { read } = parts.store;
   const request = read.requests.need(task.requestId);
-  const paused = request.state === 'paused' ? [`its request is paused: gantry resume ${request.id}`] : [];
+  const sessionId = task.attemptId && read.attempts.need(task.attemptId).sessionId;
+  const session = sessionId ? read.sessions.need(sessionId) : null;
+  const how = session?.state === 'paused' && session.cause !== null ? [`its session is paused: ${session.cause}`] : [];
+  const paused = request.state === 'paused' ? [`its request is paused: gantry resume ${request.id}`, ...how] : [];
   switch (task.state) {
     case 'ready': {
       const place = dispatcher.outlook().waiting.find((w) => w.id === task.id);

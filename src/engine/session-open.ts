@@ -5,6 +5,7 @@ import type { Session } from '../contract/session.ts';
 import type { Approvals } from './approvals.ts';
 import type { Parts } from './parts.ts';
 import { LiveSession } from './session.ts';
+import { freezable } from './standstill.ts';
 
 const GRACE_MS = 5_000;
 
@@ -23,8 +24,11 @@ export async function openSession(
   const backend = parts.backends.get(row.backend);
   if (!backend) throw new Error(`backend ${row.backend} was checked when the session was made`);
   let opened: BackendSession;
+  const { isolated } = spec;
+  const { host, freezer } = isolated ? freezable(isolated.host) : { host: null, freezer: null };
   try {
-    opened = await backend.open({ ...spec, sessionId: row.id });
+    const place = isolated && host ? { isolated: { ...isolated, host } } : {};
+    opened = await backend.open({ ...spec, ...place, sessionId: row.id });
   } catch (error) {
     failOpening(parts, row, toAppError(error));
     throw error;
@@ -38,7 +42,7 @@ export async function openSession(
     throw error;
   }
   const settings = parts.settingsFor(spec.project.path);
-  const live = new LiveSession(parts, approvals, opened, { row, origin, subject, settings });
+  const live = new LiveSession(parts, approvals, opened, { row, origin, subject, settings, freezer });
   approvals.attach(live);
   return live;
 }

@@ -43,6 +43,23 @@ describe('SessionWatch', () => {
     expect(seen).toEqual(['hung 300']);
   });
 
+  it('does not count the time in which a turn is frozen, and counts anew when it goes on', () => {
+    const { clock, made, seen } = watch();
+    made.turnBegan();
+    clock.advance(299);
+    made.froze();
+    clock.advance(10_000);
+    made.word();
+    made.turnBegan();
+    clock.advance(10_000);
+    expect(seen).toEqual([]);
+    made.thawed();
+    clock.advance(299);
+    expect(seen).toEqual([]);
+    clock.advance(1);
+    expect(seen).toEqual(['hung 300']);
+  });
+
   it('does not look at a session without a turn', () => {
     const { clock, made, seen } = watch();
     clock.advance(10_000);

@@ -22,6 +22,8 @@ export class SessionWatch {
   #lastWordAt: number;
   #lastSignAt: number;
   #isStuck = false;
+  #isTurn = false;
+  #isFrozen = false;
   #cancel: (() => void) | null = null;
 
   constructor(clock: Clock, limits: WatchLimits, actions: WatchActions) {
@@ -35,11 +37,25 @@ export class SessionWatch {
   /** From here on silence counts. */
   turnBegan(): void {
     this.word();
-    if (this.#cancel === null) this.#wait();
+    this.#isTurn = true;
+    if (this.#cancel === null && !this.#isFrozen) this.#wait();
+  }
+
+  /** From here on silence does not count, whatever is still read. */
+  froze(): void {
+    this.#isFrozen = true;
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  thawed(): void {
+    this.#isFrozen = false;
+    if (this.#isTurn) this.turnBegan();
   }
 
   turnEnded(): void {
     this.word();
+    this.#isTurn = false;
     this.#cancel?.();
     this.#cancel = null;
   }

@@ -22,6 +22,7 @@ import { LogWriter } from './session-log.ts';
 import { SessionTurns, type TurnResult } from './session-turns.ts';
 import { SessionWatch } from './session-watch.ts';
 import type { Settings } from './settings.ts';
+import { type Freezer, Standstill } from './standstill.ts';
 
 /** What a session was opened for. */
 type Opened = {
@@ -29,6 +30,7 @@ type Opened = {
   readonly origin: BackendSession['origin'];
   readonly subject: Partial<FactSubject>;
   readonly settings: Settings;
+  readonly freezer: Freezer | null;
 };
 
 /**
@@ -46,6 +48,7 @@ export class LiveSession {
   readonly nativeId: string;
   readonly origin: BackendSession['origin'];
   readonly #watch: SessionWatch;
+  readonly #standstill: Standstill;
   readonly #prices: Settings['prices'];
   /** As far as it is known: what the program uses when none is named, only it knows. */
   readonly #model: string | null;
@@ -59,10 +62,16 @@ export class LiveSession {
   readonly ended: Promise<void>;
 
   /** Whoever makes it has `backend` open; see `openSession`. */
-  constructor(parts: Parts, approvals: Approvals, backend: BackendSession, { row, origin, subject, settings }: Opened) {
+  constructor(
+    parts: Parts,
+    approvals: Approvals,
+    backend: BackendSession,
+    { row, origin, subject, settings, freezer }: Opened,
+  ) {
     this.#parts = parts;
     this.#approvals = approvals;
     this.#backend = backend;
+    this.#standstill = new Standstill(freezer);
     this.id = row.id;
     this.nativeId = backend.nativeId;
     this.origin = origin;
@@ -96,8 +105,10 @@ export class LiveSession {
   }
 
   prompt(prompt: StoredPrompt, mode: MessageMode): Promise<PromptReceipt> {
-    this.#watch.turnBegan();
-    return this.#backend.prompt({ id: prompt.id, text: prompt.text, native: prompt.native }, mode);
+    return this.#standstill.call(() => {
+      this.#watch.turnBegan();
+      return this.#backend.prompt({ id: prompt.id, text: prompt.text, native: prompt.native }, mode);
+    });
   }
 
   /** Resolves when the prompt's turn is over, or the session. */
@@ -121,17 +132,50 @@ export class LiveSession {
   }
 
   interrupt(): Promise<void> {
-    return this.#backend.interrupt();
+    return this.#standstill.call(() => this.#backend.interrupt());
   }
 
-  answer: BackendSession['answer'] = (nativeId, decision) => this.#backend.answer(nativeId, decision);
+  answer: BackendSession['answer'] = (nativeId, decision) =>
+    this.#standstill.call(() => this.#backend.answer(nativeId, decision));
 
   transcript(): ReturnType<BackendSession['transcript']> {
-    return this.#backend.transcript();
+    return this.#standstill.call(() => this.#backend.transcript());
+  }
+
+  get canFreeze(): boolean {
+    return this.#standstill.isPossible && !this.isEnded;
+  }
+
+  get isFrozen(): boolean {
+    return this.#standstill.isNow;
+  }
+
+  /** Its programs stand still; what it is told waits. @throws AppError with the cause; then it runs on */
+  async freeze(cause: string): Promise<void> {
+    this.#watch.froze();
+    try {
+      await this.#standstill.freeze();
+      const row = this.#parts.store.read.sessions.need(this.id);
+      if (row.state === 'running') this.#move(row, 'paused', { cause: `frozen: ${cause}` });
+    } catch (error) {
+      this.#watch.thawed();
+      throw error;
+    }
+  }
+
+  /** @throws AppError with the cause; then its program is gone */
+  async thaw(cause: string): Promise<void> {
+    await this.#standstill.thaw();
+    this.#watch.thawed();
+    const row = this.#parts.store.read.sessions.need(this.id);
+    if (row.state === 'paused' && !this.isEnded) this.#move(row, 'running', { cause: `thawed: ${cause}` });
   }
 
   /** Ends the conversation and what it started; `paused` keeps it for a resume. */
   async close(graceMs: number, state: 'stopped' | 'paused' | 'lost', cause: string): Promise<CloseReport> {
+    await this.#standstill.end().catch((error: unknown) => {
+      this.#parts.log.warn({ err: error, session: this.id }, 'a frozen program did not go on and was ended');
+    });
     const report = await this.#backend.close(graceMs);
     await this.ended;
     const row = this.#parts.store.read.sessions.need(this.id);

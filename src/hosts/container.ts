@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
+import { until } from '../base/wait.ts';
 import { AppError } from '../contract/errors.ts';
 import { type RunResult, runCommand } from '../process/run.ts';
 import { MARKER_VARIABLE } from '../process/table.ts';
-import type { Host } from './host.ts';
+import type { Host, ProcessRecord } from './host.ts';
 import { type Enclosed, type Enclosure, type WalledOptions, walledHost } from './walled.ts';
 import type { Wall } from './walls.ts';
 
@@ -36,10 +37,48 @@ const USER = '1000';
 const PROBE_LIMIT_MS = 20_000;
 const OF_HOME = 'gantry.home';
 const OF_RUN = 'gantry.run';
+const OF_WORK = 'gantry.work';
+/** Podman writes down that a container runs when its program has begun already. */
+const BEFORE_RUNNING = ['configured', 'created', 'initialized'];
+const BEGINS = { everyMs: 100, limitMs: 10_000 };
 
 /** Programs of this machine in containers of an image (tested with Podman 4.3 and Docker 20.10). */
 export function containerHost(options: ContainerOptions): Host {
-  return walledHost('container', options, (inner) => enclose(inner, options));
+  return {
+    ...walledHost('container', options, (inner) => enclose(inner, options)),
+    freeze: (record) => setFrozen(record, true, options),
+    thaw: (record) => setFrozen(record, false, options),
+  };
+}
+
+/** What the engine answers is not enough: the container must be so. One that does not go on is removed. */
+async function setFrozen(
+  { marker }: ProcessRecord,
+  isFrozen: boolean,
+  { settings, owner, environment }: ContainerOptions,
+): Promise<void> {
+  const { engine } = settings();
+  const filters = [`label=${OF_RUN}=${owner.run}`, `label=${OF_WORK}=${marker}`].flatMap((one) => ['--filter', one]);
+  const listed = await ask([engine, 'ps', '--all', '--quiet', '--no-trunc', ...filters], environment);
+  const ids = (listed?.stdout ?? '').split('\n').filter((id) => id !== '');
+  const verb = isFrozen ? 'pause' : 'unpause';
+  if (ids.length === 0) throw new AppError('internal', `${engine} ${verb}: it has no container of ${marker}`);
+  for (const id of ids) {
+    const status = async (): Promise<string> =>
+      (await ask([engine, 'inspect', '--format', '{{.State.Status}}', id], environment))?.stdout.trim() ?? '';
+    await until(
+      async () => (BEFORE_RUNNING.includes(await status()) ? null : true),
+      BEGINS,
+      () => {
+        return new AppError('internal', `${engine} ${verb}: the container does not begin to run`);
+      },
+    );
+    const done = await ask([engine, verb, id], environment);
+    if ((await status()) === (isFrozen ? 'paused' : 'running')) continue;
+    if (!isFrozen) await ask([engine, 'rm', '--force', id], environment);
+    const words = done?.stderr.trim().split('\n').at(-1) || 'the container is not so afterwards';
+    throw new AppError('internal', `${engine} ${verb}: ${words}`);
+  }
 }
 
 /** Why there can be no container here, with the remedy; null if there can. */
@@ -115,7 +154,7 @@ function enclose(
   ];
   const strict = ['--network', 'none', '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
   const labels = ['--label', `${OF_HOME}=${owner.home}`, '--label', `${OF_RUN}=${owner.run}`];
-  const mark = marker === null ? [] : ['--env', `${MARKER_VARIABLE}=${marker}`, '--label', `gantry.work=${marker}`];
+  const mark = marker === null ? [] : ['--env', `${MARKER_VARIABLE}=${marker}`, '--label', `${OF_WORK}=${marker}`];
   return {
     command: [
       engine,

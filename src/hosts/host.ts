@@ -53,4 +53,11 @@ export type Host = {
   readonly find: (markerPrefix: string) => Promise<readonly ProcessRecord[]>;
   /** Null where it cannot be known. */
   readonly usage: (marker: string) => Promise<TreeUsage | null>;
+  /**
+   * Stops a program and all that it started where they stand: no processor time, no output, nothing lost. Absent with `thaw`
+   * where a program cannot be stopped alone. @throws AppError `internal` unless the system says that it stands
+   */
+  readonly freeze?: (record: ProcessRecord) => Promise<void>;
+  /** It goes on. @throws AppError `internal` unless the system says that it does; then it was ended */
+  readonly thaw?: (record: ProcessRecord) => Promise<void>;
 };

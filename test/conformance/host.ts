@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../../src/base/wait.ts';
 import type { Host, HostProcess, StartSpec } from '../../src/hosts/host.ts';
 
 const STUBBORN = fileURLToPath(new URL('../fixtures/process/stubborn.mjs', import.meta.url));
@@ -95,6 +96,36 @@ export function describeHost(host: Host, walls: Walls | null = null): void {
       expect(await host.find(marker)).toEqual([]);
       expect(await host.usage(marker)).toBeNull();
     });
+
+    const { freeze, thaw } = host;
+    if (freeze && thaw)
+      test('a frozen program gets no processor time and writes nothing; thawed it goes on', async () => {
+        const program = await start(['sh', '-c', 'while :; do echo x >> ticks; done']);
+        const written = async () => (await stat(join(cwd, 'ticks')).catch(() => null))?.size ?? 0;
+        const moreThan = (size: number) =>
+          until(
+            async () => ((await written()) > size ? true : null),
+            { everyMs: 20, limitMs: 10_000 + startMs },
+            () => new Error('it does not go on'),
+          );
+        /** Of the program alone: not of what makes the walls. */
+        const processorTime = async (): Promise<string[]> => {
+          const pids = (await host.find(marker)).map(({ pid }) => pid);
+          const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
+          return stats.filter((line) => line.includes('(sh)')).map((line) => line.split(' ').slice(13, 15).join(' '));
+        };
+        await moreThan(0);
+        await freeze(program.record);
+        const frozen = [await written(), await processorTime()];
+        expect(frozen[1]).toHaveLength(1);
+        await host.run({ command: ['true'], cwd, env, marker: `${marker}-other`, limitMs: 60_000 });
+        expect([await written(), await processorTime()]).toEqual(frozen);
+        expect(await host.isAlive(program.record)).toBe(true);
+        await thaw(program.record);
+        await moreThan(Number(frozen[0]));
+        await program.stop({ graceMs: 20_000 });
+        await expect(freeze(program.record)).rejects.toMatchObject({ code: 'internal' });
+      });
 
     test('a run ends at its limit and leaves nothing', async () => {
       const result = await host.run({

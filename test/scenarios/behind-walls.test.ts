@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
+import { until } from '../../src/base/wait.ts';
 import { sandboxProblem } from '../../src/hosts/sandbox.ts';
 import { httpClient, tokenOf } from '../support/mcp.ts';
 import { openPodman, TEST_IMAGE } from '../support/podman.ts';
@@ -57,7 +58,9 @@ async function nineTools(world: World, isolation: 'sandbox' | 'container'): Prom
       await noSecretIn(world);
       const control = (signal: string) => value('send_task_control', { task_id, control: signal });
       expect(await control('pause')).toMatchObject({ previous_status: 'running', new_status: 'paused' });
-      expect((await argumentLists()).filter((line) => line.includes(waits(world)))).toEqual([]);
+      const going = (await argumentLists()).filter((line) => line.includes(waits(world)));
+      if (isolation === 'sandbox') expect(going).toEqual([]);
+      else expect(await inPodman('ps', '--all', '--format', '{{.Status}}')).toContain('Paused');
       await writeFile(join(workspace, 'go'), '');
       expect(await control('resume')).toMatchObject({ previous_status: 'paused' });
       expect(await value('wait_task', { task_id, wait_ms: 120_000 })).toMatchObject({ status: 'completed' });
@@ -156,6 +159,60 @@ if (podman.problem === null)
       const swept = world.journal.facts.flatMap(({ kind, data }) => (kind === 'swept' ? [data.what] : []));
       expect(swept).toContain(`container ${ours.slice(0, 12)}`);
       expect(await inPodman('ps', '--all', '--quiet', '--no-trunc')).toBe(other);
+    },
+  );
+
+if (podman.problem === null)
+  scenario(
+    'a pause freezes an agent in a container, also for a cancel and over a kill of the daemon; a resume thaws it',
+    { config: inImage, deaths: 1, not: { real: 'the walls are the same' } },
+    async (world) => {
+      await world.down();
+      Object.assign(world.env, podman.env, { HOME: world.userHome });
+      await world.up();
+      const ofAgents = ['--filter', 'label=gantry.work', '--no-trunc', '--format', '{{.ID}} {{.Status}}'];
+      const containers = () => inPodman('ps', '--all', ...ofAgents);
+      const none = () =>
+        until(
+          async () => ((await containers()) === '' ? true : null),
+          { everyMs: 100, limitMs: 60_000 },
+          () => new Error('a container is left'),
+        );
+      const paused = async () => {
+        const { id } = await world.submitOne([{ run: WAITS }, { text: 'made' }], { isolation: 'container' });
+        const workspace = await begun(world, 'container');
+        const container = (await containers()).split(' ')[0];
+        await world.call('things.pause', { id, reason: 'a look at it' });
+        expect(await containers()).toBe(`${container} Paused`);
+        const attempt = await world.until('its attempt, with a frozen session', ({ attempts, sessions }) =>
+          [...attempts.values()].find(
+            ({ requestId, sessionId }) => requestId === id && sessions.get(sessionId ?? '')?.state === 'paused',
+          ),
+        );
+        const { lines } = await world.call('things.explain', { id: attempt.taskId });
+        expect(lines).toContain('its session is paused: frozen: a look at it');
+        await writeFile(join(workspace, 'go'), '');
+        return { id, attemptId: attempt.id };
+      };
+
+      const first = await paused();
+      await world.call('things.resume', { id: first.id });
+      expect(await world.over(first.id)).toMatchObject({ state: 'done' });
+      const seen = world.journal.view.attempts.get(first.attemptId);
+      expect([seen?.prompts.map(({ kind }) => kind), seen?.resumes]).toEqual([['task'], 0]);
+
+      await none();
+      const second = await paused();
+      await world.call('things.cancel', { id: second.id });
+      expect(await containers()).toBe('');
+
+      const third = await paused();
+      await world.kill();
+      await world.up();
+      expect(await containers()).toBe('');
+      await world.call('things.resume', { id: third.id });
+      expect(await world.over(third.id)).toMatchObject({ state: 'done' });
+      await none();
     },
   );
 
