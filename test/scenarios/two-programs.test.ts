@@ -56,7 +56,7 @@ scenario(
 );
 
 /** Turns of the recipient between a message and its answer. */
-const TURNS = 3;
+const TURNS = 10;
 
 /** An agent that stands by. */
 type Side = { readonly address: string; readonly nativeId: string | null; readonly program: ScriptedAgent };
