@@ -62,20 +62,28 @@ export class Checkouts {
   }
 
   pack(key: string, have: readonly string[]): Promise<Pack> {
-    return packState(this.#git, this.directoryOf(key), have);
+    return this.#alone(key, () => packState(this.#git, this.directoryOf(key), have));
   }
 
   /** Null if both sides hold the same already. */
-  async packNews(key: string): Promise<Pack | null> {
+  packNews(key: string): Promise<Pack | null> {
+    return this.#alone(key, () => this.#packNews(key));
+  }
+
+  async #packNews(key: string): Promise<Pack | null> {
     const synced = await this.syncedOf(key);
     const now = await readState(this.#git, this.directoryOf(key));
     if (synced !== null && isSameState(now, synced)) return null;
-    return await this.pack(key, await commitsOf(this.#git, this.#store));
+    return await packState(this.#git, this.directoryOf(key), await commitsOf(this.#git, this.#store));
   }
 
   /** The checkout becomes what the plane's is. What it held and the plane has not taken is kept at a hidden ref. */
   async push(key: string, pack: Pack, identity: Identity): Promise<void> {
     await this.#ready();
+    await this.#alone(key, () => this.#push(key, pack, identity));
+  }
+
+  async #push(key: string, pack: Pack, identity: Identity): Promise<void> {
     const path = this.directoryOf(key);
     await takeObjects(this.#git, this.#store, pack);
     await markCommit(this.#git, this.#store, key, pack.commit);
@@ -113,8 +121,13 @@ export class Checkouts {
   }
 
   async #keepUnsynced(key: string): Promise<void> {
-    const news = await this.packNews(key);
+    const news = await this.#packNews(key);
     if (news !== null) await keepState(this.#git, this.directoryOf(key), 'unsynced', news.commit);
+  }
+
+  /** One after another: a session that ends may still be packed when the next one begins. */
+  #alone<T>(key: string, work: () => Promise<T>): Promise<T> {
+    return this.#git.exclusive(this.directoryOf(key), work);
   }
 
   #noteOf(key: string): string {

@@ -67,7 +67,7 @@ describe('insert', () => {
     await using home = await temporaryStore();
     const { store } = home;
     seed(store);
-    const wrong = sampleTask(1, { priority: 9 });
+    const wrong = sampleTask(1, { priority: 10 });
     expect(codeOf(() => store.commit((tx) => tx.tasks.insert(wrong, GANTRY)))).toBe('internal');
     expect(store.read.tasks.count()).toBe(0);
   });
