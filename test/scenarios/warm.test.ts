@@ -56,6 +56,13 @@ const asked = async (world: World, agents: readonly Ready[]): Promise<number> =>
   return (await world.agent.requests()).filter(({ nativeId }) => ids.has(nativeId)).length;
 };
 
+/** Agents stand ready in every project: those of earlier scenarios would use up the backend's places. */
+async function aloneIn(world: World): Promise<void> {
+  const { items } = await world.call('projects.list', {});
+  for (const { id, path } of items)
+    if (path !== world.project.root) await world.call('projects.remove', { project: id });
+}
+
 scenario(
   'C2 C3 agents that stand ready take a task sooner, ask no model while others work, and are replaced when their role changes',
   { config: config(2), errors: [/ the model is broken|could not/] },
@@ -63,6 +70,7 @@ scenario(
     const count = world.agent.backend === 'fake' ? TASKS.fake : TASKS.real;
     const took = { hot: [] as number[], cold: [] as number[] };
     await world.gantry(['project', 'add', world.project.root]);
+    await aloneIn(world);
     for (let i = 0; i < count; i += 1) {
       await ready(world, 2);
       for (const role of ['hot', 'cold'] as const) {
