@@ -10,7 +10,7 @@ export default defineConfig({
     retry: 0,
     pool: 'forks',
     // Much of a test's time is the wait for real programs: more files at once than processors.
-    maxWorkers: availableParallelism() * 2,
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     sequence: { sequencer: LongestFirst },
     globalSetup: 'test/support/dashboard.ts',
     projects: [

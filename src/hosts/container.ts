@@ -40,7 +40,7 @@ const OF_RUN = 'gantry.run';
 const OF_WORK = 'gantry.work';
 /** Podman writes down that a container runs when its program has begun already. */
 const BEFORE_RUNNING = ['configured', 'created', 'initialized'];
-const BEGINS = { everyMs: 100, limitMs: 10_000 };
+const CHANGES = { everyMs: 100, limitMs: 30_000 };
 
 /** Programs of this machine in containers of an image (tested with Podman 4.3 and Docker 20.10). */
 export function containerHost(options: ContainerOptions): Host {
@@ -63,21 +63,26 @@ async function setFrozen(
   const ids = (listed?.stdout ?? '').split('\n').filter((id) => id !== '');
   const verb = isFrozen ? 'pause' : 'unpause';
   if (ids.length === 0) throw new AppError('internal', `${engine} ${verb}: it has no container of ${marker}`);
-  for (const id of ids) {
-    const status = async (): Promise<string> =>
-      (await ask([engine, 'inspect', '--format', '{{.State.Status}}', id], environment))?.stdout.trim() ?? '';
-    await until(
-      async () => (BEFORE_RUNNING.includes(await status()) ? null : true),
-      BEGINS,
-      () => {
-        return new AppError('internal', `${engine} ${verb}: the container does not begin to run`);
-      },
-    );
+  let words = 'the container is not so afterwards';
+  const isSo = async (id: string): Promise<true | null> => {
+    const status = (await ask([engine, 'inspect', '--format', '{{.State.Status}}', id], environment))?.stdout.trim();
+    if (status === (isFrozen ? 'paused' : 'running')) return true;
+    if (status !== undefined && BEFORE_RUNNING.includes(status)) return null;
     const done = await ask([engine, verb, id], environment);
-    if ((await status()) === (isFrozen ? 'paused' : 'running')) continue;
-    if (!isFrozen) await ask([engine, 'rm', '--force', id], environment);
-    const words = done?.stderr.trim().split('\n').at(-1) || 'the container is not so afterwards';
-    throw new AppError('internal', `${engine} ${verb}: ${words}`);
+    words = done?.stderr.trim().split('\n').at(-1) || words;
+    return null;
+  };
+  for (const id of ids) {
+    try {
+      await until(
+        () => isSo(id),
+        CHANGES,
+        () => new AppError('internal', `${engine} ${verb}: ${words}`),
+      );
+    } catch (error) {
+      if (!isFrozen) await ask([engine, 'rm', '--force', id], environment);
+      throw error;
+    }
   }
 }
 

@@ -87,6 +87,7 @@ backendConformance({
           return { text, usage: { ...usage, outputTokens: 50, reasoningTokens: 0, costUsd: 0.00696 } };
         },
       },
+      asksBeside: true,
       release: (name) => model.release(name),
       // The adapter asks the model for a title of each session.
       requests: () =>

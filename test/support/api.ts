@@ -57,6 +57,9 @@ export async function openTestApi(
     nodes: { accept: (socket) => socket.close(), recheck: () => undefined, close: () => undefined },
     ...parts,
     handlers: { ...recordingHandlers(calls), ...handlers },
+  }).catch(async (error: unknown) => {
+    await scope.close();
+    throw error;
   });
   scope.defer(() => api.close(0));
   const send = (path: string, { token = 'admin', ...init }: RequestInit & { token?: string | null } = {}) => {

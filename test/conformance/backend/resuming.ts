@@ -79,7 +79,8 @@ export function resumingLaws(law: Law): void {
     await first.close();
     const from = { type: 'resume', nativeId: first.session.nativeId } as const;
     await using second = share(await openIn(place, backend, { from }));
-    expect((await second.turn(text)).usage).toEqual(usage);
+    const { costUsd: _, ...tokens } = usage;
+    expect((await second.turn(text)).usage).toEqual(rig.asksBeside ? expect.objectContaining(tokens) : usage);
   });
 
   law('kill -9 between two steps: the turn goes on, nothing is given or done twice', async (bench) => {

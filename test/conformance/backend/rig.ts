@@ -52,6 +52,8 @@ export type Rig = AsyncDisposable & {
   readonly release: (name: string) => Promise<void> | void;
   /** Every request to the model so far, as its whole text. */
   readonly requests: () => Promise<readonly string[]> | readonly string[];
+  /** It asks its model beside the turns too, when it likes: what a turn costs may hold some of that. */
+  readonly asksBeside?: true;
   /** Where a session of that place really works; absent: in its project. */
   readonly worksIn?: (place: Place) => string;
   /** Puts the program's own files of a user into a new HOME. */
