@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { ManualClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { Fleet } from './fleet.ts';
-import { CLOSED, PROTOCOL } from './wire.ts';
+import { CLOSED, PROTOCOL } from './protocol.ts';
 
 const LEASE_MS = 30_000;
 

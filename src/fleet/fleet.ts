@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import type { Away } from '../backends/backend.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { deferred, settled } from '../base/wait.ts';
-import { AppError, toAppError } from '../contract/errors.ts';
+import { toAppError } from '../contract/errors.ts';
 import type { FleetNode, NodeName, NodeRight } from '../contract/node.ts';
-import { Link } from './link.ts';
-import { Peer } from './peer.ts';
-import type { RemoteSession } from './remote-session.ts';
-import { CLOSED, Hello, PROTOCOL, parsed, type Welcome } from './wire.ts';
+import type { KnownNode } from './known-node.ts';
+import { CLOSED, PROTOCOL } from './protocol.ts';
+import type { Hello, Welcome } from './wire.ts';
 
 /** For the first words of a connection. */
 const HELLO_LIMIT_MS = 10_000;
@@ -18,65 +16,6 @@ const MAX_NODES = 256;
 const RECHECK_MS = 60_000;
 /** A connection that comes and goes is not told of more often. */
 const NOTE_MS = 60_000;
-
-/** A node as the plane sees it, from its first connection until it is given up. */
-export class KnownNode {
-  readonly hello: Hello;
-  /** Of this link: a node that brings it again goes on with it. */
-  readonly plane = randomUUID();
-  readonly link: Link;
-  readonly peer: Peer;
-  since: number;
-  /** Of the token that it came in by. */
-  isStillValid: () => boolean = () => true;
-  readonly #sessions = new Map<string, RemoteSession>();
-
-  constructor(hello: Hello, { clock, onDetached, onFault }: NodeParts) {
-    this.hello = hello;
-    this.since = clock.now();
-    const onMessage = (message: unknown): void => {
-      try {
-        this.peer.take(message);
-      } catch (error) {
-        onFault(toAppError(error).message);
-      }
-    };
-    this.link = new Link({ clock, onMessage, onDetached, onBroken: ({ message }) => onFault(message) });
-    this.peer = new Peer(this.link, {
-      serve: null,
-      onEvent: (word) => this.#sessions.get(word.session)?.hear(word),
-    });
-  }
-
-  get isConnected(): boolean {
-    return this.link.isAttached;
-  }
-
-  get sessions(): number {
-    return this.#sessions.size;
-  }
-
-  listen(id: string, session: RemoteSession): void {
-    this.#sessions.set(id, session);
-  }
-
-  forget(id: string): void {
-    this.#sessions.delete(id);
-  }
-
-  /** Nothing of it counts any more. */
-  giveUp(why: string): void {
-    this.link.close();
-    this.peer.close(new AppError('backend_failed', why));
-    for (const session of [...this.#sessions.values()]) session.lost(why);
-  }
-}
-
-type NodeParts = {
-  readonly clock: Clock;
-  readonly onDetached: (hasLeft: boolean) => void;
-  readonly onFault: (why: string) => void;
-};
 
 export type FleetParts = {
   readonly clock: Clock;
@@ -157,12 +96,22 @@ export class Fleet {
     socket.once('close', cancel);
     socket.once('message', (data) => {
       cancel();
-      const hello = Hello.safeParse(parsed(String(data)));
-      if (!hello.success) return socket.close(CLOSED.refused, 'the hello is not one');
-      const refusal = this.#refusalOf(hello.data, right.only);
-      if (refusal !== null) return socket.close(refusal.code, refusal.why);
-      this.#welcome(socket, hello.data, right);
+      this.#meet(socket, String(data), right).catch((error: unknown) => {
+        this.#parts.log.error({ err: toAppError(error) }, 'a node could not be let in');
+        socket.terminate();
+      });
     });
+  }
+
+  /** What nodes need is loaded for the first of them. Until it is welcomed, a node says no more. */
+  async #meet(socket: WebSocket, said: string, right: NodeRight): Promise<void> {
+    const { helloOf, KnownNode: Node } = await import('./known-node.ts');
+    const hello = helloOf(said);
+    if (hello === null) return socket.close(CLOSED.refused, 'the hello is not one');
+    const refusal = this.#refusalOf(hello, right.only);
+    if (refusal !== null) return socket.close(refusal.code, refusal.why);
+    if (this.#isClosed || socket.readyState !== socket.OPEN) return socket.terminate();
+    this.#welcome(socket, hello, right, Node);
   }
 
   /** Lets go of those whose token is no longer valid. */
@@ -199,7 +148,7 @@ export class Fleet {
     return null;
   }
 
-  #welcome(socket: WebSocket, hello: Hello, { isStillValid }: NodeRight): void {
+  #welcome(socket: WebSocket, hello: Hello, { isStillValid }: NodeRight, Node: typeof KnownNode): void {
     const { clock, leaseMs, url } = this.#parts;
     const { name } = hello;
     this.#leases.get(name)?.();
@@ -211,9 +160,9 @@ export class Fleet {
       known.hello.instance === hello.instance &&
       known.plane === hello.link?.plane;
     if (known && !isBack) known.giveUp(`node ${name} was started anew`);
-    const node = isBack
+    const node: KnownNode = isBack
       ? known
-      : new KnownNode(hello, {
+      : new Node(hello, {
           clock,
           onDetached: (hasLeft) => (hasLeft ? this.#drop(name, node, `node ${name} has left`) : this.#away(name, node)),
           onFault: (why) => this.#drop(name, node, why),

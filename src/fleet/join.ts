@@ -7,9 +7,10 @@ import { AppError, toAppError } from '../contract/errors.ts';
 import { NODE_PATH, type NodeName } from '../contract/node.ts';
 import { Link } from './link.ts';
 import { Peer } from './peer.ts';
+import { CLOSED, MAX_MESSAGE_BYTES, PROTOCOL, parsed } from './protocol.ts';
 import { openRelay, type Relay } from './relay.ts';
 import { NodeServer, type ServeParts } from './serve.ts';
-import { CLOSED, type Hello, MAX_MESSAGE_BYTES, PROTOCOL, parsed, Welcome } from './wire.ts';
+import { type Hello, Welcome } from './wire.ts';
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/wait.ts';
 import { AppError } from '../contract/errors.ts';
-import { CLOSED, MAX_MESSAGE_BYTES, parsed } from './wire.ts';
+import { CLOSED, MAX_MESSAGE_BYTES, parsed } from './protocol.ts';
 
 /** What waits for the other side's receipt; beyond it the link is given up. */
 const MAX_WAITING_BYTES = 128 * 1024 * 1024;

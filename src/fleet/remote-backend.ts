@@ -5,11 +5,13 @@ import { AppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { NodeName } from '../contract/node.ts';
 import type { Git } from '../git/git.ts';
-import type { Fleet, KnownNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { KnownNode } from './known-node.ts';
+import { NOT_REMOTE } from './protocol.ts';
 import { RemoteSession } from './remote-session.ts';
 import { rewrite } from './rewrite.ts';
 import { type Twin, Twins } from './twin.ts';
-import { NOT_REMOTE, type Output } from './wire.ts';
+import type { Output } from './wire.ts';
 
 /** For a node that comes back, as after a restart of the daemon. */
 const NODE_WAIT_MS = 10_000;

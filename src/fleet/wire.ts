@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type CAPABILITIES, PROFILE_TOOLS } from '../backends/backend.ts';
+import { PROFILE_TOOLS } from '../backends/backend.ts';
 import { ApprovalSubject, Decision } from '../contract/approval.ts';
 import { TurnOutcome } from '../contract/fact.ts';
 import { Failure } from '../contract/failure.ts';
@@ -8,22 +8,6 @@ import { MessageMode } from '../contract/message.ts';
 import { NodeName } from '../contract/node.ts';
 import { TranscriptItem } from '../contract/session.ts';
 import { Usage } from '../contract/usage.ts';
-
-/** The words between a control plane and a node. Both sides check what they get. */
-export const PROTOCOL = 1;
-
-/** Why a connection was closed. */
-export const CLOSED = {
-  /** The plane will not have this node; trying again would end the same. */
-  refused: 4_400,
-  /** Another node of that name is connected. */
-  nameTaken: 4_409,
-  /** The node has left: it does not come back with what it had. */
-  left: 4_001,
-} as const;
-
-/** Of one message, bytes; whatever is larger goes in parts or not at all. */
-export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 
 /** A node's first words on a connection. `plane`: whose link it holds, with the number of the last message received on it. */
 export const Hello = z.object({
@@ -225,16 +209,3 @@ export const Body = z.discriminatedUnion('type', [
   }),
 ]);
 export type Body = z.infer<typeof Body>;
-
-/** What an agent on another machine can do: a person here has no terminal there, and nothing there outlives the link. */
-export const NOT_REMOTE: readonly (typeof CAPABILITIES)[number][] = ['attach', 'survivesRestart'];
-
-/** What somebody said, if it is JSON; null is no message. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return null;
-  }
-}
