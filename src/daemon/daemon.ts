@@ -18,6 +18,7 @@ import { Configuration } from './config.ts';
 import { leavesOf } from './config-layers.ts';
 import { removeDaemonFile, writeDaemonFile } from './daemon-file.ts';
 import { type Environment, homeFrom, processEnvironment } from './environment.ts';
+import { giveBackMemory } from './give-back.ts';
 import { daemonHealth } from './health.ts';
 import { idempotencyKeys } from './idempotency-keys.ts';
 import { inspections } from './inspections.ts';
@@ -39,6 +40,8 @@ import { VERSION } from './version.ts';
 import { whileReady } from './while-ready.ts';
 
 const CLOSE_GRACE_MS = 5_000;
+/** After the start: what was waiting for the daemon has been served. */
+const SETTLED_MS = 1_000;
 
 export type DaemonOptions = { readonly home?: string; readonly port?: number };
 
@@ -70,6 +73,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     process.stderr.write(`${JSON.stringify({ startFailed: { code, message, ...(details && { details }) } })}\n`);
     return ERRORS[code].exit;
   }
+  systemClock.after(SETTLED_MS, giveBackMemory);
   const cause = await Promise.race([stop.promise, daemon.stopAsked]);
   for (const signal of signals) process.removeAllListeners(signal);
   await daemon.close(cause);
