@@ -40,7 +40,8 @@ const OF_RUN = 'gantry.run';
 const OF_WORK = 'gantry.work';
 /** Podman writes down that a container runs when its program has begun already. */
 const BEFORE_RUNNING = ['configured', 'created', 'initialized'];
-const CHANGES = { everyMs: 100, limitMs: 30_000 };
+/** An engine under load may take long for a word, and one of its own may fail. */
+const CHANGES = { everyMs: 100, limitMs: 60_000 };
 
 /** Programs of this machine in containers of an image (tested with Podman 4.3 and Docker 20.10). */
 export function containerHost(options: ContainerOptions): Host {
