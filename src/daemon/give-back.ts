@@ -8,7 +8,7 @@ type Collect = (options: {
 }) => void;
 
 /**
- * Gives back the memory that only the start has needed, which V8 would keep until much more is used: about 8 MB in 50 ms.
+ * Gives back the memory that only the start has needed, which V8 would keep until much more is used: one whole collection.
  * https://nodejs.org/docs/latest-v24.x/api/v8.html#v8setflagsfromstringflags
  */
 export function giveBackMemory(): void {

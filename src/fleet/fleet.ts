@@ -34,7 +34,8 @@ export class Fleet {
   readonly #parts: FleetParts;
   readonly #nodes = new Map<NodeName, KnownNode>();
   readonly #leases = new Map<NodeName, () => void>();
-  #wakes: (() => void)[] = [];
+  /** Of those who wait for a node. */
+  readonly #wakes = new Set<() => void>();
   readonly #noted = new Map<NodeName, number>();
   readonly #startedAt: number;
   #cancelRecheck: (() => void) | null = null;
@@ -72,9 +73,12 @@ export class Fleet {
       const left = end - this.#parts.clock.now();
       if (node !== null || left <= 0 || this.#isClosed || signal.aborted) return node;
       const woken = deferred<true>();
-      this.#wakes.push(() => woken.resolve(true));
-      signal.addEventListener('abort', () => woken.resolve(true), { once: true });
+      const wake = (): void => woken.resolve(true);
+      this.#wakes.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
       await settled(woken.promise, left);
+      this.#wakes.delete(wake);
+      signal.removeEventListener('abort', wake);
     }
   }
 
@@ -110,7 +114,7 @@ export class Fleet {
     if (hello === null) return socket.close(CLOSED.refused, 'the hello is not one');
     const refusal = this.#refusalOf(hello, right.only);
     if (refusal !== null) return socket.close(refusal.code, refusal.why);
-    if (this.#isClosed || socket.readyState !== socket.OPEN) return socket.terminate();
+    if (this.#isClosed || !right.isStillValid() || socket.readyState !== socket.OPEN) return socket.terminate();
     this.#welcome(socket, hello, right, Node);
   }
 
@@ -212,8 +216,6 @@ export class Fleet {
   }
 
   #wake(): void {
-    const wakes = this.#wakes;
-    this.#wakes = [];
-    for (const wake of wakes) wake();
+    for (const wake of this.#wakes) wake();
   }
 }
