@@ -12,7 +12,7 @@ const allowed = {
   ingest: ['contract', 'base'],
   history: ['contract', 'base'],
   bridges: ['contract', 'base'],
-  fleet: ['contract', 'base', 'git', 'backends/backend.ts'],
+  fleet: ['contract', 'base', 'git', 'backends/backend.ts', 'backends/event-shapes.ts'],
   api: ['contract', 'base', 'engine', 'ingest', 'history'],
   client: ['contract'],
   mcp: ['contract', 'base', 'client'],

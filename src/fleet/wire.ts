@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { PROFILE_TOOLS } from '../backends/backend.ts';
-import { ApprovalSubject, Decision } from '../contract/approval.ts';
-import { TurnOutcome } from '../contract/fact.ts';
+import { eventShapes } from '../backends/event-shapes.ts';
+import { Decision } from '../contract/approval.ts';
 import { Failure } from '../contract/failure.ts';
 import { AttemptId, BackendId, PromptId, SessionId } from '../contract/ids.ts';
 import { MessageMode } from '../contract/message.ts';
 import { NodeName } from '../contract/node.ts';
 import { TranscriptItem } from '../contract/session.ts';
-import { Usage } from '../contract/usage.ts';
 
 /** A node's first words on a connection. `plane`: whose link it holds, with the number of the last message received on it. */
 export const Hello = z.object({
@@ -134,42 +133,9 @@ export type CallName = keyof typeof CALLS;
 export type Input<N extends CallName> = z.infer<(typeof CALLS)[N]['input']>;
 export type Output<N extends CallName> = z.infer<(typeof CALLS)[N]['output']>;
 
-const part = { partId: z.string(), text: z.string() };
-const tool = { callId: z.string(), tool: z.string(), title: z.string() };
-
 /** `BackendEvent`, as it comes from a node. */
 export const RemoteEvent = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('turn-started'), promptId: PromptId }),
-  z.object({
-    type: z.literal('turn-ended'),
-    promptId: PromptId,
-    outcome: TurnOutcome,
-    text: z.string(),
-    failure: Failure.nullable(),
-    usage: Usage,
-  }),
-  z.object({ type: z.enum(['text-delta', 'reasoning-delta', 'text', 'reasoning']), ...part }),
-  z.object({ type: z.literal('tool-started'), ...tool, input: z.unknown() }),
-  z.object({
-    type: z.literal('tool-ended'),
-    ...tool,
-    status: z.enum(['completed', 'error', 'interrupted']),
-    output: z.string(),
-  }),
-  z.object({ type: z.literal('file-changed'), path: z.string() }),
-  z.object({ type: z.literal('todo'), items: z.array(z.object({ text: z.string(), status: z.string() })).readonly() }),
-  z.object({
-    type: z.literal('child-started'),
-    nativeId: z.string(),
-    parentId: z.string().optional(),
-    title: z.string(),
-  }),
-  z.object({ type: z.literal('asked'), nativeId: z.string(), subject: ApprovalSubject, isFromChild: z.boolean() }),
-  z.object({ type: z.literal('withdrawn'), nativeId: z.string(), cause: z.string() }),
-  z.object({ type: z.literal('usage'), usage: Usage }),
-  z.object({ type: z.literal('compaction'), phase: z.enum(['started', 'ended']) }),
-  z.object({ type: z.literal('retrying'), try: z.number(), message: z.string(), nextAt: z.number().nullable() }),
-  z.object({ type: z.literal('heartbeat') }),
+  ...eventShapes(Failure),
   z.object({ type: z.literal('notice'), level: z.enum(['info', 'warning', 'error']), text: z.string() }),
   z.object({
     type: z.literal('ended'),

@@ -1,13 +1,29 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Backend, BackendContext } from '../../src/backends/backend.ts';
+import type { Backend, BackendContext, Capabilities } from '../../src/backends/backend.ts';
 import { createBackends } from '../../src/backends/registry.ts';
 import { COMPILE_CACHE } from '../support/temp.ts';
 import type { Rig } from './backend-suite.ts';
 
 const play = (...steps: readonly object[]): string => `@@fake ${JSON.stringify(steps)}`;
 const heard = { text: 'heard: {{lastToolOutput}}' };
+
+/** What it must show: written down here, not taken from its driver. */
+export const FAKE_CAPABILITIES: Capabilities = {
+  resume: true,
+  fork: true,
+  steer: true,
+  interrupt: true,
+  questions: true,
+  children: true,
+  mcp: false,
+  reasoning: true,
+  cost: true,
+  transcript: true,
+  survivesRestart: false,
+  attach: true,
+};
 
 export function fakeBackend(context: BackendContext): Backend {
   const backend = createBackends([context.id], () => context).get(context.id);

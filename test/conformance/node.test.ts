@@ -5,7 +5,7 @@ import { keyOf } from '../../src/fleet/twin.ts';
 import { nearNode } from '../support/near-node.ts';
 import type { Place } from './backend/rig.ts';
 import { backendConformance } from './backend-suite.ts';
-import { fakeBackend, fakeRig } from './fake-rig.ts';
+import { FAKE_CAPABILITIES, fakeBackend, fakeRig } from './fake-rig.ts';
 
 /** A driver that a node runs; the node leaves when the backend is closed. */
 function onNode(context: BackendContext): Backend {
@@ -33,20 +33,7 @@ const checkoutOf = ({ home, project }: Place): string => join(home, 'node', 'che
 
 backendConformance({
   name: 'fake on a node',
-  capabilities: {
-    resume: true,
-    fork: true,
-    steer: true,
-    interrupt: true,
-    questions: true,
-    children: true,
-    mcp: false,
-    reasoning: true,
-    cost: true,
-    transcript: true,
-    survivesRestart: false,
-    attach: false,
-  },
+  capabilities: { ...FAKE_CAPABILITIES, attach: false },
   exceptions: [],
   setup: async (root) => ({ ...(await fakeRig(root)), create: onNode, worksIn: checkoutOf }),
 });

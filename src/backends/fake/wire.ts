@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { ApprovalSubject, Decision } from '../../contract/approval.ts';
-import { TurnOutcome } from '../../contract/fact.ts';
+import { Decision } from '../../contract/approval.ts';
 import { FailureClass } from '../../contract/failure.ts';
 import { PromptId } from '../../contract/ids.ts';
 import { MessageMode } from '../../contract/message.ts';
 import { TranscriptItem } from '../../contract/session.ts';
-import { Usage } from '../../contract/usage.ts';
+import { eventShapes } from '../event-shapes.ts';
 
 /** The version that the agent tells. The driver takes every minor of its major. */
 export const AGENT_VERSION = '1.0.0';
@@ -14,43 +13,8 @@ export const AGENT_VERSION = '1.0.0';
 export const WireFailure = z.object({ class: FailureClass, message: z.string(), resetAt: z.number().nullable() });
 export type WireFailure = z.infer<typeof WireFailure>;
 
-const part = { partId: z.string(), text: z.string() };
-const call = { callId: z.string(), tool: z.string(), title: z.string() };
-
 /** What happens in a session, in the words of `BackendEvent`. */
-export const AgentEvent = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('turn-started'), promptId: PromptId }),
-  z.object({
-    type: z.literal('turn-ended'),
-    promptId: PromptId,
-    outcome: TurnOutcome,
-    text: z.string(),
-    failure: WireFailure.nullable(),
-    usage: Usage,
-  }),
-  z.object({ type: z.enum(['text-delta', 'reasoning-delta', 'text', 'reasoning']), ...part }),
-  z.object({ type: z.literal('tool-started'), ...call, input: z.unknown() }),
-  z.object({
-    type: z.literal('tool-ended'),
-    ...call,
-    status: z.enum(['completed', 'error', 'interrupted']),
-    output: z.string(),
-  }),
-  z.object({ type: z.literal('file-changed'), path: z.string() }),
-  z.object({ type: z.literal('todo'), items: z.array(z.object({ text: z.string(), status: z.string() })) }),
-  z.object({
-    type: z.literal('child-started'),
-    nativeId: z.string(),
-    title: z.string(),
-    parentId: z.string().optional(),
-  }),
-  z.object({ type: z.literal('asked'), nativeId: z.string(), subject: ApprovalSubject, isFromChild: z.boolean() }),
-  z.object({ type: z.literal('withdrawn'), nativeId: z.string(), cause: z.string() }),
-  z.object({ type: z.literal('usage'), usage: Usage }),
-  z.object({ type: z.literal('compaction'), phase: z.enum(['started', 'ended']) }),
-  z.object({ type: z.literal('retrying'), try: z.number(), message: z.string(), nextAt: z.number().nullable() }),
-  z.object({ type: z.literal('heartbeat') }),
-]);
+export const AgentEvent = z.discriminatedUnion('type', eventShapes(WireFailure));
 export type AgentEvent = z.infer<typeof AgentEvent>;
 
 /** Driver to agent. `id` names a request; its reply has it as `to`. */
