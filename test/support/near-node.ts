@@ -20,6 +20,18 @@ export type NearNode = AsyncDisposable & {
   readonly cut: () => void;
 };
 
+/** One home is used by one daemon and one node at a time; where a test leaves a dead one's alive, they take turns as in one. */
+const known = new Map<string, { readonly git: Git; readonly checkouts: Checkouts }>();
+
+function placeOf(home: string, environment: Readonly<Record<string, string>>) {
+  const found = known.get(home);
+  if (found) return found;
+  const git = new Git(environment);
+  const made = { git, checkouts: new Checkouts(git, join(home, 'checkouts')) };
+  known.set(home, made);
+  return made;
+}
+
 export function nearNode(options: {
   readonly home: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -27,7 +39,7 @@ export function nearNode(options: {
   readonly leaseMs?: number;
 }): NearNode {
   const { home, environment, backend, leaseMs = 60_000 } = options;
-  const git = new Git(environment);
+  const { git, checkouts } = placeOf(home, environment);
   const server = createServer();
   const sockets = new WebSocketServer({ server });
   const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -42,12 +54,11 @@ export function nearNode(options: {
   const run = async (): Promise<void> => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const checkouts = join(home, 'checkouts');
-    await mkdir(checkouts, { recursive: true });
+    await mkdir(join(home, 'checkouts'), { recursive: true });
     await joinFleet({
       ...{ url: url(), token: 'none', name: 'near', version: '1', system: 'test', clock: systemClock, log: silentLog },
       backends: new Map([[backend.id, backend]]),
-      checkouts: new Checkouts(new Git(environment), checkouts),
+      checkouts,
       say: () => undefined,
       signal: leaving.signal,
     });
