@@ -55,6 +55,7 @@ export class AttemptRun {
   #isBackendDown = false;
   #overrun: Overrun | null = null;
   readonly #freeze: AttemptFreeze;
+  readonly #left = deferred<void>();
   readonly #opened = deferred<LiveSession>();
   /** Resolves with its first session; rejects if the run ends without one. */
   readonly opened = this.#opened.promise;
@@ -97,6 +98,7 @@ export class AttemptRun {
   /** The first reason holds. */
   stop(reason: Stop): void {
     this.#reason ??= reason;
+    if (reason.type !== 'timeout') this.#left.resolve();
     this.#stop.abort();
   }
 
@@ -270,29 +272,13 @@ export class AttemptRun {
     const failure: Failure = reason ? { class: 'timeout', message: reason.cause, resetAt: null } : failureOf(error);
     if (failure.class === 'internal')
       this.#parts.log.error({ err: error, attempt: this.#ledger.id }, 'an attempt failed inside of Gantry');
-    const end = this.#settle(failure, error);
+    const overrun = failure.class === 'budget' ? this.#overrun : null;
+    const how = { isHopeless: isHopeless(error), isBackendDown: this.#isBackendDown, overrun };
+    const given = { failure, how, limits: this.#settings.limits };
+    const onRefused = ({ message }: Failure): Promise<void> => this.#close('paused', message);
+    const end = await settleFailure(this.#parts, this.#ledger, given, onRefused, this.#left.promise);
+    this.#approvals.start();
     await this.#close(end === 'again' ? 'paused' : 'stopped', failure.message);
-  }
-
-  #settle(failure: Failure, error: unknown): 'again' | 'over' {
-    try {
-      const how = {
-        isHopeless: isHopeless(error),
-        isBackendDown: this.#isBackendDown,
-        overrun: this.#overrunFor(failure),
-      };
-      const end = settleFailure(this.#parts, this.#ledger, failure, how, this.#settings.limits);
-      this.#approvals.start();
-      return end;
-    } catch (late) {
-      // Cancelled or superseded at the same moment: what holds is in the ledger already.
-      if (toAppError(late).code !== 'stale') throw late;
-      return 'over';
-    }
-  }
-
-  #overrunFor(failure: Failure): Overrun | null {
-    return failure.class === 'budget' ? this.#overrun : null;
   }
 
   async #close(state: 'stopped' | 'paused', cause: string): Promise<void> {

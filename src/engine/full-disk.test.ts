@@ -43,3 +43,20 @@ test('an agent that stood by and died on a full disk stands by again', async () 
   });
   expect((await engine.agentLog()).filter((line) => line.kind === 'open')).toHaveLength(2);
 });
+
+test('an attempt that fails on a full disk has an end as soon as there is room', async () => {
+  const { engine, fill, isFull } = await filling();
+  await using _ = engine;
+  const { id } = await submitSteps(engine, [{ once: 'held', hold: 'never' }, { text: 'end' }]);
+  await engine.until('work', () => engine.store.read.attempts.list({ requestId: id, state: 'working' })[0]);
+  const opened = (await engine.agentLog()).find((line) => line.kind === 'open');
+  fill(4);
+  process.kill(opened?.pid ?? expect.unreachable('no program was opened'), 'SIGKILL');
+  expect((await over(engine, id)).state).toBe('done');
+  expect(isFull()).toBe(false);
+  const attempts = engine.store.read.attempts.list({ requestId: id });
+  expect(attempts.map(({ state, failure }) => [state, failure?.class ?? null])).toEqual([
+    ['failed', 'crash'],
+    ['done', null],
+  ]);
+});

@@ -1,3 +1,5 @@
+import { deferred } from '../base/wait.ts';
+import { type ErrorCode, toAppError } from '../contract/errors.ts';
 import type { Failure } from '../contract/failure.ts';
 import type { Task } from '../contract/task.ts';
 import type { Transaction } from '../store/store.ts';
@@ -11,16 +13,64 @@ import type { Parts } from './parts.ts';
 import type { Settings } from './settings.ts';
 import { subjectOf } from './subject.ts';
 
+/** After an end that could not be written down. */
+const AGAIN_MS = 5_000;
+/** The store takes it later. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['disk_full', 'store_locked']);
+
+type How = { readonly isHopeless: boolean; readonly isBackendDown: boolean; readonly overrun: Overrun | null };
+
 /**
- * Writes down that an attempt failed and what follows, in one transaction.
- * @returns `again` if another attempt will come by itself.
- * @throws AppError `stale` if the attempt no longer holds its task.
+ * Writes down that an attempt failed and what follows, however long the store refuses it: an attempt without a run and
+ * without an end would hold its task and its agent until the next start of the daemon.
+ * @param onRefused its program does not wait for that
+ * @param left resolves when the attempt is left to a later run
+ * @returns `again` if another attempt will come by itself; `over` also if the attempt no longer holds its task
  */
-export function settleFailure(
+export async function settleFailure(
+  parts: Parts,
+  ledger: AttemptLedger,
+  given: { readonly failure: Failure; readonly how: How; readonly limits: Settings['limits'] },
+  onRefused: (failure: Failure) => Promise<void>,
+  left: Promise<void>,
+): Promise<'again' | 'over'> {
+  let { failure, how } = given;
+  for (let isLeft = false; ; ) {
+    try {
+      return settle(parts, ledger, failure, how, given.limits);
+    } catch (error) {
+      const { code, message } = toAppError(error);
+      // Cancelled or superseded at the same moment: what holds is in the ledger already.
+      if (code === 'stale') return 'over';
+      parts.log.error({ err: error, attempt: ledger.id, failure }, 'the end of an attempt could not be written down');
+      if (isLeft) throw error;
+      await onRefused(failure);
+      if (!PASSING.has(code) && failure.class !== 'internal') {
+        // What decides about this failure is broken: it counts as one of Gantry.
+        const words = `${message}, when it was settled that it failed (${failure.class}: ${failure.message})`;
+        failure = { class: 'internal', message: words, resetAt: null };
+        how = { isHopeless: false, isBackendDown: false, overrun: null };
+        continue;
+      }
+      isLeft = await waited(parts, left);
+    }
+  }
+}
+
+/** @returns whether it was left before the time was over */
+async function waited({ clock }: Parts, left: Promise<void>): Promise<boolean> {
+  const elapsed = deferred<false>();
+  const cancel = clock.after(AGAIN_MS, () => elapsed.resolve(false));
+  const isLeft = await Promise.race([elapsed.promise, left.then(() => true)]);
+  cancel();
+  return isLeft;
+}
+
+function settle(
   parts: Parts,
   ledger: AttemptLedger,
   failure: Failure,
-  how: { readonly isHopeless: boolean; readonly isBackendDown: boolean; readonly overrun: Overrun | null },
+  how: How,
   limits: Settings['limits'],
 ): 'again' | 'over' {
   const now = parts.clock.now();

@@ -8,6 +8,7 @@ import type { BackendSettings } from '../../src/contract/config.ts';
 import { DEFAULTS } from '../../src/contract/config-defaults.ts';
 import { processBook } from '../../src/daemon/process-book.ts';
 import { Engine } from '../../src/engine/engine.ts';
+import type { Parts } from '../../src/engine/parts.ts';
 import type { Settings } from '../../src/engine/settings.ts';
 import { localHost } from '../../src/hosts/local.ts';
 import type { StoreFaults } from '../../src/store/connection.ts';
@@ -52,6 +53,8 @@ export type EngineOptions = {
   /** Bytes that new programs could use; without it nothing is known. */
   readonly freeMemory?: () => number;
   readonly faults?: StoreFaults;
+  /** In place of the engine's own, as if Gantry had a bug there. */
+  readonly broken?: Partial<Pick<Parts, 'agentEnvironment' | 'random'>>;
 };
 
 /** A real engine on a real store with the fake backend, in this process. */
@@ -120,6 +123,7 @@ async function openEngine(
     second,
     freeMemory = () => null,
     faults,
+    broken,
     ...configured
   }: Omit<EngineOptions, 'freeMemory'> & {
     readonly freeMemory?: () => number | null;
@@ -159,6 +163,7 @@ async function openEngine(
     workspaces: join(home, 'gantry', 'workspaces'),
     freeMemory,
     random: () => 0,
+    ...broken,
   });
   await engine.start();
   return { engine, store };
