@@ -47,10 +47,14 @@ export function answer(response: ServerResponse, status: number, body: string | 
 }
 
 /** The problem document of an error, with the keys that the original's clients read beside it. */
-export function problemJson(error: AppError, more: object = {}): { readonly status: number; readonly json: string } {
+export function eventProblem(error: AppError) {
   const { issues, ...problem } = problemOf(error);
-  const words = { error: problem.detail, ...(issues === undefined ? {} : { errors: issues }) };
-  return { status: problem.status, json: JSON.stringify({ ...problem, ...words, ...more }) };
+  return { ...problem, error: problem.detail, ...(issues === undefined ? {} : { errors: issues }) };
+}
+
+export function problemJson(error: AppError, more: object = {}): { readonly status: number; readonly json: string } {
+  const problem = eventProblem(error);
+  return { status: problem.status, json: JSON.stringify({ ...problem, ...more }) };
 }
 
 export function answerError(response: ServerResponse, error: AppError, headers: Headers, more: object = {}): void {

@@ -89,8 +89,12 @@ describe('POST /events', () => {
       const { ids, rejected } = await post(body, key, type);
       expect([new Set(ids).size, ids]).toEqual([997, ids.toSorted((a, b) => a - b)]);
       expect(rejected.map(({ index }) => index)).toEqual([...BAD.keys()]);
-      for (const { error } of rejected)
-        expect(error).toMatchObject({ code: 'bad_request', detail: expect.any(String) });
+      const payload = { path: 'payload', message: 'expected an object' };
+      expect(rejected.map(({ error }) => error)).toMatchObject([
+        { code: 'bad_request', error: expect.stringContaining('Missing required fields: session_id') },
+        { code: 'bad_request', error: 'Invalid request: payload: expected an object', errors: [payload] },
+        { code: 'bad_request', error: 'Invalid request: an event is a JSON object' },
+      ]);
       expect((await post(body, key, type)).ids).toEqual(ids);
     }
     expect(api.store.journal.head()).toBe(2 * 997);

@@ -5,7 +5,7 @@ import type { Events, IncomingEvent, RecordedEvent, Sender } from '../../engine/
 import { type DecodedEvent, decodeEvent, type EventRules } from '../../ingest/event.ts';
 import { hookEvent } from '../../ingest/hook.ts';
 import { parseJson } from '../../ingest/json.ts';
-import { problemOf } from '../problem.ts';
+import { eventProblem } from './answer.ts';
 
 export type PostLimits = {
   readonly maxBodyBytes: number;
@@ -95,7 +95,7 @@ export class EventPost {
         const value = item instanceof Line ? this.#parse(item.text) : item;
         accepted.push({ index, event: this.#decode(value, isClean, limitTo) });
       } catch (error) {
-        rejected.push({ index, error: problemOf(toAppError(error)) });
+        rejected.push({ index, error: eventProblem(toAppError(error)) });
       }
     });
     if (accepted.length === 0) {
