@@ -73,7 +73,8 @@ export class ProgramLife {
     const message = isGone
       ? `the agent program ended by itself with ${how}${words === '' ? '' : `: ${words}`}`
       : 'the agent program closed its output';
-    const failure = this.#fault ?? fault ?? { class: isGone ? 'crash' : 'protocol', message, resetAt: null };
+    const own = isGone && exit.code !== null ? { exitCode: exit.code } : {};
+    const failure = this.#fault ?? fault ?? { class: isGone ? 'crash' : 'protocol', message, resetAt: null, ...own };
     this.#end({ type: 'died', failure, exitCode: exit.code, signal: exit.signal }, survivors);
   }
 

@@ -10,6 +10,35 @@ import { Usage } from './usage.ts';
 const id = z.string().min(1).max(200);
 const DAY_MS = 86_400_000;
 
+const ShownState = z.enum(['current', 'waiting', 'retrying']);
+export type ShownState = z.infer<typeof ShownState>;
+
+/** Where a task is shown outside, by bridge; absent: nowhere. */
+export const Projections = z.object({
+  letta: z
+    .object({
+      /** Whether the block says all; if not, whether its write waits, or was refused and is tried again. */
+      state: ShownState,
+      label: z.string(),
+      /** Letta's id of it; null before it is made. */
+      blockId: z.string().nullable(),
+      /** Why the last write did not arrive. */
+      error: z.string().nullable(),
+    })
+    .optional(),
+  matrix: z
+    .object({
+      state: ShownState,
+      /** Null before it is made. */
+      roomId: z.string().nullable(),
+      /** The event that is changed as the task goes on, in a shared room the root of its thread. */
+      eventId: z.string().nullable(),
+      error: z.string().nullable(),
+    })
+    .optional(),
+});
+export type Projections = z.infer<typeof Projections>;
+
 export const DelegationView = z.object({
   /** The task's name outside of Gantry. */
   id: z.string(),
@@ -32,8 +61,9 @@ export const DelegationView = z.object({
   /** Why it did not succeed; null while it runs and when it did. */
   error: z.string().nullable(),
   usage: Usage.nullable(),
-  /** Letta's id of the memory block that shows it; null if there is none. */
-  blockId: z.string().nullable(),
+  /** With which a program decided its end, see `exitCodeOf`; null if none did. */
+  exitCode: z.number().int().nullable(),
+  projections: Projections,
 });
 export type DelegationView = z.infer<typeof DelegationView>;
 
@@ -224,6 +254,8 @@ export const DELEGATION_OPERATIONS = {
       status: DelegationStatus,
       /** Whether nothing of the task runs any more. */
       isStopped: z.boolean(),
+      /** The Matrix room that shows it; null if none does. */
+      roomId: z.string().nullable(),
     }),
   },
   'delegations.files': {

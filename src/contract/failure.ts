@@ -27,5 +27,7 @@ export const Failure = z.object({
   class: FailureClass,
   message: z.string().min(1),
   resetAt: z.number().nullable(),
+  /** Of the program whose end it was: the agent's own, or the check that was not met. Absent if there is none. */
+  exitCode: z.number().int().optional(),
 });
 export type Failure = z.infer<typeof Failure>;

@@ -26,3 +26,7 @@ export type LettaSettings = z.infer<typeof LettaSettings>;
 
 /** Under which small value the store keeps the id of the memory block that shows a task. */
 export const lettaBlockKey = (taskId: string): string => `letta.block.${taskId}`;
+/** Under which key a write of that block waits to be delivered. */
+export const lettaWriteKey = (taskId: string): string => `write.${taskId}`;
+/** `name`: what the task is called there. */
+export const lettaBlockLabel = (name: string): string => `opencode_workspace_${name}`;

@@ -36,3 +36,24 @@ export const MatrixSettings = z
     context.addIssue({ code: 'custom', path: ['token'], message: 'expected either `token` or `tokenFile`' });
   });
 export type MatrixSettings = z.infer<typeof MatrixSettings>;
+
+/** Where a task is shown. */
+export const MatrixPlace = z.object({
+  room: z.string(),
+  /** The event that is changed as the task goes on; in a shared room the root of its thread. Null before it is told. */
+  root: z.string().nullable(),
+  /** Events of approvals that were told, by approval. */
+  asks: z.record(z.string(), z.string()),
+  /** The fact of the end that was told last; 0 is none. */
+  endSeq: z.number(),
+});
+export type MatrixPlace = z.infer<typeof MatrixPlace>;
+
+/** Under which small value the store keeps where tasks are shown. */
+export const MATRIX_PLACES = 'matrix.places';
+const Places = z.array(z.tuple([z.string(), MatrixPlace]));
+/** By task, the newest last. */
+export const matrixPlaces = (value: string | null): Map<string, MatrixPlace> =>
+  new Map(Places.parse(JSON.parse(value ?? '[]')));
+/** Under which keys the words about a task wait to be delivered. */
+export const matrixKey = (step: string, taskId: string): string => `${step}.${taskId}`;

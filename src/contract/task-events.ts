@@ -92,8 +92,9 @@ function requestMoved(from: string | null, row: Request, cause: string | null): 
 
 export const TIMED_OUT = 'Task execution timed out';
 
-const ended = ({ createdAt, endedAt }: Request): Readonly<Record<string, unknown>> => ({
+const ended = ({ createdAt, endedAt, failure }: Request): Readonly<Record<string, unknown>> => ({
   duration_ms: (endedAt ?? createdAt) - createdAt,
+  ...(failure?.exitCode !== undefined && { exit_code: failure.exitCode }),
 });
 
 function approvalMoved(row: Approval): Said {

@@ -63,6 +63,15 @@ export const TaskResult = z.object({
 });
 export type TaskResult = z.infer<typeof TaskResult>;
 
+/**
+ * The exit code that a task ended with: of the agent's own program if that ended by itself, of the first check that was not
+ * met, or 0 of checks that all were. Null where no program's end decided.
+ */
+export function exitCodeOf({ state, failure, result }: Task): number | null {
+  if (state === 'failed') return failure?.exitCode ?? null;
+  return state === 'done' && result?.checks.some(({ exitCode }) => exitCode === 0) ? 0 : null;
+}
+
 export const Task = z.object({
   id: TaskId,
   requestId: RequestId,

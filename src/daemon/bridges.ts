@@ -16,6 +16,7 @@ import type { MatrixSettings } from '../contract/matrix.ts';
 import type { DoctorCheck } from '../contract/shapes.ts';
 import { closeAlert, openAlert } from '../engine/alerts.ts';
 import type { Engine } from '../engine/engine.ts';
+import { readPlaces } from '../engine/projections.ts';
 import type { Store } from '../store/store.ts';
 import { notice, ok } from './doctor-checks.ts';
 import { type Environment, variable } from './environment.ts';
@@ -159,7 +160,9 @@ function makers({ store, clock, log, environment, engine, ready, url }: BridgePa
           const [delegated] = store.read.tasks.list({ requestId: requestOf(name) as RequestId });
           return delegated ?? store.read.tasks.get(name);
         },
-        delegation: (id) => store.read.requests.get(id)?.delegation ?? null,
+        request: (id) => store.read.requests.get(id),
+        tasksOf: (id) => store.read.tasks.list({ requestId: id }),
+        room: (id) => readPlaces(store.read).get(id)?.room ?? null,
         remember: (task, block) => {
           const name = lettaBlockKey(task);
           if (store.read.meta.get(name) === block) return;

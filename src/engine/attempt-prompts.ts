@@ -69,10 +69,11 @@ export class AttemptPrompts {
   /** What the checks found. @throws AttemptFailure `verification` once it was told often enough */
   evidence(verification: Verification): StoredPrompt {
     const { attempt } = this.#ledger;
-    const unmet = verification.checks.filter((c) => c.isMet === false).map((c) => c.text);
+    const unmet = verification.checks.filter((c) => c.isMet === false);
     if (attempt.verifyRounds >= this.#settings.limits.verifyRounds) {
-      const what = verification.problem ?? `not met: ${unmet.join('; ')}`;
-      throw new AttemptFailure({ class: 'verification', message: what, resetAt: null });
+      const what = verification.problem ?? `not met: ${unmet.map(({ text }) => text).join('; ')}`;
+      const exitCode = unmet.find((check) => check.exitCode !== null)?.exitCode;
+      throw new AttemptFailure({ class: 'verification', message: what, resetAt: null, ...(exitCode && { exitCode }) });
     }
     this.#ledger.change('verification failed', (tx) =>
       tx.attempts.update(

@@ -1,11 +1,11 @@
 import { type DelegationStatus, handleOf, isDelegationOver, type TaskEvent } from '../contract/delegation.ts';
 import type { DelegationView } from '../contract/delegation-operations.ts';
 import type { RequestId } from '../contract/ids.ts';
-import { lettaBlockKey } from '../contract/letta.ts';
 import type { Request } from '../contract/request.ts';
-import { isTaskActive, type Task } from '../contract/task.ts';
+import { exitCodeOf, isTaskActive, type Task } from '../contract/task.ts';
 import { EVENT_KINDS, TIMED_OUT, taskEventOf } from '../contract/task-events.ts';
 import type { Reader, Store } from '../store/store.ts';
+import { type Places, projectionsOf } from './projections.ts';
 
 /** The state of a delegation in the words of its caller. The request's end is the end: nothing moves it again. */
 export function statusOf(request: Request, task: Task | null): DelegationStatus {
@@ -28,9 +28,10 @@ export function statusOf(request: Request, task: Task | null): DelegationStatus 
   }
 }
 
-export type Positions = () => ReadonlyMap<string, number>;
+/** What is looked up once for many tasks, and only if it is asked for. */
+export type Lookups = { readonly positions: () => ReadonlyMap<string, number>; readonly places: () => Places };
 
-export function viewOf({ read, journal }: Store, request: Request, positions: Positions): DelegationView {
+export function viewOf({ read, journal }: Store, request: Request, lookups: Lookups): DelegationView {
   const [task = null] = read.tasks.list({ requestId: request.id });
   const status = statusOf(request, task);
   const [first] = read.attempts.list({ requestId: request.id, limit: 1 });
@@ -47,11 +48,12 @@ export function viewOf({ read, journal }: Store, request: Request, positions: Po
     startedAt: first?.createdAt ?? null,
     endedAt: request.endedAt,
     blockedOn: isDelegationOver(status) ? null : blockedOn(read, request, task),
-    queuePosition: status === 'queued' && task !== null ? (positions().get(task.id) ?? null) : null,
+    queuePosition: status === 'queued' && task !== null ? (lookups.positions().get(task.id) ?? null) : null,
     output: said === '' ? null : said,
     error: errorOf(request, status),
     usage: task?.usage ?? null,
-    blockId: task === null ? null : read.meta.get(lettaBlockKey(task.id)),
+    exitCode: task === null || !isDelegationOver(status) ? null : exitCodeOf(task),
+    projections: task === null ? {} : projectionsOf(read, task, lookups.places()),
   };
 }
 

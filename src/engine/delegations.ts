@@ -12,11 +12,12 @@ import { isServed, mayServe, needDelegated, requireCaller } from './delegation-a
 import { answerNoted, note } from './delegation-notes.ts';
 import { prepareDelegation } from './delegation-prepare.ts';
 import { delegatedLoad } from './delegation-queue.ts';
-import { eventPage, eventsAfter, newestEvents, type Positions, statusOf, viewOf } from './delegation-view.ts';
+import { eventPage, eventsAfter, type Lookups, newestEvents, statusOf, viewOf } from './delegation-view.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Parts } from './parts.ts';
 import { insertTasks } from './planning.ts';
 import type { Probes } from './probes.ts';
+import { type Places, readPlaces } from './projections.ts';
 import { TaskFiles } from './task-files.ts';
 
 /** How long an answer to a control waits for the end of what runs. */
@@ -103,11 +104,11 @@ export class Delegations {
   }
 
   list(input: ParsedInputOf<'delegations.list'>, caller: Caller): OutputOf<'delegations.list'> {
-    const positions = this.#positions();
+    const lookups = this.#lookups();
     const items: OutputOf<'delegations.list'>['items'] = [];
     for (const request of this.#newestFirst(input.cursor)) {
       if (!this.#isListed(request, input, caller)) continue;
-      items.push(viewOf(this.#parts.store, request, positions));
+      items.push(viewOf(this.#parts.store, request, lookups));
       if (items.length === input.limit) return { items, nextCursor: handleOf(request.id) };
     }
     return { items, nextCursor: null };
@@ -207,8 +208,10 @@ export class Delegations {
   /** @throws AppError `illegal_move` from a state that the control does not fit */
   async control(input: ParsedInputOf<'delegations.control'>, caller: Caller): Promise<OutputOf<'delegations.control'>> {
     const request = needDelegated(this.#parts.store.read, input.id, caller);
-    const previous = this.#view(request).status;
-    if (input.control === 'cancel' && previous === 'cancelled') return { previous, status: previous, isStopped: true };
+    const { status: previous, projections } = this.#view(request);
+    const roomId = projections.matrix?.roomId ?? null;
+    if (input.control === 'cancel' && previous === 'cancelled')
+      return { previous, status: previous, isStopped: true, roomId };
     if (!LEGAL[input.control].includes(previous)) {
       throw new AppError('illegal_move', `Cannot ${input.control} task with status: ${previous}`);
     }
@@ -221,6 +224,7 @@ export class Delegations {
       previous,
       status: this.#view(this.#parts.store.read.requests.need(request.id)).status,
       isStopped: stopped ?? false,
+      roomId,
     };
   }
 
@@ -262,15 +266,21 @@ export class Delegations {
   }
 
   #view(request: Request): OutputOf<'delegations.get'>['view'] {
-    return viewOf(this.#parts.store, request, this.#positions());
+    return viewOf(this.#parts.store, request, this.#lookups());
   }
 
-  /** Looked up once, and only if a place in the queue is asked for. */
-  #positions(): Positions {
-    let known: ReadonlyMap<string, number> | null = null;
-    return () => {
-      known ??= new Map(this.#tools.dispatcher.outlook().waiting.map(({ id, position }) => [id, position]));
-      return known;
+  #lookups(): Lookups {
+    let positions: ReadonlyMap<string, number> | null = null;
+    let places: Places | null = null;
+    return {
+      positions: () => {
+        positions ??= new Map(this.#tools.dispatcher.outlook().waiting.map(({ id, position }) => [id, position]));
+        return positions;
+      },
+      places: () => {
+        places ??= readPlaces(this.#parts.store.read);
+        return places;
+      },
     };
   }
 }

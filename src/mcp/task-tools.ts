@@ -1,7 +1,7 @@
 import { handleOf, isDelegationOver, type NoteType, type NotifyChoice } from '../contract/delegation.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { Isolation } from '../contract/isolation.ts';
-import { endedAnswer, goingOnAnswer, historyEvent, statusAnswer, summaryOf } from './task-answers.ts';
+import { blockOf, endedAnswer, goingOnAnswer, historyEvent, statusAnswer, summaryOf } from './task-answers.ts';
 import { INPUTS, OUTPUTS } from './task-schemas.ts';
 import { defineTool, type Tool } from './tool.ts';
 import { waitForEnd } from './wait.ts';
@@ -74,7 +74,7 @@ const execute = defineTool({
     return {
       task_id: view.id,
       status: isNew ? 'queued' : view.status,
-      workspace_block_id: view.blockId ?? undefined,
+      workspace_block_id: blockOf(view),
       message,
     };
   },
@@ -130,6 +130,7 @@ const control = defineTool({
       reason: input.reason || undefined,
     });
     return {
+      channel_id: done.roomId ?? undefined,
       task_id: input.task_id,
       control: signal,
       previous_status: done.previous,

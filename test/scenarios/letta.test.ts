@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { until } from '../../src/base/wait.ts';
+import { LIMIT_MS } from '../support/journal-watch.ts';
 import { startLetta } from '../support/letta-server.ts';
 import { httpClient, tokenOf } from '../support/mcp.ts';
 import { type Act, fake } from '../support/scripted-agent.ts';
@@ -91,6 +92,47 @@ test('a task that a Letta agent has handed over is shown to that agent, by the n
     expect.stringMatching(`^${one} .*Task ID: ${names[0]}`),
     expect.stringMatching(`^${two} .*Task ID: ${names[1]}`),
   ]);
+});
+
+test('a task that is paused is so in its block until it goes on; its caller is told of the block', async () => {
+  await using letta = await startLetta(AGENT);
+  await using world = await World.make(fake, { letta: { url: letta.url, agent: AGENT } });
+  await world.up();
+  const description = `Do it.\n${world.agent.play({ run: 'true' }, { hold: 'go' }, { text: 'made' })}`;
+  const { view } = await world.call('delegations.submit', { callerId: 'caller', description });
+  await world.task(view.requestId, 'T1', 'working');
+  const { id } = view;
+  const written = () => JSON.parse(letta.writes.at(-1) ?? '{}') as { status?: string; events: { type: string }[] };
+  await using mcp = await httpClient(world, { token: await tokenOf(world) });
+  for (const [control, status] of [
+    ['pause', 'paused'],
+    ['resume', 'running'],
+  ] as const) {
+    await mcp.tool('send_task_control', { task_id: id, control });
+    await letta.until(`${status} in the block`, () => written().status === status);
+  }
+  await world.agent.release('go');
+  await world.over(view.requestId);
+  await letta.until('the notice and the last block', () => isTold(letta));
+  const types = written().events.map(({ type }) => type);
+  expect(types.filter((type) => type !== 'task_progress' && type !== 'task_started')).toEqual([
+    ...['task_paused', 'task_resumed', 'task_completed'],
+  ]);
+  const [block] = letta.blocks.values();
+  const shown = { state: 'current', block_label: `opencode_workspace_${id}`, block_id: block?.id };
+  const projections = async () => (await mcp.tool('get_task_status', { task_id: id })).value.projections;
+  await expect.poll(projections, { timeout: LIMIT_MS }).toEqual({ letta: shown });
+});
+
+test('a write that does not arrive is told to the caller, with the cause', async () => {
+  await using letta = await startLetta(AGENT, () => 503);
+  await using world = await World.make(fake, { letta: { url: letta.url, agent: AGENT } });
+  await world.up();
+  const description = `Do it.\n${world.agent.play({ text: 'made' })}`;
+  const { view } = await world.call('delegations.submit', { callerId: 'caller', description });
+  const shown = async () => (await world.call('delegations.get', { id: view.id })).view.projections.letta;
+  const error = expect.stringContaining('503');
+  await expect.poll(shown, { timeout: LIMIT_MS }).toMatchObject({ state: 'retrying', blockId: null, error });
 });
 
 test('how a task ended is in its block and in its notice', async () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { MatrixSettings } from '../../src/contract/matrix.ts';
 import { BOT, bodyOf, SERVER, startHomeserver } from '../support/homeserver.ts';
 import { LIMIT_MS } from '../support/journal-watch.ts';
+import { httpClient, tokenOf } from '../support/mcp.ts';
 import type { ReceiverAnswer } from '../support/receiver.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
@@ -143,6 +144,22 @@ test('in a shared room every task has a thread, and a command outside of one nam
   const end = await saying(server, '✅ Done');
   expect(end.content).toMatchObject({ 'm.relates_to': { rel_type: 'm.thread', event_id: expect.any(String) } });
   expect(server.rooms.size).toBe(0);
+});
+
+test('the caller of a task is told its room, and that its control is seen there', async () => {
+  await using server = await startHomeserver(TOKEN);
+  await using world = await stage(server);
+  const description = `Do it.\n${world.agent.play({ hold: 'go' }, { text: 'made' })}`;
+  const { view } = await world.call('delegations.submit', { callerId: 'caller', description });
+  await world.task(view.requestId, 'T1', 'working');
+  const { room, event_id } = await saying(server, ' · ');
+  await using mcp = await httpClient(world, { token: await tokenOf(world) });
+  const cancel = { task_id: view.id, control: 'cancel' };
+  const told = () => mcp.tool('get_task_status', { task_id: view.id }).then(({ value }) => value.projections);
+  await expect.poll(told, { timeout: LIMIT_MS }).toMatchObject({ matrix: { room_id: room, event_id } });
+  expect((await mcp.tool('send_task_control', cancel)).value).toMatchObject({ channel_id: room });
+  await saying(server, '🛑 Cancelled');
+  await expect.poll(told, { timeout: LIMIT_MS }).toEqual({ matrix: { state: 'current', room_id: room, event_id } });
 });
 
 test('a program commands by control events, of either form, if it is one of the senders', async () => {

@@ -38,6 +38,21 @@ describe('the answer of a delegated task', () => {
     expect(value).toMatchObject({ status: 'completed', output: 'later' });
   });
 
+  scenario(
+    'has the exit code of an agent program that ended by itself, and nothing where it is shown nowhere',
+    { config: { limits: { maxAttempts: 1 } }, deaths: 9, not: { real: 'its program is told to end' } },
+    async (world) => {
+      await using mcp = await httpClient(world, { token: await tokenOf(world) });
+      const task_description = `Go. @@fake ${JSON.stringify(Array(9).fill({ exit: 3 }))}`;
+      const { value } = await mcp.tool('opencode_execute_task', { agent_id, task_description, sync: true });
+      expect(value).toMatchObject({ status: 'failed', exit_code: 3 });
+      const status = await mcp.tool('get_task_status', { task_id: value.task_id });
+      expect(status.value).toMatchObject({ exit_code: 3, projections: {} });
+      const { events } = (await mcp.tool('get_task_history', { task_id: value.task_id })).value;
+      expect((events as unknown as object[]).at(-1)).toMatchObject({ type: 'task_failed', data: { exit_code: 3 } });
+    },
+  );
+
   scenario('is read in pages, and its newest events with its state', {}, async (world) => {
     await using mcp = await httpClient(world, { token: await tokenOf(world) });
     const acts = Array.from({ length: 4 }, (_, n) => ({ run: `echo ${n} > ${n}.txt` }));

@@ -180,8 +180,9 @@ export class OpencodeServer {
         ? ''
         : `, with ${exit.code === null ? `signal ${exit.signal}` : `exit code ${exit.code}`}`;
     const message = known ? `the OpenCode server ended by itself${how}` : 'the OpenCode server did not answer any more';
-    const failure = { class: 'crash', message, resetAt: null } as const;
     const [exitCode, signal] = [exit?.code ?? null, exit?.signal ?? null];
+    const own = known !== null && exitCode !== null ? { exitCode } : {};
+    const failure = { class: 'crash', message, resetAt: null, ...own } as const;
     this.#options.onGone();
     await this.close({ type: 'died', failure, exitCode, signal });
   }

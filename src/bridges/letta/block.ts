@@ -1,10 +1,16 @@
 import type { Fact } from '../../contract/fact.ts';
-import { isTaskOver, type Task } from '../../contract/task.ts';
+import { exitCodeOf, isTaskOver, type Task } from '../../contract/task.ts';
+import { taskEventOf } from '../../contract/task-events.ts';
 
 /** What a task is called in its block. */
-export type BlockStatus = 'pending' | 'running' | 'completed' | 'timeout' | 'failed' | 'cancelled';
+export type BlockStatus = 'pending' | 'running' | 'paused' | 'completed' | 'timeout' | 'failed' | 'cancelled';
 
-type BlockEvent = { readonly timestamp: number; readonly type: string; readonly message: string };
+type BlockEvent = {
+  readonly timestamp: number;
+  readonly type: string;
+  readonly message: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+};
 type Artifact = {
   readonly timestamp: number;
   readonly type: 'output';
@@ -14,7 +20,20 @@ type Artifact = {
 
 export type BlockLimits = { readonly maxLength: number; readonly maxEvents: number };
 
-export function blockStatus({ state, failure }: Task): BlockStatus {
+/** A task as its agent is shown it. */
+export type Shown = {
+  readonly task: Task;
+  /** Its request stands still. */
+  readonly isPaused: boolean;
+  /** What the task and the agent are called there. */
+  readonly name: string;
+  readonly agent: string;
+  /** The Matrix room that shows it too; null if none does. */
+  readonly roomId: string | null;
+};
+
+export function blockStatus({ task: { state, failure }, isPaused }: Pick<Shown, 'task' | 'isPaused'>): BlockStatus {
+  if (isPaused && !isTaskOver(state)) return 'paused';
   switch (state) {
     case 'blocked':
     case 'ready':
@@ -39,15 +58,13 @@ export function blockStatus({ state, failure }: Task): BlockStatus {
 /** Texts are not cut below it. */
 const SHORTEST = 100;
 
-/** What the task and the agent are called there. */
-export type BlockNames = { readonly name: string; readonly agent: string };
-
 /**
  * The value of a task's memory block: always whole JSON of at most `maxLength` characters. What does not fit is cut in this
  * order: outputs, the description, the texts of events, all but the newest event.
  */
-export function blockValue(task: Task, names: BlockNames, facts: readonly Fact[], limits: BlockLimits): string {
-  const all = facts.flatMap(eventOf);
+export function blockValue(shown: Shown, facts: readonly Fact[], limits: BlockLimits): string {
+  const { task } = shown;
+  const all = facts.flatMap((fact) => eventOf(fact, shown));
   const events = pruned(all, limits.maxEvents);
   const artifacts = artifactsOf(task);
   const whole = { events, artifacts, description: task.description };
@@ -71,20 +88,18 @@ export function blockValue(task: Task, names: BlockNames, facts: readonly Fact[]
   ];
   for (const shape of shapes) {
     for (let max = longest; max >= SHORTEST; max = Math.floor(max / 2)) {
-      const text = encode(task, names, shape(max));
+      const text = encode(shown, shape(max));
       if (text.length <= limits.maxLength) return text;
     }
   }
-  return encode(task, names, { events: [], artifacts: [], description: '' });
+  return smallestBlock(shown);
 }
 
 /** Nothing but the state: for a server that takes less than was asked for. */
-export const smallestBlock = (task: Task, names: BlockNames): string =>
-  encode(task, names, { events: [], artifacts: [], description: '' });
+export const smallestBlock = (shown: Shown): string => encode(shown, { events: [], artifacts: [], description: '' });
 
 function encode(
-  task: Task,
-  { name, agent }: BlockNames,
+  shown: Shown,
   content: {
     readonly events: readonly BlockEvent[];
     readonly artifacts: readonly Artifact[];
@@ -93,11 +108,11 @@ function encode(
 ): string {
   return JSON.stringify({
     version: '1.0.0',
-    task_id: name,
-    agent_id: agent,
-    status: blockStatus(task),
-    created_at: task.createdAt,
-    updated_at: task.updatedAt,
+    task_id: shown.name,
+    agent_id: shown.agent,
+    status: blockStatus(shown),
+    created_at: shown.task.createdAt,
+    updated_at: shown.task.updatedAt,
     events: content.events,
     artifacts: content.artifacts,
     metadata: { task_description: content.description },
@@ -128,15 +143,23 @@ function artifactsOf({ result, endedAt, updatedAt }: Task): readonly Artifact[] 
 }
 
 /** Milestones only. */
-function eventOf(fact: Fact): readonly BlockEvent[] {
-  const event = milestoneOf(fact);
-  return event === null ? [] : [{ timestamp: fact.at, type: event[0], message: event[1] }];
+function eventOf(fact: Fact, shown: Shown): readonly BlockEvent[] {
+  const event = milestoneOf(fact, shown);
+  if (event === null) return [];
+  const [type, message, data] = event;
+  return [{ timestamp: fact.at, type, message, ...(data && { data }) }];
 }
 
-function milestoneOf(fact: Fact): readonly [type: string, message: string] | null {
+type Milestone = readonly [type: string, message: string, data?: Readonly<Record<string, unknown>>];
+
+function milestoneOf(fact: Fact, shown: Shown): Milestone | null {
   switch (fact.kind) {
     case 'task.changed':
-      return fact.data.from === fact.data.to ? null : moveOf(fact.data.row, fact.data.from);
+      return fact.data.from === fact.data.to ? null : moveOf(fact.data.row, fact.data.from, shown);
+    case 'request.changed': {
+      const event = taskEventOf(fact);
+      return event?.type === 'task_paused' || event?.type === 'task_resumed' ? [event.type, event.message] : null;
+    }
     case 'approval.changed':
       return fact.data.from === null ? ['task_progress', `Waits for an answer: ${fact.data.row.id}`] : null;
     case 'check.ran': {
@@ -148,11 +171,19 @@ function milestoneOf(fact: Fact): readonly [type: string, message: string] | nul
   }
 }
 
-function moveOf(row: Task, from: string | null): readonly [type: string, message: string] | null {
+function moveOf(row: Task, from: string | null, { roomId }: Shown): Milestone | null {
   const { state, attempts, agent, title, cause, failure, result } = row;
+  const room = roomId === null ? {} : { matrix_room_id: roomId };
   if (state === 'working' && from === 'assigned') {
-    return [attempts <= 1 ? 'task_started' : 'task_resumed', `${agent} works on ${title}`];
+    return [attempts <= 1 ? 'task_started' : 'task_resumed', `${agent} works on ${title}`, room];
   }
   if (state === 'waiting') return ['task_progress', `Waits for a person: ${cause ?? ''}`];
-  return isTaskOver(state) ? [`task_${blockStatus(row)}`, failure?.message ?? result?.summary ?? cause ?? state] : null;
+  if (!isTaskOver(state)) return null;
+  const exitCode = exitCodeOf(row);
+  const data = {
+    ...(exitCode !== null && { exit_code: exitCode }),
+    ...{ duration_ms: (row.endedAt ?? row.updatedAt) - row.createdAt, ...room },
+  };
+  const type = `task_${blockStatus({ task: row, isPaused: false })}`;
+  return [type, failure?.message ?? result?.summary ?? cause ?? state, data];
 }

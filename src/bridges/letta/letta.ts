@@ -1,14 +1,15 @@
 import type { Letta } from '@letta-ai/letta-client';
 import { z } from 'zod';
-import { type Delegation, handleOf } from '../../contract/delegation.ts';
+import { handleOf } from '../../contract/delegation.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { Fact, FactKind } from '../../contract/fact.ts';
 import { type RequestId, TaskId } from '../../contract/ids.ts';
-import type { LettaSettings } from '../../contract/letta.ts';
+import { type LettaSettings, lettaBlockLabel, lettaWriteKey } from '../../contract/letta.ts';
+import type { Request } from '../../contract/request.ts';
 import { isTaskOver, type Task } from '../../contract/task.ts';
 import { retryAfter } from '../post.ts';
 import type { Delivery, Entry, Facts, Item, Projection } from '../projection.ts';
-import { blockValue, smallestBlock } from './block.ts';
+import { blockValue, type Shown, smallestBlock } from './block.ts';
 import { noticeText } from './notice.ts';
 
 export type LettaWorld = {
@@ -16,8 +17,10 @@ export type LettaWorld = {
   readonly task: (id: string) => Task | null;
   /** The task that a block names: by its own id, or by the one that it was handed over with. */
   readonly shown: (name: string) => Task | null;
-  /** Who handed the request over; null for a person's own. */
-  readonly delegation: (id: RequestId) => Delegation | null;
+  readonly request: (id: RequestId) => Request | null;
+  readonly tasksOf: (id: RequestId) => readonly Task[];
+  /** The Matrix room that shows a task too; null if none does. */
+  readonly room: (task: TaskId) => string | null;
   /** Keeps the id of the block that shows a task, or that there is none any more. */
   readonly remember: (task: TaskId, block: string | null) => void;
   readonly now: () => number;
@@ -26,7 +29,9 @@ export type LettaWorld = {
 const Payload = z.object({ step: z.enum(['write', 'notice', 'detach', 'delete']), taskId: TaskId });
 type Payload = z.infer<typeof Payload>;
 
-const KINDS = ['task.changed', 'approval.changed', 'check.ran'] as const satisfies readonly FactKind[];
+const OF_TASK = ['task.changed', 'approval.changed', 'check.ran'] as const satisfies readonly FactKind[];
+/** A pause is of the whole request. */
+const OF_REQUEST = ['request.changed'] as const satisfies readonly FactKind[];
 /** At most one write per block in this time; the last one of a task is not delayed. */
 const WRITE_EVERY_MS = 1_000;
 const USE_BY_MS = 86_400_000;
@@ -39,12 +44,9 @@ const LONGEST_RUN_MS = 300_000;
 const PAGE = 500;
 /** As Letta names its agents. */
 const LETTA_AGENT = /^agent-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const PREFIX = 'opencode_workspace_';
+const PREFIX = lettaBlockLabel('');
 const DESCRIPTION =
   'Workspace of a coding task. Watch status, events (newest last), artifacts and updated_at; it is written by Gantry.';
-
-/** A task as its agent is shown it: by the name that the agent knows, where it was handed over. */
-type Shown = { readonly task: Task; readonly name: string; readonly agent: string };
 
 /**
  * A memory block per task, attached to a Letta agent while the task lives, and a notice to that agent when it ends. The agent
@@ -54,7 +56,7 @@ type Shown = { readonly task: Task; readonly name: string; readonly agent: strin
 export function letta(settings: LettaSettings, key: string | null, world: LettaWorld): Projection {
   const steps = lettaSteps(settings, key, world);
   const agentFor = (requestId: RequestId): string | null => {
-    const caller = world.delegation(requestId)?.callerId;
+    const caller = world.request(requestId)?.delegation?.callerId;
     return caller !== undefined && LETTA_AGENT.test(caller) ? caller : (settings.agent ?? null);
   };
   return {
@@ -64,19 +66,27 @@ export function letta(settings: LettaSettings, key: string | null, world: LettaW
       settings.key !== undefined && key === null
         ? `the daemon was started without the variable ${settings.key}, which holds the key`
         : null,
-    kinds: KINDS,
+    kinds: [...OF_TASK, ...OF_REQUEST],
     project: (fact, waiting) => {
       const agent = fact.requestId === null ? null : agentFor(fact.requestId);
-      return agent === null ? [] : entriesOf(fact, waiting, settings, agent);
+      if (agent === null) return [];
+      if (fact.kind !== 'request.changed') return entriesOf(fact, fact.taskId, waiting, settings, agent);
+      const { from, to, row } = fact.data;
+      if (from === to || (from !== 'paused' && to !== 'paused')) return [];
+      const live = world.tasksOf(row.id).filter(({ state }) => !isTaskOver(state));
+      return live.flatMap(({ id }) => entriesOf(fact, id, waiting, settings, agent));
     },
     deliver: async (item) => {
       const payload = Payload.parse(item.payload);
       const task = world.task(payload.taskId);
       const agent = task === null ? null : agentFor(task.requestId);
       if (task === null || agent === null) return { type: 'done' };
-      const name = world.delegation(task.requestId) === null ? task.id : handleOf(task.requestId);
+      const request = world.request(task.requestId);
+      // By the name that the agent knows, where it was handed over.
+      const name = request?.delegation ? handleOf(task.requestId) : task.id;
+      const isPaused = request?.state === 'paused';
       try {
-        await steps[payload.step]({ task, name, agent });
+        await steps[payload.step]({ task, isPaused, name, agent, roomId: world.room(task.id) });
         return { type: 'done' };
       } catch (error) {
         return await outcomeOf(error, world.now());
@@ -87,11 +97,11 @@ export function letta(settings: LettaSettings, key: string | null, world: LettaW
 
 function entriesOf(
   fact: Fact,
+  taskId: TaskId | null,
   waiting: (key: string) => Item | null,
   settings: LettaSettings,
   agent: string,
 ): readonly Entry[] {
-  const { taskId } = fact;
   if (taskId === null) return [];
   const isEnd =
     fact.kind === 'task.changed' && isTaskOver(fact.data.row.state) && fact.data.from !== fact.data.row.state;
@@ -100,7 +110,7 @@ function entriesOf(
     notBefore: fact.at + delayMs,
     expiresAt: fact.at + delayMs + USE_BY_MS,
   });
-  const key = `write.${taskId}`;
+  const key = lettaWriteKey(taskId);
   const lane = `agent.${agent}`;
   const write = entry('write', key, isEnd ? 0 : WRITE_EVERY_MS, lane);
   const before = waiting(key);
@@ -131,7 +141,7 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
     return opened;
   };
   const find = async (client: Letta, { name }: Shown): Promise<string | null> => {
-    for await (const block of client.blocks.list({ label: PREFIX + name })) return block.id;
+    for await (const block of client.blocks.list({ label: lettaBlockLabel(name) })) return block.id;
     return null;
   };
   return {
@@ -139,11 +149,10 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
       const { task, name, agent } = shown;
       const client = await open();
       const facts = factsOf(task, world.journal);
-      const names = { name, agent };
-      const value = blockValue(task, names, facts, { maxLength: blockLimit, maxEvents });
-      const smallest = smallestBlock(task, names);
+      const value = blockValue(shown, facts, { maxLength: blockLimit, maxEvents });
+      const smallest = smallestBlock(shown);
       const known = await find(client, shown);
-      const body = { label: PREFIX + name, description: DESCRIPTION, limit: blockLimit };
+      const body = { label: lettaBlockLabel(name), description: DESCRIPTION, limit: blockLimit };
       const tags = ['gantry', `gantry-task:${name}`];
       if (known !== null) world.remember(task.id, known);
       if (known !== null)
@@ -161,7 +170,7 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
       attached.add(id);
     },
     notice: async ({ task, name, agent }) => {
-      if (!isWanted(task, world.delegation(task.requestId))) return;
+      if (!isWanted(task, world.request(task.requestId)?.delegation ?? null)) return;
       const client = await open();
       const text = noticeText(task, name);
       // First: what was taken before is among the messages once no run is under way.
@@ -193,7 +202,7 @@ function lettaSteps(settings: LettaSettings, key: string | null, world: LettaWor
 }
 
 /** Whether whoever handed the task over wants to be told of its end. */
-function isWanted({ state }: Task, delegation: Delegation | null): boolean {
+function isWanted({ state }: Task, delegation: Request['delegation']): boolean {
   if (delegation === null) return true;
   switch (delegation.notify) {
     case 'always':
@@ -262,12 +271,17 @@ async function attach(
   await client.agents.blocks.attach(id, { agent_id: agent });
 }
 
-function factsOf({ id }: Task, journal: Facts): readonly Fact[] {
+function factsOf({ id, requestId }: Task, journal: Facts): readonly Fact[] {
+  const own = read(journal, { taskId: id, kinds: OF_TASK });
+  return [...own, ...read(journal, { requestId, kinds: OF_REQUEST })].sort((a, b) => a.seq - b.seq);
+}
+
+function read(journal: Facts, which: Omit<Parameters<Facts['since']>[1], 'limit'>): readonly Fact[] {
   const facts: Fact[] = [];
   let cursor = 0;
   const head = journal.head();
   while (cursor < head) {
-    const page = journal.since(cursor, { taskId: id, kinds: KINDS, limit: PAGE });
+    const page = journal.since(cursor, { ...which, limit: PAGE });
     facts.push(...page.facts);
     if (page.next === cursor) break;
     cursor = page.next;

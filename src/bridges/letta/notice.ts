@@ -1,4 +1,4 @@
-import type { Task } from '../../contract/task.ts';
+import { exitCodeOf, type Task } from '../../contract/task.ts';
 import { blockStatus } from './block.ts';
 
 const MAX_OUTPUT_LENGTH = 1_000;
@@ -7,6 +7,7 @@ const MORE = '\n\n... (truncated, use get_task_history for full output)';
 const HEADS = {
   pending: 'OpenCode Task Pending',
   running: 'OpenCode Task Running',
+  paused: 'OpenCode Task Paused',
   completed: '✅ OpenCode Task Completed Successfully',
   timeout: '⏱️ OpenCode Task Timed Out',
   failed: '❌ OpenCode Task Failed',
@@ -15,7 +16,8 @@ const HEADS = {
 
 /** The text that tells a Letta agent of the end of a task, in the form that Letta gives its own alerts. */
 export function noticeText(task: Task, name: string): string {
-  const status = blockStatus(task);
+  const status = blockStatus({ task, isPaused: false });
+  const exitCode = exitCodeOf(task);
   const ended = task.endedAt ?? task.updatedAt;
   const output = task.result?.summary ?? '';
   const parts = [
@@ -25,6 +27,7 @@ export function noticeText(task: Task, name: string): string {
       `Description: ${task.description.slice(0, MAX_OUTPUT_LENGTH)}`,
       `Duration: ${ended - task.createdAt}ms`,
       `Status: ${status}`,
+      ...(exitCode === null ? [] : [`Exit Code: ${exitCode}`]),
     ].join('\n'),
     output === ''
       ? null

@@ -3,12 +3,12 @@ import { redact } from '../../base/redact.ts';
 import type { Approval } from '../../contract/approval.ts';
 import type { Fact, FactKind } from '../../contract/fact.ts';
 import { ApprovalId, TaskId } from '../../contract/ids.ts';
-import type { MatrixSettings } from '../../contract/matrix.ts';
+import { type MatrixPlace, type MatrixSettings, matrixKey } from '../../contract/matrix.ts';
 import { isTaskOver, type Task } from '../../contract/task.ts';
 import type { Entry, Item, Projection } from '../projection.ts';
 import { failed, type MatrixClient, MatrixError, matrixClient } from './client.ts';
 import { type Listener, listen } from './listen.ts';
-import { type Memory, type Place, placesIn } from './places.ts';
+import { type Memory, placesIn } from './places.ts';
 import { askWords, cut, endWords, statusWords } from './words.ts';
 
 /** What the bridge sees of Gantry. */
@@ -104,11 +104,11 @@ function entriesOf(fact: Fact, waiting: (key: string) => Item | null, updateEver
   const { taskId, seq } = fact;
   if (taskId === null) return [];
   const entry = (key: string, payload: Payload, notBefore = fact.at): Entry => ({
-    ...{ key: `${key}.${taskId}`, lane: taskId, payload, notBefore },
+    ...{ key: matrixKey(key, taskId), lane: taskId, payload, notBefore },
     expiresAt: notBefore + USE_BY_MS,
   });
   const status = (activity: string | null, delayMs: number): Entry => {
-    const before = waiting(`status.${taskId}`);
+    const before = waiting(matrixKey('status', taskId));
     // What waits is not put off by what comes after it.
     const notBefore = delayMs === 0 || before === null ? fact.at + delayMs : before.notBefore;
     return entry('status', { step: 'status', taskId, seq, activity }, notBefore);
@@ -134,7 +134,7 @@ function entriesOf(fact: Fact, waiting: (key: string) => Item | null, updateEver
   }
 }
 
-type Shown = Place & { readonly root: string };
+type Shown = MatrixPlace & { readonly root: string };
 type Content = Readonly<Record<string, unknown>>;
 
 /** Plain text only: nothing of what an agent says is markup. Nobody is called by what stands in it, only by `mentioned`. */
