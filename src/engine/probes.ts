@@ -1,5 +1,5 @@
 import type { Probe } from '../backends/backend.ts';
-import { AppError } from '../contract/errors.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { BackendStatus } from '../contract/shapes.ts';
 import { capabilitiesOf, forgetIfOther } from './capabilities.ts';
@@ -7,7 +7,8 @@ import type { Parts } from './parts.ts';
 
 /** A found program rarely goes away; one that is missing is looked for again at once. */
 const KEEP_MS = 60_000;
-const LIMIT_MS = 20_000;
+/** Above what drivers give their programs: theirs tells the cause. */
+const LIMIT_MS = 90_000;
 
 type Seen = { status: 'ok' | 'down' | 'unknown'; checked_at: number | null };
 
@@ -40,15 +41,11 @@ export class Probes {
     const now = this.#parts.clock.now();
     const last = this.#known.get(id);
     if (last && now - last.at < KEEP_MS) return last.probe;
-    const probe = backend.probe(AbortSignal.timeout(LIMIT_MS)).catch(
-      (error: unknown): Probe => ({
-        isInstalled: true,
-        version: null,
-        executable: null,
-        problem: error instanceof Error ? error.message : String(error),
-        notices: [],
-      }),
-    );
+    const limit = AbortSignal.timeout(LIMIT_MS);
+    const probe = backend.probe(limit).catch((error: unknown): Probe => {
+      const problem = limit.aborted ? `no answer within ${LIMIT_MS / 1_000} s` : toAppError(error).message;
+      return { isInstalled: true, version: null, executable: null, problem, notices: [] };
+    });
     this.#known.set(id, { at: now, probe });
     void probe.then(({ problem, version }) => {
       if (version !== null) forgetIfOther(this.#parts, id, version);

@@ -58,6 +58,7 @@ export async function cableTo(url: string): Promise<Cable> {
 
 /** Another machine, as far as one machine can be two: a person of its own, a home of its own, the program `gantry node join`. */
 export type FarNode = AsyncDisposable & {
+  readonly root: string;
   readonly home: string;
   readonly process: ChildProcess;
   /** What it has said. */
@@ -66,13 +67,19 @@ export type FarNode = AsyncDisposable & {
 
 export async function farNode(
   world: World,
-  options: { readonly url: string; readonly token: string; readonly name: string },
+  options: {
+    readonly url: string;
+    readonly token: string;
+    readonly name: string;
+    /** The machine of one that has ended; default: another one. */
+    readonly root?: string;
+  },
 ): Promise<FarNode> {
-  const root = join(world.root, 'scratch', `${options.name}-${Date.now()}`);
+  const { root = join(world.root, 'scratch', `${options.name}-${Date.now()}`) } = options;
   const home = join(root, 'gantry');
   for (const directory of ['user', 'gantry', 'tmp']) await mkdir(join(root, directory), { recursive: true });
-  const { backend, settings } = world.agent;
-  await writeFile(join(home, 'config.jsonc'), JSON.stringify({ backends: { [backend]: settings } }));
+  const backends = Object.fromEntries([world.agent, ...world.others].map((agent) => [agent.backend, agent.settings]));
+  await writeFile(join(home, 'config.jsonc'), JSON.stringify({ backends }));
   const env = {
     PATH: world.env.PATH ?? '',
     LANG: 'C.UTF-8',
@@ -87,6 +94,7 @@ export async function farNode(
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said += String(data)));
   return {
+    root,
     home,
     process: child,
     said: () => said,

@@ -3,7 +3,8 @@ import type { BackendContext, Probe } from '../backend.ts';
 import { commandOf, environmentOf } from './launch.ts';
 import { checkVersion, INSTALL } from './version.ts';
 
-const PROBE_LIMIT_MS = 20_000;
+/** On a machine that has much to do a start alone takes many seconds. */
+const PROBE_LIMIT_MS = 45_000;
 
 /** Whether Claude Code can be used. Its version is all that is asked: a login is its own business. @throws AppError `cancelled` */
 export async function probe(context: BackendContext, signal: AbortSignal): Promise<Probe> {

@@ -6,7 +6,8 @@ import { privateHome } from '../private-home.ts';
 import { checkVersion, versionOf } from './dialects.ts';
 import { connectHttp, HttpFailure } from './http.ts';
 
-const PROBE_LIMIT_MS = 20_000;
+/** On a machine that has much to do a start alone takes many seconds. */
+const PROBE_LIMIT_MS = 45_000;
 const INSTALL = 'npm install -g opencode-ai';
 const NO_RG =
   'ripgrep (rg) is not on PATH: the tools grep and glob of OpenCode download it at first use, and fail where there is no network';
