@@ -114,11 +114,12 @@ export const LIFE_OPERATIONS = {
     path: '/api/v1/agents/handoff',
     scope: 'operate',
     summary:
-      'Give an agent, with its task and workspace, to another agent program, which begins with a note of what was done',
+      'Give an agent, with its task and workspace, to another agent program or a new session, which begins with a note of what was done',
     status: 202,
     input: z.object({
       agent: text,
-      backend: BackendId,
+      /** Without one: a new session, with an empty context, of the program that it is on. */
+      backend: BackendId.optional(),
       model: z.string().optional(),
       note: z.string().min(1).max(20_000).optional(),
     }),

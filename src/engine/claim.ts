@@ -172,7 +172,9 @@ function heir(
   const { workspace, branch, baseCommit } = before;
   const session = before.sessionId ? read.sessions.need(before.sessionId) : null;
   const isSamePlace = before.backend === task.backend && before.isolation === isolation;
-  const canResume = session !== null && !isSessionOver(session.state) && isSamePlace;
+  // Who takes over begins anew, also where a kill or a full disk has kept the conversation from its end.
+  const isOpen = session !== null && !isSessionOver(session.state) && before.state !== 'superseded';
+  const canResume = isOpen && isSamePlace;
   return {
     workspace,
     branch,

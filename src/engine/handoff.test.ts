@@ -70,6 +70,57 @@ describe('a hand-over to another agent program', () => {
   });
 });
 
+describe('a hand-over to a new session of the same program', () => {
+  it('of one at work begins a conversation that knows the note and nothing else', async () => {
+    await using test = await bench();
+    const { id, attempt } = await half(test);
+    const done = await test.engine.agents.handOver({ agent: attempt.agent, note: NOTE }, person);
+    expect(done).toMatchObject({ from: 'fake', backend: 'fake', taskId: attempt.taskId });
+    expect((await over(test, id)).state).toBe('done');
+    const [first, second, ...more] = test.store.read.attempts.list({ requestId: id });
+    expect([first?.state, second?.state, more.length]).toEqual(['superseded', 'done', 0]);
+    expect(second).toMatchObject({ agent: attempt.agent, workspace: attempt.workspace, backend: 'fake' });
+    expect(second?.sessionId).not.toBe(first?.sessionId);
+    expect(await noted(test)).toEqual([0, 1]);
+  });
+
+  it('of one that stands by keeps its model and its place', async () => {
+    await using test = await bench();
+    const started = await test.engine.agents.start({ agent: 'w1', directory: test.repo.root, model: 'a/b' }, person);
+    const done = await test.engine.agents.handOver({ agent: 'w1', note: NOTE }, person);
+    expect(done).toMatchObject({ backend: 'fake', model: 'a/b', taskId: null });
+    const row = (await test.engine.queries.agents({}))[0];
+    expect(row).toMatchObject({ backend: 'fake', state: 'running', workspace: started.workspace });
+    const text = `Go on. @@fake ${JSON.stringify([{ text: 'yes' }])}`;
+    const { id } = test.engine.send({ to: 'w1', text, mode: 'next-turn' }, person);
+    await test.until('seen', () => test.store.read.messages.need(id).state === 'seen');
+    expect(await noted(test)).toEqual([1]);
+    const sessions = test.store.read.sessions.list({ agent: started.agent });
+    expect(sessions.map(({ state }) => state)).toEqual(['stopped', 'running']);
+  });
+
+  it('does not go back to the old conversation where a full disk has kept that from its end', async () => {
+    let passed = Number.POSITIVE_INFINITY;
+    const onCommit = (): 'disk_full' | null => {
+      passed -= 1;
+      return passed === -1 ? 'disk_full' : null;
+    };
+    await using test = await bench({ faults: { onCommit } });
+    const { id, attempt } = await half(test);
+    await test.engine.pause(id, undefined, person);
+    passed = 1;
+    const cut = test.engine.agents.handOver({ agent: attempt.agent, note: NOTE }, person);
+    await expect(cut).rejects.toMatchObject({ code: 'disk_full' });
+    await test.restart();
+    await test.engine.resume(id, undefined, person);
+    expect((await over(test, id)).state).toBe('done');
+    const [first, second] = test.store.read.attempts.list({ requestId: id });
+    expect(second?.sessionId).not.toBe(first?.sessionId);
+    expect(test.store.read.sessions.need(first?.sessionId ?? '').state).toBe('failed');
+    expect(await noted(test)).toEqual([0, 1]);
+  });
+});
+
 describe('an agent', () => {
   it('is primed with what it holds, and looked at, without a turn and without anything counting as read', async () => {
     await using test = await bench();

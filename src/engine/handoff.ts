@@ -31,8 +31,8 @@ const MOST_FILES = 20;
 const MOST_COMMITS = 10;
 
 /**
- * Gives an agent, with its task and workspace, to another agent program. The note is durable with the change itself: after a kill
- * in between the new attempt still begins with it, once.
+ * Gives an agent, with its task and workspace, to another agent program, or to a new session of its own. The note is durable with
+ * the change itself: after a kill in between the new attempt still begins with it, once.
  * @throws AppError `conflict` if it has neither task nor session; those of the new backend, before anything is changed
  */
 export async function handOver(
@@ -47,19 +47,25 @@ export async function handOver(
   refuseStopped(read, agent.projectId);
   refuseLent(agent);
   if (agent.backend === input.backend && input.model === undefined)
-    throw new AppError('conflict', `${agent.id} is on ${agent.backend} already`);
+    throw new AppError(
+      'conflict',
+      `${agent.id} is on ${agent.backend} already: name no backend for a new session there, or another model`,
+    );
   const settings = parts.settingsFor(project?.path ?? null);
-  const { backend, model, notice } = placementOf(settings, agent.role, input);
+  // Without another program all stays as it is.
+  const asked = input.backend === undefined ? { backend: agent.backend, model: input.model ?? agent.model } : input;
+  const { backend, model, notice } = placementOf(settings, agent.role, asked);
   requireModel(model, settings);
   await tools.probes.needUsable(backend);
   const attempt = agent.state === 'working' && agent.attemptId ? read.attempts.need(agent.attemptId) : null;
   const place = attempt ?? placeOf(agent.standing);
+  const words = wordsOf(agent.backend, backend);
   const note = [
-    `You take over from ${agent.backend}.${input.note === undefined ? '' : ` Its hand-over note: ${input.note}`}`,
+    `You take over from ${words.before}.${input.note === undefined ? '' : ` Its hand-over note: ${input.note}`}`,
     ...(place ? await account(tools.git, place) : []),
     'What was done is in the working directory: look at it first, keep what is good, and go on. The hand-over is done: do not repeat it.',
   ].join('\n');
-  const target = { backend, model, note, cause: `handed over from ${agent.backend} to ${backend} by ${caller.actor}` };
+  const target = { backend, model, note, cause: `handed over ${words.way} by ${caller.actor}` };
   const taskId = attempt
     ? await handOverTask(parts, tools, attempt, target, caller)
     : await handOverTalk(parts, tools, agent, target, caller);
@@ -73,6 +79,11 @@ export async function handOver(
     notices: notice === null ? [] : [notice],
   };
 }
+
+const wordsOf = (from: BackendId, to: BackendId): { readonly before: string; readonly way: string } =>
+  from === to
+    ? { before: 'an earlier conversation of yours, which is over', way: `to a new session of ${to}` }
+    : { before: from, way: `from ${from} to ${to}` };
 
 function placeOf(standing: Standing | null): Place | null {
   if (!standing || standing.branch === null || standing.baseCommit === null) return null;

@@ -70,8 +70,8 @@ function liveSessions(parts: Parts, ofPlans: ReadonlySet<string>): Session[] {
   const tasks = read.tasks.list({ state: ['ready', 'deferred', 'waiting'] });
   const kept = new Set<string>(attempts.flatMap((a) => a.sessionId ?? []));
   for (const task of tasks) {
-    const sessionId = task.attemptId ? read.attempts.need(task.attemptId).sessionId : null;
-    if (sessionId) kept.add(sessionId);
+    const attempt = task.attemptId ? read.attempts.need(task.attemptId) : null;
+    if (attempt?.sessionId && attempt.state !== 'superseded') kept.add(attempt.sessionId);
   }
   for (const { standing } of read.agents.list({})) if (standing) kept.add(standing.sessionId);
   const open = read.sessions.list({ state: ['starting', 'running', 'paused', 'lost', 'stopping'] });

@@ -7,6 +7,7 @@ import { textFrom } from '../ask.ts';
 import { argument, defineCommand, flag, integer, oneOf, option, optionalArgument, words } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { maybe } from '../maybe.ts';
+import { oneBackend } from '../one-backend.ts';
 import { oneLine } from '../text.ts';
 
 const agentArgument = argument('agent', 'its address project/role/name, or a short form: its name, project/name');
@@ -25,15 +26,14 @@ export const start = defineCommand({
     '  gantry agent start worker-1 --project myproject --agent opencode',
   ],
   run: async (context, args) => {
-    if (args.agentProgram !== undefined && args.backend !== undefined && args.agentProgram !== args.backend)
-      throw new AppError('usage', `--agent ${args.agentProgram} and --backend ${args.backend} differ: give one`);
+    const backend = oneBackend('--agent', args.agentProgram, args.backend);
     const client = await context.client();
     const started = await client.call('agents.start', {
       agent: args.agent,
       project: maybe(args.project, (given) => projectFrom(context, given)),
       directory: context.directory,
       role: args.role,
-      backend: args.agentProgram ?? args.backend,
+      backend,
       model: args.model,
     });
     context.output.result(started, () => startedLines(started));
@@ -65,17 +65,18 @@ export const fork = defineCommand({
 export const handoff = defineCommand({
   arguments: { agent: agentArgument },
   options: {
-    to: option('--to <backend>', 'the agent program that takes over'),
+    to: option('--to <backend>', 'the agent program that takes over; default: its own, in a new session'),
+    backend: option('--backend <id>', 'the same as --to'),
     model: option('--model <provider/model>', 'default: that of the role or backend'),
     note: option('--note <text>', 'what the other should know; - reads standard input'),
   },
   run: async (context, args) => {
-    if (args.to === undefined) throw new AppError('usage', 'to which agent program? --to <backend>');
+    const backend = oneBackend('--to', args.to, args.backend);
     const note = args.note === '-' ? await textFrom(context, '-', 'What should it know?') : args.note;
     const client = await context.client();
-    const done = await client.call('agents.handoff', { agent: args.agent, backend: args.to, model: args.model, note });
+    const done = await client.call('agents.handoff', { agent: args.agent, backend, model: args.model, note });
     context.output.result(done, () => [
-      `${done.agent} ${done.from} → ${done.backend}${done.taskId === null ? '' : `, with ${done.taskId}`}`,
+      `${done.agent} ${done.from} → ${done.from === done.backend ? 'a new session of ' : ''}${done.backend}${done.taskId === null ? '' : `, with ${done.taskId}`}`,
       ...done.note.split('\n').map((line) => `  ${line}`),
       ...done.notices.map((notice) => `  note: ${notice}`),
     ]);

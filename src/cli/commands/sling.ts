@@ -7,6 +7,7 @@ import { isTaskOver } from '../../contract/task.ts';
 import { argument, type Context, defineCommand, flag, integer, list, option, time } from '../command.ts';
 import { projectFrom } from '../context.ts';
 import { idOf } from '../ids.ts';
+import { oneBackend } from '../one-backend.ts';
 import { SUBMIT_OPTIONS } from '../request.ts';
 
 const POLL_MS = 100;
@@ -41,17 +42,12 @@ export const sling = defineCommand({
     '  gantry sling tsk_1m8k… myproject --dry-run',
   ],
   run: async (context, args) => {
-    if (args.agent !== undefined && args.backend !== undefined && args.agent !== args.backend) {
-      throw new AppError(
-        'usage',
-        `--agent ${args.agent} and --backend ${args.backend} name two agent programs: give one`,
-      );
-    }
+    const backend = oneBackend('--agent', args.agent, args.backend);
     const client = await context.client();
     const input = {
       task: args.task,
       project: projectFrom(context, args.project),
-      backend: args.agent ?? args.backend,
+      backend,
       model: args.model,
       role: args.role,
       name: args.name,
