@@ -93,6 +93,14 @@ describe.skipIf(!hasChromium)('the tree of sessions in Chromium', () => {
       ],
     ]);
     expect(await sum('outside')).toEqual({ input: 1_317, output: 658, unpriced: 1, sessions: 4, usd: 0.36 });
+
+    await tell('sub-2', 'b/unpriced', ['SessionError', { error: 'no quota' }], ['Stop', {}]);
+    const signs = page.getByText('1 failed below', { exact: true });
+    await signs.nth(1).waitFor();
+    // Closed, it still says so.
+    await page.getByRole('button', { name: 'What belongs to session mine: Mend all.' }).click();
+    await signs.nth(1).waitFor({ state: 'detached' });
+    expect(await signs.count()).toBe(1);
     expect(faults).toEqual([]);
   });
 
@@ -138,6 +146,10 @@ describe.skipIf(!hasChromium)('the tree of sessions in Chromium', () => {
     ]);
     expect(await axeProblems(page)).toEqual([]);
     await dashboard.shoot('events-sub-agents');
+    // Whatever else the page shows.
+    await dashboard.go('#/events?view=tree&kinds=turn.ended');
+    await page.getByText('mine: Mend all.').waitFor({ state: 'detached' });
+    await page.getByText('a child session', { exact: true }).nth(1).waitFor();
     expect(faults).toEqual([]);
   });
 });

@@ -17,8 +17,8 @@ export type OutsideSession = {
   usage: Usage;
   parent: string | null;
   events: number;
-  /** Of its sub-agents that have no session of their own, by their ids: what they are. */
-  readonly agents: Map<string, string>;
+  /** Its sub-agents that have no session of their own, by their ids. */
+  readonly agents: Map<string, { readonly name: string; readonly state: string }>;
 };
 
 /** What a session is at after an event; events that are not here say nothing of it. */
@@ -35,6 +35,7 @@ const STATES: Readonly<Record<string, string>> = {
   PreCompact: 'compacting',
   Retrying: 'waiting-quota',
   Stop: 'idle',
+  StopFailure: 'error',
   SessionError: 'error',
   SessionEnd: 'stopped',
 };
@@ -71,16 +72,24 @@ const newSession = (key: string, source: string, id: string): OutsideSession => 
   agents: new Map(),
 });
 
+/** An error is what a session is at until it goes on: that its turn is over, or all of it, is told after it. */
+function stateAfter(state: string, type: string, payload: ObservedEvent['payload']): string {
+  if (state === 'error' && (type === 'Stop' || type === 'SessionEnd')) return state;
+  return type === 'AssistantMessage' && textIn(payload, 'error') !== null ? 'error' : (STATES[type] ?? state);
+}
+
 function take(session: OutsideSession, { hook_event_type: type, payload, model_name }: ObservedEvent): void {
   session.events += 1;
   session.model = model_name ?? session.model;
-  session.state = STATES[type] ?? session.state;
+  session.state = stateAfter(session.state, type, payload);
   session.parent = textIn(payload, 'parent_session_id') ?? session.parent;
   if (session.name === '') session.name = textIn(payload, 'title') ?? textIn(payload, 'prompt') ?? '';
   const usage = eventUsage(type, payload);
   if (usage !== null) session.usage = addUsage(session.usage, usage);
   const agent = textIn(payload, 'agent_id');
-  if (agent !== null) session.agents.set(agent, textIn(payload, 'agent_type') ?? session.agents.get(agent) ?? agent);
+  if (agent === null) return;
+  const name = textIn(payload, 'agent_type') ?? session.agents.get(agent)?.name ?? agent;
+  session.agents.set(agent, { name, state: type === 'SubagentStop' ? 'stopped' : 'busy' });
 }
 
 /** Each session below the one that started it, which has the sum of both; newest first. */
@@ -101,8 +110,8 @@ export function outsideTree(sessions: ReadonlyMap<string, OutsideSession>): Bran
   const branchOf = (session: OutsideSession): Branch => {
     const children = [
       ...all.filter((one) => parentOf(one) === session).map(branchOf),
-      ...[...session.agents].map(([id, name]): Branch => {
-        return { id, what: 'sub-agent', name, state: null, used: null, children: [] };
+      ...[...session.agents].map(([id, agent]): Branch => {
+        return { id, what: 'sub-agent', ...agent, used: null, children: [] };
       }),
     ];
     const name = [session.source, session.name || session.id].join(': ');

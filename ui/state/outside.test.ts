@@ -4,6 +4,7 @@ import { type Fact, NO_SUBJECT } from '../../src/contract/fact.ts';
 import { keyOf, outsideKey, outsideOf } from './outside-key.ts';
 import { outsideSessions, outsideTree } from './outside-sessions.ts';
 import { outsideItems } from './outside-talk.ts';
+import { troubleBelow } from './session-tree.ts';
 
 type Told = readonly [type: string, payload?: object, more?: Partial<HookEvent>];
 
@@ -131,7 +132,7 @@ test('sessions are a tree with states and the sums of what is below them, and wh
       name: 'my/app: claude',
       state: 'busy',
       used: { tokens: 0, sessions: 0 },
-      children: [{ what: 'sub-agent', name: 'Explore', used: null }],
+      children: [{ what: 'sub-agent', name: 'Explore', state: 'busy', used: null }],
     },
     {
       id: outsideKey('my/app', 'root'),
@@ -160,4 +161,27 @@ test('a session whose parent is not there, or is below it, stands by itself', ()
     { name: 'my/app: b', children: [] },
     { name: 'my/app: a', children: [{ name: 'my/app: e' }] },
   ]);
+});
+
+test('an error lasts until its session goes on, and is seen from above, once for each session or agent that it began in', () => {
+  const below = (parent: string): Told => ['SessionStart', { parent_session_id: parent }];
+  const told: readonly (readonly [string, readonly Told[]])[] = [
+    ['root', [['UserPromptSubmit'], ['StopFailure']]],
+    ['a', [below('root'), ['SessionError', { error: 'no quota' }], ['Stop']]],
+    ['a1', [below('a'), ['AssistantMessage', { error: 'cut off' }], ['Stop'], ['SessionEnd']]],
+    ['b', [below('root'), ['SessionError'], ['Stop'], ['UserPromptSubmit'], ['Stop']]],
+    ['b1', [below('b'), ['SessionError'], ['Stop']]],
+    ['c', [below('root'), ['PermissionRequest']]],
+    ['d', [['SubagentStop', { agent_id: 'x', agent_type: 'Explore' }]]],
+  ];
+  const facts = told.flatMap(([session, of]) => events(of, session)).map(factOf);
+  const [last, root] = outsideTree(outsideSessions(facts));
+  if (!root || !last) throw new Error('there are two trees');
+  expect(root).toMatchObject({
+    state: 'error',
+    children: [{ state: 'error' }, { state: 'idle' }, { state: 'waiting-approval' }],
+  });
+  expect(troubleBelow(root)).toEqual({ failed: 2, waiting: 1 });
+  expect(last.children).toMatchObject([{ name: 'Explore', state: 'stopped' }]);
+  expect(troubleBelow(last)).toEqual({ failed: 0, waiting: 0 });
 });

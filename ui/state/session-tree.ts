@@ -13,6 +13,20 @@ export type Branch = {
   readonly children: readonly Branch[];
 };
 
+/** How many below it have failed or wait for a person: of those that stand one below another, the lowest. */
+export function troubleBelow({ children }: Branch): { readonly failed: number; readonly waiting: number } {
+  let [failed, waiting] = [0, 0];
+  for (const child of children) {
+    const below = troubleBelow(child);
+    const state = child.state ?? '';
+    failed += below.failed || Number(FAILED.has(state));
+    waiting += below.waiting || Number(WAITING.has(state));
+  }
+  return { failed, waiting };
+}
+const FAILED: ReadonlySet<string> = new Set(['failed', 'error']);
+const WAITING: ReadonlySet<string> = new Set(['waiting-approval', 'waiting-answer']);
+
 export type Used = Priced & { readonly tokens: number };
 
 type Rows = { readonly [T in 'requests' | 'tasks' | 'attempts' | 'sessions']: ReadonlyMap<string, Row<T>> };
