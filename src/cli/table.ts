@@ -145,7 +145,7 @@ export const COMMANDS: readonly Row[] = [
   row(
     'Agents',
     'agent handoff',
-    'give an agent with its task to another agent program, or a new session',
+    'hand an agent over to another program or a new session',
     async () => (await import('./commands/agent.ts')).handoff,
   ),
   row(
