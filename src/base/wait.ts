@@ -12,6 +12,42 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
+type Wait = { readonly resolve: (value: never) => void; readonly reject: (reason: Error) => void };
+
+/** Who waits for a promise beside others, until it settles. */
+const waits = new WeakMap<Promise<unknown>, Set<Wait>>();
+
+/**
+ * As `Promise.race`, where one of them may outlive many waits: `Promise.race` leaves something behind at every one of them
+ * that goes only when it settles (https://github.com/nodejs/node/issues/17469).
+ */
+export async function firstOf<T>(promises: readonly Promise<T>[]): Promise<T> {
+  const first = deferred<T>();
+  for (const promise of promises) waitsFor(promise).add(first);
+  try {
+    return await first.promise;
+  } finally {
+    for (const promise of promises) waits.get(promise)?.delete(first);
+  }
+}
+
+function waitsFor(promise: Promise<unknown>): Set<Wait> {
+  const known = waits.get(promise);
+  if (known) return known;
+  const made = new Set<Wait>();
+  waits.set(promise, made);
+  // Whoever comes after that finds it settled.
+  const settle = (tell: (wait: Wait) => void): void => {
+    waits.delete(promise);
+    for (const wait of made) tell(wait);
+  };
+  promise.then(
+    (value) => settle((wait) => wait.resolve(value as never)),
+    (error) => settle((wait) => wait.reject(error)),
+  );
+  return made;
+}
+
 /**
  * Waits at most `ms` for `promise`; after that `onLimit` makes the error.
  * The promise itself is not stopped: hand a signal to whoever does the work.

@@ -1,4 +1,4 @@
-import { type Deferred, deferred } from '../base/wait.ts';
+import { type Deferred, deferred, firstOf } from '../base/wait.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
 import type { Parts } from './parts.ts';
 import type { LiveSession } from './session.ts';
@@ -31,12 +31,12 @@ export class AttemptFreeze {
   }
 
   /** Only in a turn it can be frozen; then its end is given when it goes on. */
-  async turn<T>(live: LiveSession, hear: () => Promise<T>, stopped: () => Promise<never>): Promise<T> {
+  async turn<T>(live: LiveSession, hear: () => Promise<T>, stopped: Promise<never>): Promise<T> {
     this.#inTurn = live;
     try {
       const result = await hear();
       // What the program said before it was frozen may be read only afterwards.
-      while (this.#over !== null) await Promise.race([this.#over.promise, stopped()]);
+      while (this.#over !== null) await firstOf<void>([this.#over.promise, stopped]);
       return result;
     } finally {
       this.#inTurn = null;

@@ -47,6 +47,8 @@ export class AttemptRun {
   readonly #project: Project;
   readonly #settings: Settings;
   readonly #stop = new AbortController();
+  /** Rejects when it is told to end. */
+  readonly #stopped = deferred<never>();
   #reason: Stop | null = null;
   #live: LiveSession | null = null;
   /** The agent's last words of its last turn. */
@@ -100,6 +102,7 @@ export class AttemptRun {
     this.#reason ??= reason;
     if (reason.type !== 'timeout') this.#left.resolve();
     this.#stop.abort();
+    this.#stopped.reject(new AppError('cancelled', this.#reason.cause));
   }
 
   /** @returns whether its program stands still; one that is between turns, or somewhere else, cannot */
@@ -202,7 +205,7 @@ export class AttemptRun {
   async #turn(live: LiveSession, { prompt, receipt }: Given): Promise<StoredPrompt | Given | null> {
     const answer = await receipt;
     if (answer.type === 'refused') throw new AttemptFailure(answer.failure);
-    const stopped = (): Promise<never> => this.#stopped();
+    const stopped = this.#stopped.promise;
     const result = await this.#freeze.turn(live, () => this.#turns.hear(live, prompt, stopped), stopped);
     if (result.type === 'ended') {
       throw new AttemptFailure(result.reason.type === 'died' ? result.reason.failure : CLOSED_FROM_OUTSIDE);
@@ -247,17 +250,6 @@ export class AttemptRun {
         ),
     });
     return { verification, saved };
-  }
-
-  /** Rejects when the run is told to stop. */
-  async #stopped(): Promise<never> {
-    const { signal } = this.#stop;
-    if (!signal.aborted) {
-      await new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
-    throw new AppError('cancelled', this.#reason?.cause ?? 'stopped');
   }
 
   async #ended(error: unknown): Promise<void> {

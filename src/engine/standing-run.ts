@@ -1,5 +1,5 @@
 import type { CloseReport } from '../backends/backend.ts';
-import { deferred } from '../base/wait.ts';
+import { deferred, firstOf } from '../base/wait.ts';
 import type { Agent, Standing } from '../contract/agent.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
@@ -53,6 +53,8 @@ export class StandingRun {
   readonly #hold: BudgetHold;
   readonly #stop = new AbortController();
   readonly #stopped = deferred<'stopped'>();
+  /** Rejects when it is told to end. */
+  readonly #cut = deferred<never>();
   #ready = deferred<LiveSession>();
   /** A person asked for it while it had no program. */
   #isCalled = false;
@@ -139,6 +141,7 @@ export class StandingRun {
     this.#reason ??= reason;
     this.#stop.abort();
     this.#stopped.resolve('stopped');
+    this.#cut.reject(new AppError('cancelled', 'the run is to end'));
   }
 
   async #run(): Promise<void> {
@@ -169,7 +172,7 @@ export class StandingRun {
       if (next) await this.#talk(live, next);
       else {
         const idle = this.#idle();
-        const woken = await Promise.race([this.#mail.promise, this.#stopped.promise, live.ended, idle.elapsed]);
+        const woken = await firstOf<unknown>([this.#mail.promise, this.#stopped.promise, live.ended, idle.elapsed]);
         idle.cancel();
         if (live.isEnded && this.#reason === null) throw new AppError('backend_failed', this.#causeOfEnd(live));
         if (woken === 'stopped') return;
@@ -192,7 +195,7 @@ export class StandingRun {
     await live.close(GRACE_MS, 'paused', 'it was idle; a message opens it again');
     while (this.#reason === null && !this.#isCalled && !this.#mayTalk(this.#mailFor(live).mail)) {
       this.#mail = deferred();
-      await Promise.race([this.#mail.promise, this.#stopped.promise]);
+      await firstOf<unknown>([this.#mail.promise, this.#stopped.promise]);
     }
   }
 
@@ -233,16 +236,12 @@ export class StandingRun {
   }
 
   async #talk(live: LiveSession, first: StoredPrompt): Promise<void> {
-    const stopped = async (): Promise<never> => {
-      await this.#stopped.promise;
-      throw new AppError('cancelled', 'the run is to end');
-    };
     for (let given: Given | null = this.#turns.give(live, first, 'next-turn'); given; given = this.#turns.unheard()) {
       const { prompt, receipt } = given;
       this.#inTurn = prompt.id;
       const answer = await receipt;
       if (answer.type === 'refused') throw new AppError('backend_refused', answer.failure.message);
-      const result = await this.#turns.hear(live, prompt, stopped);
+      const result = await this.#turns.hear(live, prompt, this.#cut.promise);
       if (result.type === 'ended') throw new AppError('backend_failed', this.#causeOfEnd(live));
       const { turn } = result;
       const isHeard = turn.outcome === 'done' || turn.outcome === 'interrupted';
@@ -275,7 +274,7 @@ export class StandingRun {
     const text = `${this.#agent.id} does not stand by: ${message}. A message, or gantry agent start ${this.#agent.id}, tries again`;
     this.#parts.store.commit((tx) => openAlert(tx, this.#alert, text, { agent: this.#agent.id }));
     this.#mail = deferred();
-    await Promise.race([this.#mail.promise, this.#stopped.promise]);
+    await firstOf<unknown>([this.#mail.promise, this.#stopped.promise]);
   }
 
   /** Nobody waits for one that is kept ready, and nobody would call it: it is made again by itself, ever less often. */
@@ -288,7 +287,7 @@ export class StandingRun {
       );
     const elapsed = deferred<'elapsed'>();
     const cancel = this.#parts.clock.after(pause, () => elapsed.resolve('elapsed'));
-    await Promise.race([elapsed.promise, this.#stopped.promise]);
+    await firstOf<unknown>([elapsed.promise, this.#stopped.promise]);
     cancel();
   }
 

@@ -1,5 +1,5 @@
 import type { PromptReceipt } from '../backends/backend.ts';
-import { deferred } from '../base/wait.ts';
+import { deferred, firstOf } from '../base/wait.ts';
 import type { StoredPrompt } from '../contract/attempt.ts';
 import type { AgentAddress, BackendId } from '../contract/ids.ts';
 import type { Message, MessageMode } from '../contract/message.ts';
@@ -51,13 +51,13 @@ export class Turns {
     return { prompt, receipt };
   }
 
-  /** The end of a prompt's turn, or of the session. */
-  async hear(live: LiveSession, prompt: StoredPrompt, stopped: () => Promise<never>): Promise<TurnResult> {
+  /** The end of a prompt's turn, or of the session. `stopped` rejects when nobody wants to hear it any more. */
+  async hear(live: LiveSession, prompt: StoredPrompt, stopped: Promise<never>): Promise<TurnResult> {
     live.onSettled = this.mailCame;
     for (;;) {
       this.#mail = deferred();
       this.#giveUrgent(live);
-      const result = await Promise.race([live.turnEnd(prompt.id), this.#mail.promise, stopped()]);
+      const result = await firstOf<TurnResult | 'mail'>([live.turnEnd(prompt.id), this.#mail.promise, stopped]);
       if (result !== 'mail') return result;
     }
   }
