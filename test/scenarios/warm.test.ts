@@ -4,16 +4,25 @@ import type { Agent } from '../../src/contract/agent.ts';
 import type { Session } from '../../src/contract/session.ts';
 import { processStat } from '../support/process-stat.ts';
 import { scenario } from '../support/scenario.ts';
+import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import type { World } from '../support/world.ts';
 
-/** Kept ready while others work (C3); a Claude Code is a program for each. */
-const IDLE = { claude: 4, other: 10 };
+/** `npm run test:full` says 1: as many and as long as a night allows. */
+const IS_FULL = process.env.GANTRY_FULL === '1';
+/** Kept ready while others work (C3); a Claude Code is a program for each. Many are started by and by. */
+const IDLE = IS_FULL ? { claude: [5, 10, 15, 20], other: [10, 20] } : { claude: [4], other: [10] };
+/** How long others work beside them, at least. */
+const IDLE_MS = IS_FULL ? 300_000 : 0;
 /** Tasks of each kind: what a real program takes is a second of a processor each time. */
-const TASKS = { fake: 10, real: 3 };
+const TASKS = { fake: 10, real: IS_FULL ? 10 : 3 };
 
-const config = (warm: number, model?: string, isMerged = false) => ({
+/** More than stand ready, where the default is less. */
+const backendsFor = ({ backend, settings }: ScriptedAgent) => ({ [backend]: { ...settings, maxSessions: 30 } });
+
+const config = (agent: ScriptedAgent, warm: number, model?: string, isMerged = false) => ({
+  ...(IS_FULL && { backends: backendsFor(agent) }),
   roles: { hot: { warm, ...(model !== undefined && { model }) }, cold: { maxAttempts: 2 } },
-  limits: { maxParallel: 6, maxWorkspacesPerProject: 100 },
+  limits: { maxParallel: 6, maxWorkspacesPerProject: 1_000 },
   merge: { isAuto: isMerged, remote: 'origin', target: 'main', batchWait: 0 },
 });
 
@@ -65,7 +74,11 @@ async function aloneIn(world: World): Promise<void> {
 
 scenario(
   'C2 C3 agents that stand ready take a task sooner, ask no model while others work, and are replaced when their role changes',
-  { config: config(2), errors: [/ the model is broken|could not/] },
+  {
+    config: (agent) => config(agent, 2),
+    errors: [/ the model is broken|could not/],
+    ...(IS_FULL && { limitMs: 1_800_000 }),
+  },
   async (world) => {
     const count = world.agent.backend === 'fake' ? TASKS.fake : TASKS.real;
     const took = { hot: [] as number[], cold: [] as number[] };
@@ -85,7 +98,7 @@ scenario(
     );
 
     const before = await ready(world, 2);
-    await world.configure(config(2, world.agent.models.priced));
+    await world.configure(config(world.agent, 2, world.agent.models.priced));
     const ids = new Set(before.map(({ session }) => session.id));
     const after = await ready(world, 2, ({ id, model }) => !ids.has(id) && model === world.agent.models.priced);
     expect(await asked(world, [...before, ...after])).toBe(0);
@@ -95,21 +108,25 @@ scenario(
     expect(after.map(({ session }) => session.id)).toContain(attempt?.sessionId);
     expect(attempt).toMatchObject({ baseCommit: head, branch: expect.not.stringContaining('warm') });
 
-    const many = world.agent.backend === 'claude' ? IDLE.claude : IDLE.other;
-    await world.configure(config(many, world.agent.models.priced, true));
-    const idle = await ready(world, many);
+    let idle: readonly Ready[] = [];
+    for (const count of world.agent.backend === 'claude' ? IDLE.claude : IDLE.other) {
+      await world.configure(config(world.agent, count, world.agent.models.priced, true));
+      idle = await ready(world, count);
+    }
+    const many = idle.length;
     const [began, used] = [performance.now(), processStat(world.daemonPid).cpuMs];
     const failing = `Fail.\n${world.agent.play({ fail: 'the model is broken: one' }, { fail: 'the model is broken: two' })}`;
     const project = world.project.root;
     const { taskId } = await world.call('tasks.sling', { task: failing, project, role: 'cold' });
-    for (let i = 0; i < MERGES; i += 1) {
-      await world.call('messages.send', { to: idle[i]?.agent.id ?? '', text: 'Mind the gap.' });
+    let rounds = 0;
+    for (; rounds < MERGES || performance.now() - began < IDLE_MS; rounds += 1) {
+      await world.call('messages.send', { to: idle[rounds % many]?.agent.id ?? '', text: 'Mind the gap.' });
       await world.call('messages.broadcast', { text: 'All hands.', ttlMs: 1_000 });
-      await assigned(world, 'cold', `beside-${i}.txt`);
+      await assigned(world, 'cold', `beside-${rounds}.txt`);
     }
     await world.until(
       'the merges',
-      ({ merges }) => [...merges.values()].filter(({ state }) => state === 'merged').length >= MERGES,
+      ({ merges }) => [...merges.values()].filter(({ state }) => state === 'merged').length >= rounds,
     );
     await world.until('the alert', () => world.journal.facts.some(({ kind }) => kind === 'alert.opened'));
     expect(await asked(world, idle)).toBe(0);
@@ -117,10 +134,10 @@ scenario(
     expect(now.map(({ session }) => session.id).sort()).toEqual(idle.map(({ session }) => session.id).sort());
     const seconds = (performance.now() - began) / 1_000;
     process.stdout.write(
-      `C3 ${world.agent.backend}: ${many} idle agents, ${processStat(world.daemonPid).cpuMs - used} ms of a processor for the daemon in ${seconds.toFixed(1)} s\n`,
+      `C3 ${world.agent.backend}: ${many} idle agents, ${processStat(world.daemonPid).cpuMs - used} ms of a processor for the daemon in ${seconds.toFixed(1)} s with ${rounds} merges\n`,
     );
     await world.call('things.cancel', { id: taskId ?? 'tsk_' });
-    await world.configure(config(0));
+    await world.configure(config(world.agent, 0));
     await ready(world, 0);
   },
 );

@@ -20,6 +20,8 @@ export type ScenarioOptions = {
   readonly errors?: readonly RegExp[];
   /** Backends that this cannot be asked of, with the reason; `real`: all but the fake one. */
   readonly not?: Readonly<Record<string, string>>;
+  /** A failure bound, where it takes longer than a scenario should. */
+  readonly limitMs?: number;
 };
 
 /** The backends that scenarios are for; the first is the world's own. */
@@ -39,7 +41,7 @@ export function scenario(name: string, options: ScenarioOptions, body: (world: W
   const [kind] = kinds;
   const reason = options.not?.[kind.name] ?? (kind === fake ? undefined : options.not?.real);
   const names = kinds.map((one) => one.name).join(' and ');
-  if (reason === undefined) it(`${name} (${names})`, () => play(kinds, options, body));
+  if (reason === undefined) it(`${name} (${names})`, () => play(kinds, options, body), options.limitMs);
 }
 
 /** The world that scenarios share, and how it was before them. */
