@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MessageId } from './ids.ts';
-import { Message, MessageMode, Severity } from './message.ts';
+import { Message, MessageMode, Severity, ShownMessage } from './message.ts';
 import { limit, type Operation } from './operation.ts';
 
 /** An agent's address, or a short form that fits one agent: its name, `project/name`, `role/name`; `person` is the person. */
@@ -31,7 +31,7 @@ export const MESSAGE_OPERATIONS = {
     summary: 'Send a message to an agent or, from an agent, to the person',
     status: 202,
     input: z.object({ to: recipient, ...content, replyTo: MessageId.optional() }),
-    output: Message,
+    output: ShownMessage,
   },
   'messages.broadcast': {
     method: 'POST',
@@ -78,7 +78,7 @@ export const MESSAGE_OPERATIONS = {
       all: z.stringbool().default(false),
       limit,
     }),
-    output: z.object({ items: z.array(Message) }),
+    output: z.object({ items: z.array(ShownMessage) }),
   },
   'messages.read': {
     method: 'POST',
@@ -88,7 +88,7 @@ export const MESSAGE_OPERATIONS = {
     summary: 'Read a message: one to the caller counts as seen and is not delivered again',
     status: 200,
     input: z.object({ id: MessageId }),
-    output: z.object({ message: Message, thread: z.array(Message) }),
+    output: z.object({ message: ShownMessage, thread: z.array(ShownMessage) }),
   },
   'messages.archive': {
     method: 'POST',

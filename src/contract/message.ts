@@ -44,6 +44,10 @@ export const Message = z.object({
 });
 export type Message = z.infer<typeof Message>;
 
+/** `held`: why one that is queued waits; null if nothing known holds it. */
+export const ShownMessage = Message.extend({ held: z.string().nullable() });
+export type ShownMessage = z.infer<typeof ShownMessage>;
+
 export const MESSAGE_MOVES: Readonly<Record<Message['state'], readonly Message['state'][]>> = {
   queued: ['delivered', 'expired', 'refused'],
   delivered: ['seen', 'replied', 'refused'],

@@ -3,6 +3,7 @@ import type { ParsedInputOf } from '../contract/api.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import type { Receipt } from '../contract/message-operations.ts';
+import { shown } from './hold.ts';
 import type { Parts } from './parts.ts';
 import { checkMode, messageRow, needRight } from './post.ts';
 import { needProject } from './projects.ts';
@@ -25,7 +26,7 @@ export function broadcast(parts: Parts, input: ParsedInputOf<'messages.broadcast
       const meta = { actor: caller.actor };
       const made = tx.messages.insert(row, meta);
       const sent = isRefused ? tx.messages.move(made.id, 'queued', 'refused', { cause }, meta) : made;
-      return { to, messageId: sent.id, state: sent.state, cause: sent.cause };
+      return { to, messageId: sent.id, state: sent.state, cause: sent.cause ?? shown(tx, sent).held };
     }),
   );
 }

@@ -3,7 +3,7 @@ import type { Approval, Decision, Grant } from '../contract/approval.ts';
 import { type Caller, GANTRY } from '../contract/caller.ts';
 import { AppError } from '../contract/errors.ts';
 import type { ApprovalId, BackendId, MessageId, RequestId, SessionId, TaskId } from '../contract/ids.ts';
-import type { Message } from '../contract/message.ts';
+import type { Message, ShownMessage } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
 import { Git } from '../git/git.ts';
@@ -20,6 +20,7 @@ import { Events } from './events.ts';
 import { Execs } from './exec.ts';
 import { type Explanation, explain } from './explain.ts';
 import { ForeignAnswers } from './foreign-answers.ts';
+import { shown } from './hold.ts';
 import { Loans } from './loans.ts';
 import { MemoryUse } from './memory-use.ts';
 import { MergeQueue } from './merge-queue.ts';
@@ -250,10 +251,10 @@ export class Engine {
     return project;
   }
 
-  send(input: ParsedInputOf<'messages.send'>, caller: Caller): Message {
+  send(input: ParsedInputOf<'messages.send'>, caller: Caller): ShownMessage {
     const message = sendMessage(this.#parts, input, caller);
     this.#mailCame();
-    return message;
+    return shown(this.#parts.store.read, message);
   }
 
   broadcast(input: ParsedInputOf<'messages.broadcast'>, caller: Caller): OutputOf<'messages.broadcast'> {

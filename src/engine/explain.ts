@@ -3,6 +3,7 @@ import type { Merge } from '../contract/merge.ts';
 import type { Request } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { shown } from './hold.ts';
 import { mergeOf } from './merge-intake.ts';
 import { linesOf } from './merge-list.ts';
 import type { Parts } from './parts.ts';
@@ -47,10 +48,14 @@ export function explain(parts: Parts, dispatcher: Dispatcher, id: string): Expla
       lines: [`number ${row.number} of ${row.taskId}`, `workspace ${row.workspace}`, ...(row.cause ? [row.cause] : [])],
     };
   }
+  if (id.startsWith('mail_')) {
+    const { state, cause, held } = shown(read, read.messages.need(id));
+    return { id, kind: 'message', state, lines: [cause, held].filter((line) => line !== null) };
+  }
   if (id.startsWith('mrg_')) return explainMerge(parts, read.merges.need(id));
   throw new AppError(
     'not_found',
-    `${id} is no id of a request, task, attempt, session, approval or merge (req_, tsk_, att_, sess_, apr_, mrg_)`,
+    `${id} is no id of a request, task, attempt, session, approval, message or merge (req_, tsk_, att_, sess_, apr_, mail_, mrg_)`,
   );
 }
 

@@ -84,6 +84,8 @@ describe('a message in mode', () => {
     await using test = await bench();
     const { id, agent } = await atWork(test, [{ hold: 'go', text: 'first' }]);
     const message = send(test, agent.id, 'also this');
+    const why = 'the agent is in a turn: it goes with the next one';
+    await test.until('the reason', () => test.engine.explain(message.id).lines[0] === why);
     expect(stateOf(test, message)).toBe('queued');
     await test.release('go');
     await over(test, id);
@@ -111,8 +113,14 @@ describe('a message in mode', () => {
     const asked = await test.until('the approval', () => test.store.read.approvals.list({ state: 'pending' })[0]);
     const steer = send(test, agent.id, 'one', { mode: 'steer' });
     expect([stateOf(test, steer), test.store.read.approvals.need(asked.id).state]).toEqual(['queued', 'pending']);
+    const held = `the agent waits for an answer to ${asked.id}, and is told nothing before that`;
+    expect(test.engine.explain(steer.id)).toMatchObject({ kind: 'message', state: 'queued', lines: [held] });
+    const whole = { text: 'two', mode: 'next-turn', isLiveOnly: false, isDryRun: false } as const;
+    const { receipts: sent } = test.engine.broadcast(whole, person);
+    expect(sent).toMatchObject([{ to: agent.id, state: 'queued', cause: held }]);
     test.engine.decide(asked.id, { type: 'allow', scope: 'once', expiresAt: null }, person);
     await inState(test, steer, 'delivered');
+    expect(test.engine.explain(steer.id).lines).toEqual([]);
     await test.release('go');
     expect(await over(test, id)).toMatchObject({ state: 'done' });
     expect(test.store.read.approvals.need(asked.id).state).toBe('allowed');

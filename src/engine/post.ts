@@ -4,10 +4,11 @@ import type { Caller } from '../contract/caller.ts';
 import type { RoleRight } from '../contract/config.ts';
 import { AppError } from '../contract/errors.ts';
 import type { MessageId } from '../contract/ids.ts';
-import type { Message, MessageKind } from '../contract/message.ts';
+import type { Message, MessageKind, ShownMessage } from '../contract/message.ts';
 import type { Transaction } from '../store/store.ts';
 import { needAgent } from './addresses.ts';
 import { capabilitiesOf } from './capabilities.ts';
+import { shown } from './hold.ts';
 import type { Parts } from './parts.ts';
 
 type Post = Pick<ParsedInputOf<'messages.send'>, 'text' | 'mode' | 'subject' | 'ttlMs'>;
@@ -133,7 +134,7 @@ export function readMessage(
   parts: Parts,
   id: MessageId,
   caller: Caller,
-): { readonly message: Message; readonly thread: Message[] } {
+): { readonly message: ShownMessage; readonly thread: ShownMessage[] } {
   const reader = caller.agent ?? 'person';
   const before = ownMessage(parts, id, caller);
   // One that a stored prompt carries is on its way to its reader.
@@ -145,9 +146,10 @@ export function readMessage(
       tx.messages.move(id, 'delivered', 'seen', {}, meta);
     });
   }
-  const thread = parts.store.read.messages.list({ thread: before.thread });
+  const { read } = parts.store;
+  const thread = read.messages.list({ thread: before.thread });
   const isOwn = ({ from, to }: Message): boolean => caller.agent === null || from === reader || to === reader;
-  return { message: parts.store.read.messages.need(id), thread: thread.filter(isOwn) };
+  return { message: shown(read, read.messages.need(id)), thread: thread.filter(isOwn).map((m) => shown(read, m)) };
 }
 
 export function archiveMessage(parts: Parts, id: MessageId, caller: Caller): Message {
@@ -165,7 +167,7 @@ function ownMessage(parts: Parts, id: MessageId, { agent }: Caller): Message {
 }
 
 /** The inbox and outbox of one reader, newest first; an agent's token sees its own only. */
-export function listMessages(parts: Parts, input: ParsedInputOf<'messages.list'>, caller: Caller): Message[] {
+export function listMessages(parts: Parts, input: ParsedInputOf<'messages.list'>, caller: Caller): ShownMessage[] {
   const { read } = parts.store;
   const asked = input.agent === undefined || input.agent === 'person' ? input.agent : needAgent(read, input.agent).id;
   if (caller.agent !== null && asked !== undefined && asked !== caller.agent)
@@ -174,5 +176,6 @@ export function listMessages(parts: Parts, input: ParsedInputOf<'messages.list'>
   const rows = read.messages.list({ ...(input.thread && { thread: input.thread }), order: 'desc', limit: 10_000 });
   return rows
     .filter((m) => (whose === undefined || m.to === whose || m.from === whose) && (input.all || m.archivedAt === null))
-    .slice(0, input.limit);
+    .slice(0, input.limit)
+    .map((m) => shown(read, m));
 }

@@ -3,7 +3,7 @@ import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
 import type { BudgetRow } from '../contract/budget.ts';
 import type { Caller } from '../contract/caller.ts';
 import type { RequestId, SessionId, TaskId } from '../contract/ids.ts';
-import type { Message } from '../contract/message.ts';
+import type { ShownMessage } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
 import type { TranscriptItem } from '../contract/session.ts';
@@ -178,7 +178,7 @@ export class Queries {
     return { items: this.#parts.store.read.grants.list({ state: 'active' }) };
   }
 
-  messages(input: ParsedInputOf<'messages.list'>, caller: Caller): Message[] {
+  messages(input: ParsedInputOf<'messages.list'>, caller: Caller): ShownMessage[] {
     return listMessages(this.#parts, input, caller);
   }
 

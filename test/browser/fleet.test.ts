@@ -64,6 +64,12 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     const again = await world.submitOne([{ run: 'echo by-cli > b.txt' }, { text: 'done' }]);
     await card.getByText('echo by-cli > b.txt', { exact: true }).waitFor();
     const approvalId = (await card.getAttribute('data-approval')) ?? '';
+    const { agent } = await world.task(again.id, 'T1', 'working');
+    await world.call('messages.send', { to: agent ?? '', text: 'Mind the gap.', mode: 'steer' });
+    await dashboard.go(`#/messages/${encodeURIComponent(agent ?? '')}`);
+    await page.getByRole('button', { name: 'Mind the gap.' }).click();
+    await page.getByText(`the agent waits for an answer to ${approvalId}, and is told nothing before that`).waitFor();
+    await dashboard.go('#/fleet');
     expect(await world.gantry(['approve', approvalId])).toMatchObject({ code: 0 });
     await card.waitFor({ state: 'detached' });
     await world.over(again.id);

@@ -1,11 +1,23 @@
 import { computed, type MaybeRefOrGetter, type Ref, type ShallowRef, shallowRef, toValue, watch } from 'vue';
 import type { Agent } from '../../src/contract/agent.ts';
 import type { Message, MessageMode } from '../../src/contract/message.ts';
+import { holdOf } from '../../src/contract/message-hold.ts';
 import { type Store, textOf } from './store.ts';
 
 /** The person has not read it. A notice tells what became of their own message. */
 export const isUnread = ({ to, state, archivedAt }: Message): boolean =>
   to === 'person' && state === 'delivered' && archivedAt === null;
+
+/** Why a message waits, by the rows as they are now. */
+export function heldFor(store: Store, message: Message): string | null {
+  const agent = store.table('agents').get(message.to);
+  if (message.state !== 'queued' || agent === undefined) return null;
+  const { sessionId } = agent;
+  const approvals = [...store.table('approvals').values()];
+  const asked = approvals.find((one) => one.state === 'pending' && sessionId !== null && one.sessionId === sessionId);
+  const session = store.table('sessions').get(sessionId ?? '');
+  return holdOf(message, { agent, session: session ?? null, asked: asked ?? null });
+}
 
 /** The person's inbox, or that of an agent. */
 export type Mailbox = {

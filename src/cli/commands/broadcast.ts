@@ -69,7 +69,7 @@ async function now(client: Client, receipt: Receipt): Promise<Receipt> {
   if (receipt.messageId === null || receipt.state !== 'queued') return receipt;
   const { items } = await client.call('messages.list', { thread: receipt.messageId, all: 'true', limit: 1000 });
   const found = items.find(({ id }) => id === receipt.messageId);
-  return found ? { ...receipt, state: found.state, cause: found.cause } : receipt;
+  return found ? { ...receipt, state: found.state, cause: found.cause ?? found.held } : receipt;
 }
 
 function lines(receipts: readonly Receipt[], { output }: Context): string[] {

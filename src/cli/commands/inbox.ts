@@ -1,6 +1,6 @@
 import type { Client } from '../../client/client.ts';
 import type { MessageId } from '../../contract/ids.ts';
-import type { Message } from '../../contract/message.ts';
+import type { Message, ShownMessage } from '../../contract/message.ts';
 import { textFrom } from '../ask.ts';
 import { type Context, defineCommand, flag, integer, option, optionalArgument, words } from '../command.ts';
 import { idOf } from '../ids.ts';
@@ -47,7 +47,7 @@ export const inbox = defineCommand({
 /** In an agent's shell the agent's. */
 const ownAddress = async (client: Client): Promise<string> => (await client.call('whoami', {})).agent ?? 'person';
 
-function rowsOf(items: readonly Message[], now: number, output: Context['output']): string[] {
+function rowsOf(items: readonly ShownMessage[], now: number, output: Context['output']): string[] {
   const columns = [
     { title: 'ID' },
     { title: 'STATE', style: stateStyle },
@@ -55,6 +55,7 @@ function rowsOf(items: readonly Message[], now: number, output: Context['output'
     { title: 'TO', min: 8 },
     { title: 'AGE', align: 'right' as const },
     { title: 'TEXT', min: 16 },
+    ...(items.some(({ held }) => held !== null) ? [{ title: 'HELD', min: 16 }] : []),
   ];
   const rows = items.map((item) => [
     item.id,
@@ -63,6 +64,7 @@ function rowsOf(items: readonly Message[], now: number, output: Context['output'
     item.to,
     duration(now - item.createdAt),
     brief(titleOf(item)),
+    item.held ?? '',
   ]);
   return table(columns, rows, output.columns, output.paint);
 }
@@ -79,6 +81,7 @@ async function read({ client, output }: Context, { id }: Args): Promise<void> {
     result.thread.flatMap((m) => [
       output.paint('bold', `${m.id} ${m.from} → ${m.to} (${m.state})${m.subject === null ? '' : ` ${m.subject}`}`),
       ...m.text.split('\n'),
+      ...[m.cause, m.held].flatMap((why) => (why === null ? [] : [output.paint('dim', why)])),
       '',
     ]),
   );

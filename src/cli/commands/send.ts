@@ -27,6 +27,7 @@ export const send = defineCommand({
     });
     context.output.result(message, () => [
       `${message.id} ${message.state}${message.cause === null ? '' : ` (${message.cause})`}`,
+      ...(message.held === null ? [] : [`  ${message.held}`]),
     ]);
   },
 });
