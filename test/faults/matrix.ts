@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it, vi } from 'vitest';
@@ -35,7 +35,10 @@ async function halfway(world: World): Promise<Halfway> {
     { hold: 'go', run: 'cat half.txt >> copy.txt' },
     { text: 'whole' },
   ]);
-  await world.until('the file', () => world.journal.facts.some((fact) => fact.kind === 'file.changed'));
+  // Not one that was written before it.
+  await world.until('the file', () =>
+    world.journal.facts.some(({ kind, data }) => kind === 'file.changed' && basename(data.path) === 'half.txt'),
+  );
   const task = await world.task(id, 'T1', 'working');
   const session = await world.until('a running session', ({ sessions, attempts }) =>
     [...sessions.values()].find(
