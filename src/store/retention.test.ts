@@ -17,6 +17,18 @@ const text = (words: string): NewFact => ({
 });
 const delta: NewFact = { kind: 'text.delta', data: { partId: 'p', text: 'x' }, subject: {}, actor: 'gantry' };
 
+const event = (session: string, over: Pick<NewEvent, 'at'> & Partial<NewEvent>): NewEvent => ({
+  source: 'app',
+  session,
+  type: 'Stop',
+  text: '{"source_app":"app","session_id":"s","hook_event_type":"Stop","timestamp":1,"payload":{}}',
+  notes: { token: null },
+  chat: null,
+  repeat: null,
+  actor: 'test',
+  ...over,
+});
+
 const repeat = (fact: NewFact, count: number): NewFact[] => Array.from({ length: count }, () => fact);
 
 describe('prune', () => {
@@ -75,23 +87,28 @@ describe('prune', () => {
     expect(store.journal.since(0, { kinds: ['task.changed', 'request.changed'] }).facts).toHaveLength(2);
   });
 
+  it('removes what agents said and what outside programs reported in their common order', async () => {
+    await using home = await temporaryStore();
+    const { store, clock } = home;
+    const at = clock.now();
+    for (let i = 0; i < 4; i += 1) {
+      await store.observe(repeat(text('x'), 100));
+      await store.observeEvents(Array.from({ length: 100 }, () => event('s', { at })));
+    }
+    clock.advance(2 * DAY);
+    expect(await store.prune(KEEP, 0)).toMatchObject({ removed: 500, isDone: false });
+    expect(store.journal.since(0, { limit: 1 })).toMatchObject({ facts: [{ seq: 501 }], prunedTo: 500 });
+    expect(await store.prune(KEEP, MINUTE)).toMatchObject({ removed: 300, isDone: true });
+  });
+
   it("forgets a sender's keys after a day, and a transcript with the last event that it came with", async () => {
     await using home = await temporaryStore();
     const { store, clock } = home;
-    const event = (session: string, key: string, chat: readonly string[]): NewEvent => ({
-      at: clock.now(),
-      source: 'app',
-      session,
-      type: 'Stop',
-      text: '{"source_app":"app","session_id":"s","hook_event_type":"Stop","timestamp":1,"payload":{}}',
-      notes: { token: null },
-      chat,
-      repeat: { scope: 'none', key },
-      actor: 'test',
-    });
-    await store.observeEvents([event('a', 'k1', ['1']), event('b', 'k2', ['2'])]);
+    const keyed = (session: string, key: string, chat: readonly string[]): NewEvent =>
+      event(session, { at: clock.now(), chat, repeat: { scope: 'none', key } });
+    await store.observeEvents([keyed('a', 'k1', ['1']), keyed('b', 'k2', ['2'])]);
     clock.advance(2 * DAY);
-    await store.observeEvents([event('b', 'k3', ['2', '3'])]);
+    await store.observeEvents([keyed('b', 'k3', ['2', '3'])]);
     const keep = { ...KEEP, observationMs: 9 * DAY };
     expect(await store.prune(keep, MINUTE)).toMatchObject({ removed: 2, isDone: true });
     expect([store.events.chat(1, 1), store.events.chat(2, 1)]).toEqual(['[1]', '[2]']);
@@ -99,7 +116,7 @@ describe('prune', () => {
     expect(await store.prune(KEEP, MINUTE)).toMatchObject({ removed: 3, isDone: true });
     expect(JSON.parse(store.events.names())).toMatchObject({ source_apps: ['app'], session_ids: ['b'] });
     expect([store.events.chat(1, 1), store.events.chat(2, 2)]).toEqual([null, '[2,3]']);
-    expect(await store.observeEvents([event('b', 'k3', [])])).toEqual([3]);
+    expect(await store.observeEvents([keyed('b', 'k3', [])])).toEqual([3]);
     clock.advance(2 * DAY);
     await store.prune(KEEP, MINUTE);
     expect(store.events.chat(2, 2)).toBeNull();

@@ -82,9 +82,17 @@ function giveBack(connection: Connection): boolean {
   return free() < before;
 }
 
+/** Each served by an index: those of a class, and events of outside programs, which are observations too. */
+const OF_CLASS = "class = ? AND kind <> 'observed'";
+const OF_EVENTS = "class = ? AND kind = 'observed'";
+
 /** One batch of the oldest facts of a class, up to the first that is younger than `before`. */
 function removeOldest(connection: Connection, name: FactClass, before: number): number {
-  const oldest = connection.all('SELECT seq, at FROM fact WHERE class = ? ORDER BY seq LIMIT ?', name, BATCH);
+  const parts = name === 'observation' ? [OF_CLASS, OF_EVENTS] : [OF_CLASS];
+  const oldest = parts
+    .flatMap((part) => connection.all(`SELECT seq, at FROM fact WHERE ${part} ORDER BY seq LIMIT ?`, name, BATCH))
+    .sort((a, b) => Number(a.seq) - Number(b.seq))
+    .slice(0, BATCH);
   const young = oldest.findIndex((fact) => Number(fact.at) >= before);
   const last = (young === -1 ? oldest : oldest.slice(0, young)).at(-1)?.seq;
   if (last === undefined) return 0;
@@ -98,7 +106,10 @@ function removeOldest(connection: Connection, name: FactClass, before: number): 
         String(last),
       );
     }
-    return connection.run('DELETE FROM fact WHERE class = ? AND seq <= ?', name, last).changes;
+    return parts.reduce(
+      (sum, part) => sum + connection.run(`DELETE FROM fact WHERE ${part} AND seq <= ?`, name, last).changes,
+      0,
+    );
   });
 }
 
