@@ -83,6 +83,8 @@ export class Invariants {
     const pid = this.#world.daemonPid;
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     const megabytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
+    // A daemon that was killed, and whose end its parent has not read yet, has no memory any more.
+    if (Number.isNaN(megabytes)) return;
     const files = (await readdir(`/proc/${pid}/fd`)).length;
     const processes = (await this.#world.strangers()).length;
     const sample = { at: Date.now(), megabytes, files, processes };
