@@ -2,7 +2,7 @@
 // sources make it on demand.
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { build } from './vite.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 

@@ -1,7 +1,7 @@
 // Builds the dashboard into ui/dist, if it is not there or its sources are newer. With a folder, builds it into that one.
 import { existsSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const ui = join(root, 'ui');
@@ -28,7 +28,7 @@ async function buildOnce(target) {
 }
 
 async function build(outDir) {
-  const { build: buildPage } = await import(pathToFileURL(join(ui, 'node_modules/vite/dist/node/index.js')).href);
+  const { build: buildPage } = await import('./vite.mjs');
   await buildPage({ root: ui, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
 }
 

@@ -78,11 +78,11 @@ export async function upgrade(
 function acceptNode(
   incoming: IncomingMessage,
   { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
-  { caller, name, isStillValid }: Authenticated,
+  { caller, tokenId, name, isStillValid }: Authenticated,
   nodes: NodeDoor,
 ): void {
   nodeSockets.handleUpgrade(incoming, socket, head, (ws) =>
-    nodes.accept(ws, { only: caller.scope === 'node' ? name : null, isStillValid }),
+    nodes.accept(ws, { only: caller.scope === 'node' ? name : null, tokenId, isStillValid }),
   );
 }
 

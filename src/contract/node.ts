@@ -12,7 +12,11 @@ export const NodeName = z
 export type NodeName = z.infer<typeof NodeName>;
 
 /** What the token of a node's connection is good for. `only`: the one name; null: any. */
-export type NodeRight = { readonly only: NodeName | null; readonly isStillValid: () => boolean };
+export type NodeRight = {
+  readonly only: NodeName | null;
+  readonly tokenId: string;
+  readonly isStillValid: () => boolean;
+};
 
 export const FleetNode = z.object({
   name: NodeName,

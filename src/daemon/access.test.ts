@@ -73,6 +73,21 @@ test("an agent's token stays the same and may only read", () => {
   expect(tokens.verify(token)?.caller).toMatchObject(caller);
 });
 
+test("an agent's token for another place is one of its own, and ends with the token of that place", () => {
+  const own = tokens.forAgent('demo/worker/w1');
+  const [one, two] = ['one', 'two'].map((name) => tokens.create({ name, scope: 'node', ttlMs: 1_000 }));
+  const [lent, other] = [one, two].map((place) => tokens.lend(own, place?.info.id ?? ''));
+  expect(new Set([own, lent, other]).size).toBe(3);
+  expect(tokens.lend(own, one?.info.id ?? '')).toBe(lent);
+  expect(tokens.verify(lent ?? '')?.caller).toMatchObject({ scope: 'read', agent: 'demo/worker/w1' });
+  tokens.revoke(one?.info.id ?? '');
+  expect(tokens.verify(lent ?? '')).toBeNull();
+  expect(tokens.verify(other ?? '')).not.toBeNull();
+  clock.advance(1_000);
+  expect(tokens.verify(other ?? '')).toBeNull();
+  expect(tokens.verify(own)).not.toBeNull();
+});
+
 test('the use of a token is noted, at most every five minutes', () => {
   const { token } = tokens.create({ name: 'ci', scope: 'read' });
   const start = clock.now();

@@ -93,14 +93,23 @@ export class Tokens implements Access {
 
   /**
    * An agent's own token: the same at every call, so that a resumed session's is still good. It may only read: what it
-   * reaches beyond that comes by its own channels, and it can never answer an approval.
+   * reaches beyond that comes by its own channels, and it can never answer an approval. With `under`, another one: it is
+   * good for as long as the token of that id.
    */
-  forAgent(agent: AgentAddress): string {
-    const token = `gty_${createHmac('sha256', this.#agentKey()).update(agent).digest('base64url')}`;
-    const known = this.#store.read.tokens.getByHash(hashOf(token));
-    if (!known) this.#make({ name: `agent/${agent}`, scope: 'read', agent, ttlMs: null }, token);
+  forAgent(agent: AgentAddress, under: string | null = null): string {
+    const about = under === null ? agent : `${agent} ${under}`;
+    const token = `gty_${createHmac('sha256', this.#agentKey()).update(about).digest('base64url')}`;
+    if (this.#store.read.tokens.getByHash(hashOf(token))) return token;
+    const place = under === null ? '' : ` on ${this.#store.read.tokens.get(under)?.name}`;
+    this.#make({ name: `agent/${agent}${place}`, scope: 'read', agent, ttlMs: null, under }, token);
     return token;
   }
+
+  /** An agent's token as one that ends with the token of that id: for where that one's owner runs the agent. */
+  readonly lend = (token: string, under: string): string => {
+    const agent = this.verify(token)?.caller.agent;
+    return agent ? this.forAgent(agent, under) : token;
+  };
 
   #agentKey(): string {
     const known = this.#store.read.meta.get(AGENT_KEY);
@@ -118,6 +127,7 @@ export class Tokens implements Access {
       callers = null,
       sourceApp = null,
       ttlMs,
+      under = null,
     }: {
       name: string;
       scope: Scope;
@@ -125,6 +135,7 @@ export class Tokens implements Access {
       callers?: CallerId[] | null;
       sourceApp?: string | null;
       ttlMs: number | null;
+      under?: string | null;
     },
     token: string,
   ): { readonly token: string; readonly info: TokenInfo } {
@@ -140,12 +151,15 @@ export class Tokens implements Access {
       expiresAt: ttlMs === null ? null : createdAt + ttlMs,
       lastUsedAt: null,
     };
-    this.#store.commit((tx) => tx.tokens.put({ ...info, hash: hashOf(token), revokedAt: null }));
+    this.#store.commit((tx) => tx.tokens.put({ ...info, hash: hashOf(token), revokedAt: null, under }));
     return { token, info };
   }
 
-  #isValid({ revokedAt, expiresAt }: TokenRecord): boolean {
-    return revokedAt === null && (expiresAt === null || expiresAt > this.#clock.now());
+  #isValid({ revokedAt, expiresAt, under }: TokenRecord): boolean {
+    if (revokedAt !== null || (expiresAt !== null && expiresAt <= this.#clock.now())) return false;
+    if (under === null) return true;
+    const above = this.#store.read.tokens.get(under);
+    return above !== null && this.#isValid(above);
   }
 
   #noteUse(id: string): void {

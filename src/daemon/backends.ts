@@ -11,6 +11,7 @@ import { Git } from '../git/git.ts';
 import { buildEnvironment } from '../hosts/environment.ts';
 import { localHost } from '../hosts/local.ts';
 import type { Store } from '../store/store.ts';
+import type { Tokens } from './access.ts';
 import type { Environment } from './environment.ts';
 import { makePrivateDirectory } from './private-file.ts';
 import { processBook } from './process-book.ts';
@@ -24,6 +25,7 @@ export type BackendParts = {
   readonly log: Log;
   readonly settings: () => DaemonSettings;
   readonly urlNow: () => string;
+  readonly tokens: Tokens;
 };
 
 /** The machines that dial in, whose doings are in the journal, and all backends: those with a `node` run there. */
@@ -31,7 +33,7 @@ export function openBackends(parts: BackendParts): {
   readonly fleet: Fleet;
   readonly backends: ReadonlyMap<BackendId, Backend>;
 } {
-  const { home, environment, clock, log, settings, urlNow } = parts;
+  const { home, environment, clock, log, settings, urlNow, tokens } = parts;
   const { backendSettings } = settings();
   const local = localBackends(parts, backendSettings);
   const named = Object.values(backendSettings).flatMap(({ node }) => node ?? []);
@@ -47,7 +49,8 @@ export function openBackends(parts: BackendParts): {
     if (own.node === undefined) return [id, like];
     // An agent that speaks ACP has the same name there; any other is named as its program.
     const program = (own.acp ? id : kindOf(id, own)) as BackendId;
-    return [id, remoteBackend({ like, node: own.node, program, fleet, git, workspaces: join(home, 'workspaces') })];
+    const shared = { fleet, git, workspaces: join(home, 'workspaces'), lend: tokens.lend };
+    return [id, remoteBackend({ like, node: own.node, program, ...shared })];
   });
   return { fleet, backends: new Map(entries) };
 }

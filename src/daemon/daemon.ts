@@ -119,7 +119,7 @@ async function compose({ home, port, environment, log, scope }: Start): Promise<
   let api: Api | null = null;
   const urlNow = (): string => api?.url ?? '';
   const base = { home, environment, store, clock, log };
-  const { fleet, backends } = openBackends({ ...base, settings: settingsNow, urlNow });
+  const { fleet, backends } = openBackends({ ...base, settings: settingsNow, urlNow, tokens });
   const isolations = openIsolations({ home, environment, settings: settingsNow, urlNow });
   const engine = makeEngine({ ...base, configuration, backends, fleet, isolations, tokens, urlNow });
   const ready = deferred<void>();

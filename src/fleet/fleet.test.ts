@@ -22,7 +22,7 @@ async function fleetFor(only: string | null = null) {
   });
   const server = createServer();
   const sockets = new WebSocketServer({ server });
-  sockets.on('connection', (socket) => fleet.accept(socket, { only, isStillValid: () => isValid }));
+  sockets.on('connection', (socket) => fleet.accept(socket, { only, tokenId: 'tok_1', isStillValid: () => isValid }));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
@@ -80,7 +80,7 @@ describe('a fleet', () => {
     const { fleet, join, revoke } = await fleetFor();
     const { closed } = await join();
     revoke();
-    await closed;
+    expect(await closed).toMatchObject({ code: CLOSED.revoked });
     expect(fleet.find('big')).toBeNull();
   });
 

@@ -114,14 +114,16 @@ export class Fleet {
     if (hello === null) return socket.close(CLOSED.refused, 'the hello is not one');
     const refusal = this.#refusalOf(hello, right.only);
     if (refusal !== null) return socket.close(refusal.code, refusal.why);
-    if (this.#isClosed || !right.isStillValid() || socket.readyState !== socket.OPEN) return socket.terminate();
+    if (this.#isClosed || socket.readyState !== socket.OPEN) return socket.terminate();
+    if (!right.isStillValid()) return socket.close(CLOSED.revoked);
     this.#welcome(socket, hello, right, Node);
   }
 
   /** Lets go of those whose token is no longer valid. */
   readonly recheck = (): void => {
     for (const [name, node] of this.#nodes)
-      if (!node.isStillValid()) this.#drop(name, node, `the token of node ${name} is no longer valid`);
+      if (!node.right.isStillValid())
+        this.#drop(name, node, `the token of node ${name} is no longer valid`, CLOSED.revoked);
     this.#armRecheck();
   };
 
@@ -152,7 +154,7 @@ export class Fleet {
     return null;
   }
 
-  #welcome(socket: WebSocket, hello: Hello, { isStillValid }: NodeRight, Node: typeof KnownNode): void {
+  #welcome(socket: WebSocket, hello: Hello, right: NodeRight, Node: typeof KnownNode): void {
     const { clock, leaseMs, url } = this.#parts;
     const { name } = hello;
     this.#leases.get(name)?.();
@@ -166,13 +168,13 @@ export class Fleet {
     if (known && !isBack) known.giveUp(`node ${name} was started anew`);
     const node: KnownNode = isBack
       ? known
-      : new Node(hello, {
+      : new Node(hello, right, {
           clock,
           onDetached: (hasLeft) => (hasLeft ? this.#drop(name, node, `node ${name} has left`) : this.#away(name, node)),
           onFault: (why) => this.#drop(name, node, why),
         });
     this.#nodes.set(name, node);
-    node.isStillValid = isStillValid;
+    node.right = right;
     const received = isBack ? node.link.received : null;
     const welcome: Welcome = { plane: node.plane, url: url(), leaseMs: leaseMs(), received };
     socket.send(JSON.stringify(welcome));
@@ -196,12 +198,12 @@ export class Fleet {
     );
   }
 
-  #drop(name: NodeName, node: KnownNode, why: string): void {
+  #drop(name: NodeName, node: KnownNode, why: string, code?: number): void {
     if (this.#nodes.get(name) !== node) return;
     this.#nodes.delete(name);
     this.#leases.get(name)?.();
     this.#leases.delete(name);
-    node.giveUp(why);
+    node.giveUp(why, code);
     this.#noted.delete(name);
     this.#note(name, 'warning', why);
   }

@@ -74,7 +74,8 @@ class Joiner {
           if (await this.#greet(socket, closed)) {
             this.#wait = FIRST_PAUSE_MS;
             say(`joined ${url} as ${name}`);
-            await Promise.race([closed, aborted(signal)]);
+            const end = await Promise.race([closed, aborted(signal)]);
+            if (end?.code === CLOSED.revoked) throw this.#tokenEnded();
             this.#lostAt = clock.now();
             if (!signal.aborted) say('the connection is lost; agents go on');
           }
@@ -86,6 +87,12 @@ class Joiner {
     } finally {
       await leave(this.#member);
     }
+  }
+
+  #tokenEnded(): AppError {
+    const { name } = this.#parts;
+    const remedy = `where Gantry runs, gantry token --scope node --name ${name} makes another`;
+    return new AppError('unauthorized', `the token has ended: it was revoked or has expired; ${remedy}`);
   }
 
   #hello(): Hello {
@@ -109,6 +116,7 @@ class Joiner {
     const answer = await settled(Promise.race([welcomed.promise, closed]), CONNECT_LIMIT_MS);
     if (answer === true) return true;
     socket.terminate();
+    if (answer?.code === CLOSED.revoked) throw this.#tokenEnded();
     if (answer?.code === CLOSED.refused) throw new AppError('forbidden', answer.reason);
     if (answer?.code === CLOSED.nameTaken) this.#parts.say(`${answer.reason}; trying again`);
     return false;
@@ -145,7 +153,10 @@ async function connect({ url, token, signal }: JoinParts): Promise<WebSocket | n
   socket.once('open', () => opened.resolve(socket));
   socket.once('unexpected-response', (_request, { statusCode = 0 }) => {
     socket.terminate();
-    if (statusCode === 401) opened.reject(new AppError('unauthorized', `${url} does not know the token`));
+    if (statusCode === 401)
+      opened.reject(
+        new AppError('unauthorized', `${url} does not know the token: it has ended, or is another Gantry's`),
+      );
     else if (statusCode === 403)
       opened.reject(new AppError('forbidden', 'the token is not for nodes: gantry token --scope node'));
     else if (statusCode === 404) opened.reject(new AppError('not_found', `${url} takes no nodes`));
@@ -193,7 +204,7 @@ async function leave(member: Membership | null): Promise<void> {
   if (member === null) return;
   await member.server.closeAll();
   member.peer.close(new AppError('cancelled', 'the node has left'));
-  member.link.close(true);
+  member.link.close(CLOSED.left);
 }
 
 /** How a connection ended. */
@@ -204,4 +215,7 @@ const closing = (socket: WebSocket): Promise<Closing> =>
     socket.once('close', (code, reason) => resolve({ code, reason: String(reason) }));
   });
 
-const aborted = (signal: AbortSignal): Promise<unknown> => (signal.aborted ? Promise.resolve() : once(signal, 'abort'));
+const aborted = async (signal: AbortSignal): Promise<null> => {
+  if (!signal.aborted) await once(signal, 'abort');
+  return null;
+};

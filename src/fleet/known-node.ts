@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
+import type { NodeRight } from '../contract/node.ts';
 import { Link } from './link.ts';
 import { Peer } from './peer.ts';
 import { parsed } from './protocol.ts';
@@ -18,12 +19,13 @@ export class KnownNode {
   readonly link: Link;
   readonly peer: Peer;
   since: number;
-  /** Of the token that it came in by. */
-  isStillValid: () => boolean = () => true;
+  /** Of the token that it came in by last. */
+  right: NodeRight;
   readonly #sessions = new Map<string, RemoteSession>();
 
-  constructor(hello: Hello, { clock, onDetached, onFault }: NodeParts) {
+  constructor(hello: Hello, right: NodeRight, { clock, onDetached, onFault }: NodeParts) {
     this.hello = hello;
+    this.right = right;
     this.since = clock.now();
     const onMessage = (message: unknown): void => {
       try {
@@ -55,9 +57,9 @@ export class KnownNode {
     this.#sessions.delete(id);
   }
 
-  /** Nothing of it counts any more. */
-  giveUp(why: string): void {
-    this.link.close();
+  /** Nothing of it counts any more. `code`: what it is told, with the cause. */
+  giveUp(why: string, code?: number): void {
+    this.link.close(code, why);
     this.peer.close(new AppError('backend_failed', why));
     for (const session of [...this.#sessions.values()]) session.lost(why);
   }

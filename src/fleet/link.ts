@@ -108,12 +108,12 @@ export class Link {
     return this.#drained.promise;
   }
 
-  /** For good: nothing is sent or received any more. `hasLeft`: the other side is told not to wait. */
-  close(hasLeft = false): void {
+  /** For good: nothing is sent or received any more. `code` and `why` (at most 123 bytes) tell the other side the cause. */
+  close(code?: number, why?: string): void {
     this.#isClosed = true;
     const socket = this.#detach();
-    if (hasLeft) socket?.close(CLOSED.left);
-    else socket?.close();
+    if (code === undefined) socket?.close();
+    else socket?.close(code, why);
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#wake();

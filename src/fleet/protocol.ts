@@ -7,6 +7,8 @@ export const PROTOCOL = 1;
 export const CLOSED = {
   /** The plane will not have this node; trying again would end the same. */
   refused: 4_400,
+  /** The token has ended. */
+  revoked: 4_401,
   /** Another node of that name is connected. */
   nameTaken: 4_409,
   /** The node has left: it does not come back with what it had. */

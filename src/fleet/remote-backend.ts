@@ -26,10 +26,12 @@ export type RemoteSpec = {
   readonly git: Git;
   /** The directory below which Gantry has its workspaces. */
   readonly workspaces: string;
+  /** An agent's token as one that ends with the token of that id. */
+  readonly lend: (token: string, under: string) => string;
 };
 
 /** A backend whose agents run on a node, in twins of the workspaces. */
-export function remoteBackend({ like, node, program, fleet, git, workspaces }: RemoteSpec): Backend {
+export function remoteBackend({ like, node, program, fleet, git, workspaces, lend }: RemoteSpec): Backend {
   const sessions = new Set<RemoteSession>();
   const twins = new Twins(git, node, workspaces);
   const missing = Object.fromEntries(NOT_REMOTE.map((name) => [name, false]));
@@ -82,7 +84,10 @@ export function remoteBackend({ like, node, program, fleet, git, workspaces }: R
     const { peer } = found;
     const problem = await twin.meet(peer);
     const own = { sessionId, attemptId, title, profile, model, env, mcp, instructions, from, limitMs };
-    const given = rewrite({ ...own, project: { id: project.id, isTrusted: project.isTrusted } }, twin.there);
+    const { GANTRY_TOKEN: token } = env;
+    const names =
+      token === undefined ? twin.there : [...twin.there, [token, lend(token, found.right.tokenId)] as const];
+    const given = rewrite({ ...own, project: { id: project.id, isTrusted: project.isTrusted } }, names);
     const opened = deferred<RemoteSession>();
     const onOutput = (output: Output<'open'>): void => {
       const session: RemoteSession = new RemoteSession(output, {

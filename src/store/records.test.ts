@@ -14,6 +14,7 @@ const token = (over: Partial<TokenRecord> = {}): TokenRecord => ({
   expiresAt: null,
   revokedAt: null,
   lastUsedAt: null,
+  under: null,
   ...over,
 });
 

@@ -8,6 +8,8 @@ export const TokenRecord = TokenInfo.extend({
   /** SHA-256 of the token, hex. */
   hash: z.string(),
   revokedAt: z.number().nullable(),
+  /** The token whose end is the end of this one too. */
+  under: z.string().nullable().default(null),
 });
 export type TokenRecord = z.infer<typeof TokenRecord>;
 

@@ -1,9 +1,12 @@
-import { readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { until } from '../../src/base/wait.ts';
+import type { TokenInfo } from '../../src/contract/shapes.ts';
 import { cableTo, farNode, nodeIs } from '../support/far-node.ts';
 import { LIMIT_MS } from '../support/journal-watch.ts';
+import { httpClient } from '../support/mcp.ts';
 import { scenario } from '../support/scenario.ts';
 import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import type { World } from '../support/world.ts';
@@ -132,28 +135,48 @@ describe('a node (E1)', () => {
         const { status } = await fetch(`${url}${path}`, { headers: { Authorization: `Bearer ${token}` } });
         expect([path, status]).toEqual([path, 403]);
       }
-      for (const [name, given, words] of [
-        ['other', token, 'the token is for a node named "far"'],
-        ['far', await tokenFor(world, 'cli', 'operate'), 'gantry token --scope node'],
-        ['far', 'gty_none', 'does not know the token'],
+      for (const [name, given, exitCode, words] of [
+        ['other', token, 3, 'the token is for a node named "far"'],
+        ['far', await tokenFor(world, 'cli', 'operate'), 3, 'gantry token --scope node'],
+        ['far', 'gty_none', 4, 'does not know the token'],
       ] as const) {
         await using refused = await farNode(world, { url, token: given, name });
-        await new Promise((resolve) => refused.process.once('exit', resolve));
-        expect(refused.process.exitCode).not.toBe(0);
+        await once(refused.process, 'exit');
+        expect([name, refused.process.exitCode]).toEqual([name, exitCode]);
         expect(refused.said()).toContain(words);
       }
-      await using node = await farNode(world, { url, token, name: 'far' });
+    },
+  );
+
+  scenario(
+    'whose token is revoked is out at once, and so are the agents that run there',
+    { ...onFar(60_000), deaths: 1 },
+    async (world) => {
+      const { url } = world.client;
+      await using node = await farNode(world, { url, token: await tokenFor(world, 'far'), name: 'far' });
       await nodeIs(world, 'far', 'connected');
-      const tokens = (await world.gantry(['token', '--list', '--json'])).json() as {
-        readonly id: string;
-        readonly name: string;
-      }[];
-      const { id } = tokens.find(({ name }) => name === 'far') ?? expect.unreachable('the token is not listed');
-      const over = new Promise((resolve) => node.process.once('exit', resolve));
-      expect(await world.gantry(['token', '--revoke', id])).toMatchObject({ code: 0 });
+      const acts = [{ run: 'printenv GANTRY_TOKEN > token.txt' }, { hold: 'never', text: 'done' }];
+      const request = await world.submitOne(acts, { backend: far(world.agent) });
+      await askedTimes(world, 2);
+      const checkouts = join(node.home, 'node', 'checkouts');
+      const [file = ''] = (await readdir(checkouts, { recursive: true })).filter((p) => p.endsWith('/token.txt'));
+      const token = (await readFile(join(checkouts, file), 'utf8')).trim();
+      // The agent's own conversation with the daemon.
+      await using mcp = await httpClient(world, { token });
+      expect(await mcp.tool('messages_list')).toMatchObject({ isError: false });
+
+      const tokens = (await world.gantry(['token', '--list', '--json'])).json() as readonly TokenInfo[];
+      const named = (name: string): string | undefined => tokens.find((one) => one.name === name)?.id;
+      expect(named('agent/project/worker/worker-1 on far')).toBeDefined();
+      const over = once(node.process, 'exit');
+      expect(await world.gantry(['token', '--revoke', named('far') ?? ''])).toMatchObject({ code: 0 });
+      await expect(mcp.tool('messages_list')).rejects.toThrow('Unauthorized');
       await over;
-      expect(node.said()).toContain('does not know the token');
+      expect(node.process.exitCode).toBe(4);
+      expect(node.said()).toContain('the token has ended: it was revoked or has expired');
       expect((await world.gantry(['nodes'])).stdout).toMatch(/far +expected/);
+      expect(await world.gantry(['cancel', request.id])).toMatchObject({ code: 0 });
+      await world.over(request.id);
     },
   );
 });

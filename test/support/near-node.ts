@@ -49,7 +49,8 @@ export function nearNode(options: {
     expected: ['near'],
     note: () => undefined,
   });
-  sockets.on('connection', (socket) => fleet.accept(socket, { only: null, isStillValid: () => true }));
+  const right = { only: null, tokenId: 'none', isStillValid: () => true };
+  sockets.on('connection', (socket) => fleet.accept(socket, right));
   const leaving = new AbortController();
   const run = async (): Promise<void> => {
     server.listen(0, '127.0.0.1');
