@@ -132,11 +132,11 @@ export function createHandlers(parts: HandlerParts): Handlers {
 
 /** Without `since` the most recent; from 0 what is still kept; from another position only if nothing is missing. */
 function listFacts(journal: JournalReader, input: ParsedInputOf<'facts.list'>): OutputOf<'facts.list'> {
-  const { since, recent, limit, kind, class: classes, ...subject } = input;
+  const { since, recent, limit, kind, class: classes, actor: actors, source: sources, ...subject } = input;
   if (since !== undefined && recent !== undefined) {
     throw new AppError('bad_request', 'either `since` or `recent`, not both');
   }
-  const filter = present({ ...subject, classes, kinds: kind?.map(requireKind) });
+  const filter = present({ ...subject, classes, actors, sources, kinds: kind?.map(requireKind) });
   if (since === undefined) return { items: [...journal.recent(recent ?? limit, filter)], next: journal.head() };
   const page = journal.since(since, { ...filter, limit });
   if (since > 0 && since < page.prunedTo) {

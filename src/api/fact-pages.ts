@@ -2,7 +2,14 @@ import type { Fact, FactClass, FactKind, FactSubject, StreamMessage } from '../c
 import { Frame, type FrameSource, SharedPages } from './frames.ts';
 
 /** Which facts: all that is named must hold. */
-export type FactFilter = { readonly kinds?: readonly FactKind[]; readonly classes?: readonly FactClass[] } & {
+export type FactFilter = {
+  readonly kinds?: readonly FactKind[];
+  readonly classes?: readonly FactClass[];
+  /** Who caused them. */
+  readonly actors?: readonly string[];
+  /** The apps of outside programs whose events they are. */
+  readonly sources?: readonly string[];
+} & {
   readonly [K in keyof FactSubject]?: NonNullable<FactSubject[K]>;
 };
 

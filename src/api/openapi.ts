@@ -209,6 +209,8 @@ const STREAM: DocumentedOperation = {
     query('since', 'The position after which to begin; without it: now. `Last-Event-ID` wins over it.'),
     query('kinds', 'Only these kinds: `a,b`'),
     query('classes', 'Only these classes: `state,observation,stream`'),
+    query('actors', 'Only what these caused: `gantry,person`'),
+    query('sources', 'Only events of outside programs by these names'),
     ...Object.keys(FactSubject.shape).map((name) => query(name, 'Only facts about this one')),
   ],
   responses: {

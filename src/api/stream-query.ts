@@ -23,6 +23,8 @@ const Query = z.strictObject({
   since: Position.optional(),
   kinds: listOf(z.enum(FACT_KINDS as [FactKind, ...FactKind[]])).optional(),
   classes: listOf(FactClass).optional(),
+  actors: listOf(z.string()).optional(),
+  sources: listOf(z.string()).optional(),
   projectId: subject(shape.projectId),
   requestId: subject(shape.requestId),
   taskId: subject(shape.taskId),

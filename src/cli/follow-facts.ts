@@ -4,7 +4,7 @@ import type { Fact } from '../contract/fact.ts';
 import { onInterrupt } from './keys.ts';
 
 /** Which part of the journal: all that is named must hold. */
-export type FactQuery = Pick<InputOf<'facts.list'>, 'kind' | 'requestId' | 'taskId' | 'sessionId'>;
+export type FactQuery = Pick<InputOf<'facts.list'>, 'kind' | 'actor' | 'source' | 'requestId' | 'taskId' | 'sessionId'>;
 
 const PAGE = 1_000;
 

@@ -10,7 +10,7 @@ import { watchSilence } from './silence.ts';
 /** Which facts, as `facts.list` takes it: all that is named must hold. */
 export type StreamFilter = Pick<
   InputOf<'facts.list'>,
-  'kind' | 'class' | 'projectId' | 'requestId' | 'taskId' | 'sessionId' | 'agent'
+  'kind' | 'class' | 'actor' | 'source' | 'projectId' | 'requestId' | 'taskId' | 'sessionId' | 'agent'
 >;
 
 export type StreamOptions = StreamFilter &
@@ -50,9 +50,10 @@ export async function* followStream(
   }
 }
 
-function pathOf(since: number | undefined, { kind, class: classes, ...filter }: StreamFilter): string {
-  const { projectId, requestId, taskId, sessionId, agent } = filter;
-  const query = { since, kinds: kind, classes, projectId, requestId, taskId, sessionId, agent };
+function pathOf(since: number | undefined, filter: StreamFilter): string {
+  const { kind: kinds, class: classes, actor: actors, source: sources, ...subject } = filter;
+  const { projectId, requestId, taskId, sessionId, agent } = subject;
+  const query = { since, kinds, classes, actors, sources, projectId, requestId, taskId, sessionId, agent };
   return `/api/v1/stream${queryOf(query)}`;
 }
 

@@ -27,6 +27,10 @@ export const JOURNAL_OPERATIONS = {
       recent: z.coerce.number().int().min(1).max(1000).optional(),
       kind: listOf(z.string()),
       class: listOf(FactClass),
+      /** Who caused it: gantry, person, agent:…, token:… */
+      actor: listOf(z.string()),
+      /** The app of an outside program's event. */
+      source: listOf(z.string()),
       requestId: RequestId.optional(),
       taskId: TaskId.optional(),
       sessionId: SessionId.optional(),

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { sampleAttempt, sampleTask } from '../../test/support/rows.ts';
 import { codeOf, GANTRY, sampleSession, seed, temporaryStore } from '../../test/support/store.ts';
+import type { NewEvent } from './events.ts';
 import type { NewFact } from './facts.ts';
 import type { Store } from './store.ts';
 
@@ -12,6 +13,12 @@ const text = (n: number, subject: NewFact['subject'] = {}): NewFact => ({
   subject,
   actor: 'agent:demo/worker/w1',
 });
+
+const observed = (source_app: string): NewEvent => {
+  const said = { source_app, session_id: 'native', hook_event_type: 'Stop', payload: {}, timestamp: 1 };
+  const names = { source: source_app, session: 'native', type: 'Stop' };
+  return { at: 1, ...names, text: JSON.stringify(said), notes: { token: null }, chat: null, repeat: null, actor: 'x' };
+};
 
 const observe = (store: Store, count: number, subject?: NewFact['subject']): Promise<number> =>
   store.observe(Array.from({ length: count }, (_, i) => text(i + 1, subject)));
@@ -155,8 +162,12 @@ it.each([
   [{ agent: 'demo/worker/w1' }, [3, 4, 5]],
   [{ kinds: ['task.changed'] }, [2]],
   [{ kinds: ['text', 'notice'] }, [5, 6]],
-  [{ classes: ['observation'] }, [5]],
+  [{ classes: ['observation'] }, [5, 7]],
   [{ classes: ['state'], agent: 'demo/worker/w1' }, [3, 4]],
+  [{ actors: ['agent:demo/worker/w1', 'nobody'] }, [5]],
+  [{ actors: ['gantry'], taskId: 'tsk_000000001' }, [2, 3, 4]],
+  [{ sources: ['demo-app'] }, [7]],
+  [{ sources: ['demo'] }, []],
   [{ kinds: [] }, []],
 ] as const)('finds the facts with %j, forwards and backwards', async (filter, found) => {
   await using home = await temporaryStore();
@@ -170,6 +181,7 @@ it.each([
   await store.observe([text(1, { sessionId: 'sess_000000001', attemptId: 'att_000000001', agent: 'demo/worker/w1' })]);
   const requestId = 'req_000000001';
   store.commit((tx) => tx.record('notice', { level: 'info', text: 'x' }, { requestId }, 'gantry'));
+  await store.observeEvents([observed('demo-app')]);
   const expected = found.map((index) => index + 1);
   expect(seqs(store.journal.since(0, filter).facts)).toEqual(expected);
   expect(seqs(store.journal.recent(10, filter))).toEqual(expected);

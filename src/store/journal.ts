@@ -6,7 +6,14 @@ import type { Connection, SqlRow } from './connection.ts';
 import { PRUNED_TO } from './meta.ts';
 
 /** Which facts: all that is named must hold. */
-export type FactFilter = { readonly kinds?: readonly FactKind[]; readonly classes?: readonly FactClass[] } & {
+export type FactFilter = {
+  readonly kinds?: readonly FactKind[];
+  readonly classes?: readonly FactClass[];
+  /** Who caused them. */
+  readonly actors?: readonly string[];
+  /** The apps of outside programs whose events they are. */
+  readonly sources?: readonly string[];
+} & {
   readonly [K in keyof FactSubject]?: NonNullable<FactSubject[K]>;
 };
 
@@ -59,6 +66,8 @@ const IS_TASK_EVENT = `INDEXED BY fact_taskEvent WHERE requestId IS NOT NULL AND
   ))
 ) AND requestId = ?`;
 const IS_TURN = "INDEXED BY fact_turn WHERE requestId IS NOT NULL AND kind = 'turn.ended' AND requestId = ?";
+/** `kind` literally, for SQLite to see that the index of observed events serves it. */
+const IS_OF_APP = "kind = 'observed' AND (data ->> '$.source_app') IN (SELECT value FROM json_each(?))";
 
 export function openJournal(connection: Connection, head: Journal['head']): Journal {
   const prunedTo = (): number => connection.number('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?', PRUNED_TO);
@@ -115,7 +124,7 @@ type Search = {
   readonly index: string | null;
 };
 
-function search({ kinds, classes, ...ids }: FactFilter): Search {
+function search({ kinds, classes, actors, sources, ...ids }: FactFilter): Search {
   const subjects = SUBJECTS.filter((name) => ids[name] !== undefined);
   const conditions = subjects.map((name): [sql: string, value: string] => [`${name} = ?`, ids[name] ?? '']);
   if (subjects[0] === 'attemptId') {
@@ -124,17 +133,23 @@ function search({ kinds, classes, ...ids }: FactFilter): Search {
   }
   if (kinds) conditions.push(['kind IN (SELECT value FROM json_each(?))', JSON.stringify(kinds)]);
   if (classes) conditions.push(['class IN (SELECT value FROM json_each(?))', JSON.stringify(classes)]);
+  if (actors) conditions.push(['actor IN (SELECT value FROM json_each(?))', JSON.stringify(actors)]);
+  if (sources) conditions.push([IS_OF_APP, JSON.stringify(sources)]);
   const [kind] = kinds ?? [];
   const isStateKind = kinds?.length === 1 && kind !== undefined && classOf(kind) === 'state';
   return {
     // Literally, for SQLite to see that the index of the kinds of this class serves it.
     sql: conditions.map(([sql]) => ` AND ${sql}`).join('') + (isStateKind ? " AND class = 'state'" : ''),
     values: conditions.map(([, value]) => value),
-    index: conditions.length === 0 ? '' : indexFor(subjects[0], isStateKind),
+    index: conditions.length === 0 ? '' : indexFor(subjects[0], isStateKind, sources !== undefined),
   };
 }
 
-function indexFor(subject: (typeof SUBJECTS)[number] | undefined, isStateKind: boolean): string | null {
+function indexFor(
+  subject: (typeof SUBJECTS)[number] | undefined,
+  isStateKind: boolean,
+  isObserved: boolean,
+): string | null {
   switch (subject) {
     case 'sessionId':
     case 'taskId':
@@ -143,6 +158,7 @@ function indexFor(subject: (typeof SUBJECTS)[number] | undefined, isStateKind: b
     case 'attemptId':
       return 'INDEXED BY fact_taskId';
     case undefined:
+      if (isObserved) return 'INDEXED BY fact_observed';
       return isStateKind ? 'INDEXED BY fact_kind' : null;
     default:
       return null;

@@ -143,6 +143,7 @@ describe('gantry run', () => {
     expect(agents.length).toBeGreaterThanOrEqual(2);
     for (const agent of agents) expect(agent).toMatchObject({ backend: 'fake', role: 'worker', cost: null });
     expect(await bench.json('events', '--recent', '3', '--type', 'task.changed')).toHaveLength(3);
+    expect(await bench.json('events', '--recent', '1', '--source', 'person')).toMatchObject([{ actor: 'person' }]);
     expect((await bench.run(['retry', id])).code).toBe(1);
   });
 });

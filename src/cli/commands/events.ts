@@ -20,7 +20,7 @@ export const events = defineCommand({
     ),
     search: option('--search <words>', 'only what holds them: words, "phrases", beginnings*, field:value'),
     session: option('--session <id>', 'only of this session'),
-    source: option('--source <who>', 'only what this one caused: gantry, person, agent:…; with --search also an app'),
+    source: option('--source <who>', 'only what this one caused: gantry, person, agent:…; or an app, by its name'),
   },
   run: async (context, args) => {
     const { output } = context;
@@ -30,13 +30,13 @@ export const events = defineCommand({
     const query: FactQuery = {
       kind,
       sessionId: maybe(args.session, (given) => idOf(given, ['sess'])),
+      ...causedBy(args.source),
     };
     if (args.search !== undefined) {
       const limit = Math.min(args.recent ?? 50, 200);
       const page = await client.call('facts.search', {
         ...query,
         type: types,
-        ...causedBy(args.source),
         q: args.search,
         limit,
       });
@@ -50,18 +50,14 @@ export const events = defineCommand({
       recent: args.recent ?? 50,
       limit: args.recent ?? 50,
     });
-    const isWanted = (fact: Fact): boolean => args.source === undefined || fact.actor === args.source;
     const line = (fact: Fact): string => eventLine(fact, output.columns, output.paint);
-    const found = items.filter(isWanted);
     if (!args.follow) {
-      output.result(found, () => (found.length === 0 ? [NOTHING] : found.map(line)));
+      output.result(items, () => (items.length === 0 ? [NOTHING] : items.map(line)));
       return 0;
     }
     const print = (fact: Fact): void => (output.isJson ? output.jsonLine(fact) : output.raw(line(fact)));
-    found.forEach(print);
-    return followFacts(client, { ...query, since: next }, (fact) => {
-      if (isWanted(fact)) print(fact);
-    });
+    items.forEach(print);
+    return followFacts(client, { ...query, since: next }, print);
   },
 });
 
