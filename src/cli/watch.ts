@@ -134,7 +134,8 @@ function drawing(context: Context, { answer }: Watching): Show {
     live.draw(progressLines(latest, clock.now(), canvas));
   };
   const open = (interrupt: () => void): (() => void) => {
-    const stopDrawing = every(clock, FRAME_MS, draw);
+    // What the terminal has told meanwhile, as that it is narrower now, comes before: after a standstill a timer would be first.
+    const stopDrawing = every(clock, FRAME_MS, () => setImmediate(draw));
     let closeKeys: (() => void) | null = null;
     const listen = (): void => {
       if (hasKeys) closeKeys = listenToKeys(stdin, (key) => void decide(key), interrupt);

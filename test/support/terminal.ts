@@ -92,8 +92,23 @@ export class Terminal implements AsyncDisposable {
     return this.#tmux('capture-pane', '-p', '-e', '-t', 'main');
   }
 
+  /** The program stands still meanwhile: it knows of its new size before it draws again, however late tmux tells it. */
   async resize(columns: number, rows: number): Promise<void> {
-    await this.#tmux('resize-window', '-t', 'main', '-x', String(columns), '-y', String(rows));
+    const [shell = '', tty = ''] = (await this.#tmux('display', '-p', '-t', 'main', '#{pane_pid} #{pane_tty}'))
+      .trim()
+      .split(' ');
+    const program = Number((await run('pgrep', ['-P', shell])).stdout);
+    process.kill(program, 'SIGSTOP');
+    try {
+      await this.#tmux('resize-window', '-t', 'main', '-x', String(columns), '-y', String(rows));
+      const isTold = async (): Promise<true | null> => {
+        const { stdout } = await run('sh', ['-c', 'stty size < "$1"', 'sh', tty]);
+        return stdout.trim() === `${rows} ${columns}` ? true : null;
+      };
+      await until(isTold, { everyMs: 30, limitMs: LIMIT_MS }, () => new Error(`the window is not ${columns} wide`));
+    } finally {
+      process.kill(program, 'SIGCONT');
+    }
   }
 
   /** Resolves with the screen as soon as it holds `text`. */
