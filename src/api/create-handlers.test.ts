@@ -79,12 +79,12 @@ afterAll(() => scope.disposeAsync());
 
 /** The view once `found` sees what it looks for. */
 async function seen<T>(found: (view: View) => T | null | undefined | false): Promise<T> {
-  const signal = AbortSignal.timeout(30_000);
+  const signal = AbortSignal.timeout(60_000);
   for await (const view of followView(client, { signal })) {
     const answer = found(view);
     if (answer) return answer;
   }
-  throw new Error('not seen within 30 s');
+  throw new Error('not seen within 60 s');
 }
 
 test('a request goes from submitting over an approval to its result', async () => {

@@ -6,7 +6,7 @@ const options = (isPrivateAllowed = true) => ({
   headers: { 'Content-Type': 'text/plain' },
   isPrivateAllowed,
   now: () => Date.parse('2026-01-01T00:00:00Z'),
-  signal: AbortSignal.timeout(20_000),
+  signal: AbortSignal.timeout(60_000),
 });
 
 test('posts a body and tells what came back', async () => {

@@ -49,7 +49,7 @@ const refusal = async (starting: Promise<unknown>): Promise<AppError> => {
 const gone = (pid: number, startTime: string): Promise<true> =>
   until(
     () => (isAlive({ pid, startTime }) ? null : true),
-    { everyMs: 20, limitMs: 20_000 },
+    { everyMs: 20, limitMs: 60_000 },
     () => new Error(`${pid} lives`),
   );
 

@@ -77,7 +77,7 @@ async function drain(
   });
   await until(
     () => (taken.length >= count && waiting().length === 0 ? true : null),
-    { everyMs: 5, limitMs: 30_000 },
+    { everyMs: 5, limitMs: 60_000 },
     () => new Error(`${taken.length} events were taken, ${waiting().length} wait`),
   );
   await reader[Symbol.asyncDispose]();
@@ -127,13 +127,13 @@ describe('the hook line and the spool', () => {
     await hook('{"one":1}');
     await until(
       () => (taken.length === 1 ? true : null),
-      { everyMs: 5, limitMs: 20_000 },
+      { everyMs: 5, limitMs: 60_000 },
       () => new Error('not fetched'),
     );
     await hook('{"two":2}');
     await until(
       () => (taken.length === 2 ? true : null),
-      { everyMs: 5, limitMs: 20_000 },
+      { everyMs: 5, limitMs: 60_000 },
       () => new Error('not fetched'),
     );
     await reader[Symbol.asyncDispose]();

@@ -43,8 +43,8 @@ it('counts what the turn of a standing agent used once, when its program died un
 
 it('counts what a single prompt used whose time was over', async () => {
   await using test = await bench({ policy: { default: 'allow', rules: [] } });
-  const { sessionId } = await test.engine.exec({ prompt: HELD, directory: test.repo.root, timeoutMs: 5_000 });
-  const result = await test.engine.execResult(sessionId, 30_000);
+  const { sessionId } = await test.engine.exec({ prompt: HELD, directory: test.repo.root, timeoutMs: 10_000 });
+  const result = await test.engine.execResult(sessionId, 60_000);
   expect(result).toMatchObject({ state: 'failed', failure: { class: 'timeout' }, usage: USED });
 });
 

@@ -180,7 +180,7 @@ describe.skipIf(noTerminal !== null)('a conversation that a person has alone', (
     expect(view.isAlone).toBe(true);
     const words = `conversation ${started.nativeId}`;
     const look = async () => ((await tmux(view, 'capture-pane', '-p')).includes(words) ? true : null);
-    await until(look, { everyMs: 20, limitMs: 20_000 }, () => new Error(`the screen never showed ${words}`));
+    await until(look, { everyMs: 20, limitMs: 60_000 }, () => new Error(`the screen never showed ${words}`));
     expect((await test.engine.queries.agents({}))[0]).toMatchObject({ state: 'attached' });
     expect(sessionOf(test, started).state).toBe('paused');
     const message = send(test, [{ text: 'two' }]);

@@ -220,7 +220,7 @@ describe('agents that stand ready', () => {
       async () =>
         test.engine.queries.queue(undefined).find((row) => reason.exec(row.reason)?.[1]?.startsWith('the most')) ??
         null,
-      { everyMs: 50, limitMs: 30_000 },
+      { everyMs: 50, limitMs: 60_000 },
       () => new Error('nothing was measured'),
     );
     expect(waiting).toMatchObject({ requestId: second.id, position: 1 });

@@ -149,7 +149,7 @@ describe('a failure', () => {
   test('to answer in time', async () => {
     const model = await playing({ hang: true });
     expect(await ask(model, { limitMs: 200 })).toMatchObject({ ok: false, class: 'timeout' });
-    await expect.poll(() => model.requests()[0]?.ending, { timeout: 20_000 }).toBe('left');
+    await expect.poll(() => model.requests()[0]?.ending, { timeout: 60_000 }).toBe('left');
   });
 
   test.each(['openai/x', 'anthropic/x', 'google/x', 'openrouter/x/y'])('for want of a key for %s', async (name) => {
@@ -184,11 +184,11 @@ describe('cancelling', () => {
     const model = await playing({ hold: 'never' });
     const cancel = new AbortController();
     const answer = ask(model, { signal: cancel.signal });
-    await expect.poll(() => model.requests().length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => model.requests().length, { timeout: 60_000 }).toBe(1);
     const cancelled = expect(answer).rejects.toMatchObject({ code: 'cancelled' });
     cancel.abort();
     await cancelled;
-    await expect.poll(() => model.requests()[0]?.ending, { timeout: 20_000 }).toBe('left');
+    await expect.poll(() => model.requests()[0]?.ending, { timeout: 60_000 }).toBe('left');
   });
 
   test('before the call asks nobody', async () => {

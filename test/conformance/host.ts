@@ -105,7 +105,7 @@ export function describeHost(host: Host, walls: Walls | null = null): void {
         const moreThan = (size: number) =>
           until(
             async () => ((await written()) > size ? true : null),
-            { everyMs: 20, limitMs: 10_000 + startMs },
+            { everyMs: 20, limitMs: 60_000 },
             () => new Error('it does not go on'),
           );
         /** Of the program alone: not of what makes the walls. */
@@ -133,7 +133,7 @@ export function describeHost(host: Host, walls: Walls | null = null): void {
         cwd,
         env,
         marker,
-        limitMs: 2_000 + startMs,
+        limitMs: 5_000 + startMs,
       });
       expect(result).toMatchObject({ stdout: 'begun\n', isTimedOut: true });
       // The client of a container engine may be there to tell of the signal, as shells do.

@@ -72,7 +72,7 @@ it(`keeps every acknowledged event once in ${KILLS} kills under ${CONNECTIONS} c
   const byId = new Map(kept.map(({ id, payload }) => [id, payload.n]));
   for (const [id, n] of acknowledged) expect([id, byId.get(id)]).toEqual([id, n]);
   expect(new Set(kept.map(({ payload }) => payload.n)).size).toBe(kept.length);
-  await expect.poll(() => client.told.at(-1)?.id, { timeout: 30_000 }).toBe(kept.at(-1)?.id);
+  await expect.poll(() => client.told.at(-1)?.id, { timeout: 60_000 }).toBe(kept.at(-1)?.id);
   client.stop();
   expect(client.told.map(({ id }) => id)).toEqual(kept.map(({ id }) => id));
   expect(client.others).toEqual([]);

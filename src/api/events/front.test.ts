@@ -7,7 +7,7 @@ import { until } from '../../base/wait.ts';
 import { type PlainPost, PostFront, plainPost } from './front.ts';
 
 const soon = <T>(check: () => T | null): Promise<T> =>
-  until(check, { everyMs: 5, limitMs: 20_000 }, () => new Error('it did not come'));
+  until(check, { everyMs: 5, limitMs: 60_000 }, () => new Error('it did not come'));
 
 /** A socket and all that came back on it. */
 async function dial(port: number) {

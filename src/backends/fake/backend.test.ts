@@ -290,8 +290,9 @@ describe('signs of life', () => {
     };
     await live.turn(play({ silent: 300 }, { text: 'a' }));
     expect(during(live.events.all)).toContain('heartbeat');
-    await live.turn(play({ silent: 300, heartbeat: false }));
-    expect(during(live.events.all).filter((type) => type === 'heartbeat').length).toBeLessThan(3);
+    // Fifty would come in that time; some may before and after it.
+    await live.turn(play({ silent: 1_000, heartbeat: false }));
+    expect(during(live.events.all).filter((type) => type === 'heartbeat').length).toBeLessThan(25);
   });
 });
 
@@ -320,7 +321,7 @@ test('a session whose events nobody reads ends, and says so', async () => {
   await session.prompt({ id: 'prm_000001', native: {}, text: play({ tools }) }, 'next-turn');
   await until(
     () => (book.all().length === 0 ? true : null),
-    { everyMs: 50, limitMs: 30_000 },
+    { everyMs: 50, limitMs: 60_000 },
     () => new Error('the session goes on'),
   );
   const events = await Array.fromAsync(session.events);

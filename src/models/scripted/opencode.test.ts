@@ -170,7 +170,7 @@ test(
     expect(message.parts.find((part) => part.type === 'text')?.text?.trim()).toBe('one two three four');
     expect(await readFile(join(project, 'note.txt'), 'utf8')).toBe('from the model\n');
     await expect
-      .poll(() => deltas().join(''), { timeout: 20_000 })
+      .poll(() => deltas().join(''), { timeout: 60_000 })
       .toContain('A relative path is enough.one two three four');
     expect(deltas().filter((delta) => steps[1]?.text?.includes(delta)).length).toBeGreaterThanOrEqual(2);
 

@@ -224,14 +224,14 @@ describe('faults', () => {
     expect(text).not.toContain('finish_reason":"stop');
     expect(model.requests()[0]).toMatchObject({ status: 200, ending: null });
     abort.abort();
-    await expect.poll(() => model.requests()[0]?.ending, { timeout: 20_000 }).toBe('left');
+    await expect.poll(() => model.requests()[0]?.ending, { timeout: 60_000 }).toBe('left');
   });
 
   test('a hang without words gives no answer at all', async () => {
     const model = await playing({ hang: true });
     const abort = new AbortController();
     const answer = chat(model, chatBody('hi', { stream: true }), { signal: abort.signal });
-    await expect.poll(() => model.requests().length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => model.requests().length, { timeout: 60_000 }).toBe(1);
     expect(model.requests()[0]).toMatchObject({ status: null, ending: null });
     abort.abort();
     await expect(answer).rejects.toThrow();
@@ -248,7 +248,7 @@ describe('held steps', () => {
       isAnswered = true;
       return response.json();
     });
-    await expect.poll(() => model.requests().length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => model.requests().length, { timeout: 60_000 }).toBe(1);
     await post(model, '/__release', { name: 'another' });
     expect(isAnswered).toBe(false);
     await post(model, '/__release', { name: 'go' });
@@ -259,7 +259,7 @@ describe('held steps', () => {
   test('closing ends them', async () => {
     const model = await start({ script });
     const answer = chat(model);
-    await expect.poll(() => model.requests().length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => model.requests().length, { timeout: 60_000 }).toBe(1);
     const broken = expect(answer).rejects.toThrow();
     await Promise.all([model.close(), model.close()]);
     await broken;
