@@ -1,9 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/support/longest-first.ts';
+import { startBuilt } from './test/support/start-built.ts';
 
 // Real processes take seconds on a loaded machine: the limits are failure bounds, never the thing measured.
 export default defineConfig({
+  plugins: [startBuilt],
   test: {
     testTimeout: 120_000,
     hookTimeout: 120_000,
@@ -12,7 +14,7 @@ export default defineConfig({
     // Much of a test's time is the wait for real programs: more files at once than processors.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     sequence: { sequencer: LongestFirst },
-    globalSetup: 'test/support/dashboard.ts',
+    globalSetup: 'test/support/built.ts',
     projects: [
       { extends: true, test: { name: 'programs', include: ['test/**/*.test.ts'] } },
       {

@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { axeProblems } from '../support/axe.ts';
 import { DashboardPage, hasChromium, openBrowser } from '../support/browser.ts';
+import { programFile } from '../support/programs.ts';
 import { fake } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const MAIN = programFile('cli/main');
 
 describe.skipIf(!hasChromium)('messages, agents and what holds them up in Chromium', () => {
   let world: World;

@@ -1,8 +1,8 @@
 import { defineConfig, mergeConfig } from 'vitest/config';
 import shared from '../../vitest.config.ts';
 
-const { globalSetup: _, projects: __, ...test } = shared.test ?? {};
+const { plugins = [], test: { projects: _, ...test } = {} } = shared;
 
 export default defineConfig(
-  mergeConfig({ test }, { test: { include: ['test/interop/*.interop.ts'], hookTimeout: 180_000 } }),
+  mergeConfig({ plugins, test }, { test: { include: ['test/interop/*.interop.ts'], hookTimeout: 180_000 } }),
 );

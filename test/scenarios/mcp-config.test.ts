@@ -1,17 +1,17 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claudeProgram } from '../support/claude.ts';
 import { tokenOf } from '../support/mcp.ts';
 import { opencodeProgram, scriptedPrompt } from '../support/opencode.ts';
 import { type PersonsOpencode, personsOpencode } from '../support/persons-opencode.ts';
+import { programFile } from '../support/programs.ts';
 import { fake, writeProgram } from '../support/scripted-agent.ts';
 import { World } from '../support/world.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const MAIN = programFile('cli/main');
 const LIMIT_MS = 120_000;
 
 let world: World;

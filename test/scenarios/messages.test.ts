@@ -1,11 +1,11 @@
-import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { Message } from '../../src/contract/message.ts';
+import { programFile } from '../support/programs.ts';
 import { scenario } from '../support/scenario.ts';
 import type { World } from '../support/world.ts';
 
 const TURNS = 10;
-const GANTRY = `'${process.execPath}' '${fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))}'`;
+const GANTRY = `'${process.execPath}' '${programFile('cli/main')}'`;
 
 /** The agent of a task that is being worked on. */
 async function agentOf(world: World, id: `req_${string}`): Promise<string> {

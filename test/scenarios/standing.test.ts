@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { until } from '../../src/base/wait.ts';
 import type { StartedAgent, StoppedAgent } from '../../src/contract/life-operations.ts';
 import type { Message } from '../../src/contract/message.ts';
+import { programFile } from '../support/programs.ts';
 import { scenario } from '../support/scenario.ts';
 import type { Act } from '../support/scripted-agent.ts';
 import { noTerminal, Terminal } from '../support/terminal.ts';
 import type { World } from '../support/world.ts';
 
 const BY_HAND = 'By hand: mark-4712.';
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const MAIN = programFile('cli/main');
 
 const start = async (world: World): Promise<StartedAgent> => {
   const started = await world.gantry(['agent', 'start', 'mayor', '--role', 'worker', '--json']);
@@ -100,7 +100,7 @@ async function joined(world: World): Promise<Terminal | null> {
   await terminal.press('Enter');
   await until(
     async () => ((await lastRequest(world)).includes(BY_HAND) ? true : null),
-    { everyMs: 50, limitMs: 20_000 },
+    { everyMs: 50, limitMs: 60_000 },
     () => new Error('the words never reached the model'),
   );
   const meanwhile = await send(world, 'And from Gantry.', { text: 'Both were read.' });

@@ -1,13 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { type Deferred, deferred } from '../../src/base/wait.ts';
+import { programFile } from './programs.ts';
 import { COMPILE_CACHE } from './temp.ts';
 
-/** The source as it is; with GANTRY_TEST_BUILT the built package. */
-const ENTRY = fileURLToPath(
-  new URL(process.env.GANTRY_TEST_BUILT ? '../../dist/cli/main.js' : '../../src/cli/main.ts', import.meta.url),
-);
+const ENTRY = programFile('cli/main');
 const LIMIT_MS = 60_000;
 
 export type CliOptions = {

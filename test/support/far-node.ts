@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { until } from '../../src/base/wait.ts';
 import { LIMIT_MS } from './journal-watch.ts';
+import { programFile } from './programs.ts';
 import { COMPILE_CACHE } from './temp.ts';
 import type { World } from './world.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const MAIN = programFile('cli/main');
 
 /** A cable between a node and the daemon that can be cut. */
 export type Cable = AsyncDisposable & { readonly url: string; readonly cut: () => void; readonly mend: () => void };

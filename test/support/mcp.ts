@@ -1,9 +1,9 @@
-import { fileURLToPath } from 'node:url';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { programFile } from './programs.ts';
 import type { World } from './world.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const MAIN = programFile('cli/main');
 
 /** A tool's answer, read as callers read it. */
 export type Answer = {

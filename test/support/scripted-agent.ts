@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { BackendSettings } from '../../src/contract/config.ts';
 import type { Leftover } from './leftovers.ts';
+import { programFile } from './programs.ts';
 import { COMPILE_CACHE } from './temp.ts';
 
 /** What an agent is made to do, in words that the script of every backend has. Each act is one request to the model. */
@@ -82,7 +82,7 @@ type LogLine = {
   readonly messages?: readonly { readonly text: string }[];
 };
 
-const FAKE_AGENT = fileURLToPath(new URL('../../src/backends/fake/agent/main.ts', import.meta.url));
+const FAKE_AGENT = programFile('backends/fake/agent/main');
 
 export const HEARTBEAT_MS = 500;
 

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { until } from '../../src/base/wait.ts';
 import { type Client, createClient } from '../../src/client/client.ts';
 import type { InputOf } from '../../src/contract/api.ts';
@@ -13,13 +12,14 @@ import type { Task } from '../../src/contract/task.ts';
 import { ensureDaemon, stopDaemon } from '../../src/daemon/spawn-daemon.ts';
 import { JournalWatch, LIMIT_MS } from './journal-watch.ts';
 import { type Leftover, leftovers } from './leftovers.ts';
+import { programFile } from './programs.ts';
 import { makeRepository, type TestRepository } from './repository.ts';
 import type { Act, AgentKind, ScriptedAgent } from './scripted-agent.ts';
 import { COMPILE_CACHE, tempDir } from './temp.ts';
 
 /** As `gantry down` has it. */
 const DOWN_GRACE_MS = 15_000;
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const MAIN = programFile('cli/main');
 
 export type CliResult = {
   readonly code: number | null;
