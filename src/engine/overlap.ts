@@ -15,8 +15,13 @@ import { tellAgents } from './post.ts';
 const MOST_OTHERS = 20;
 const PREFIX = 'overlap:';
 
-/** What a workspace holds now. */
-type Held = { readonly attempt: Attempt; readonly commit: string; readonly files: ReadonlySet<string> };
+/** What a workspace holds now: `tree`, as a commit on its base, and what that changes. */
+type Held = {
+  readonly attempt: Attempt;
+  readonly tree: string;
+  readonly commit: string;
+  readonly files: ReadonlySet<string>;
+};
 
 /**
  * Looks ahead after every turn: would the files of two workspaces that are worked in now conflict? Then both agents and the
@@ -26,6 +31,8 @@ export class Overlaps {
   readonly #parts: Parts;
   readonly #git: Git;
   readonly #waiting = new Set<AttemptId>();
+  /** Of live attempts, as they were last looked at: a workspace that is as it was needs no other commit. */
+  readonly #known = new Map<AttemptId, Held>();
   #cursor = 0;
   #isWoken = false;
   #looking: Promise<void> | null = null;
@@ -54,7 +61,11 @@ export class Overlaps {
     this.#isWoken = true;
     if (this.#isStopped || this.#looking !== null) return;
     this.#looking = this.#look()
-      .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'the look-ahead for conflicts failed'))
+      .catch((error: unknown) => {
+        // A commit that nothing refers to may have been tidied away.
+        this.#known.clear();
+        this.#parts.log.warn({ err: error }, 'the look-ahead for conflicts failed');
+      })
       .finally(() => {
         this.#looking = null;
         if (this.#isWoken || this.#waiting.size > 0) this.#wake();
@@ -71,6 +82,7 @@ export class Overlaps {
     if (next < journal.head()) this.#isWoken = true;
     for (const { attemptId } of facts) if (attemptId !== null) this.#waiting.add(attemptId);
     this.#closeOld();
+    this.#forgetOld();
     for (const id of this.#waiting) {
       this.#waiting.delete(id);
       if (!this.#isStopped) await this.#compare(id);
@@ -88,6 +100,14 @@ export class Overlaps {
     const keys = Object.keys(openAlerts(read)).filter((key) => key.startsWith(PREFIX));
     const old = keys.filter((key) => !key.slice(PREFIX.length).split(':').every(isLive));
     if (old.length > 0) store.commit((tx) => old.forEach((key) => void closeAlert(tx, key, 'one of them is over', {})));
+  }
+
+  #forgetOld(): void {
+    const { attempts } = this.#parts.store.read;
+    for (const id of this.#known.keys()) {
+      const attempt = attempts.get(id);
+      if (!attempt || !isAttemptLive(attempt.state)) this.#known.delete(id);
+    }
   }
 
   async #compare(id: AttemptId): Promise<void> {
@@ -114,12 +134,16 @@ export class Overlaps {
   }
 
   async #held(project: Project, attempt: Attempt): Promise<Held> {
-    const { workspace, baseCommit } = attempt;
+    const { id, workspace, baseCommit } = attempt;
     const tree = await treeOfFiles(this.#git, workspace);
+    const known = this.#known.get(id);
+    if (known?.tree === tree && known.attempt.baseCommit === baseCommit) return { ...known, attempt };
     const spec = { tree, parents: [baseCommit], message: 'A look ahead\n', author: { name: 'Gantry' } };
     const commit = await commitTree(this.#git, workspace, spec);
     const changed = await changedFiles(this.#git, project.path, baseCommit, commit);
-    return { attempt, commit, files: new Set(changed.map(({ path }) => path)) };
+    const held = { attempt, tree, commit, files: new Set(changed.map(({ path }) => path)) };
+    this.#known.set(id, held);
+    return held;
   }
 
   async #conflicts(project: Project, own: Held, theirs: Held): Promise<readonly string[]> {
