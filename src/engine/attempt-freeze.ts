@@ -12,7 +12,8 @@ export class AttemptFreeze {
   readonly #stop: (reason: End) => void;
   #inTurn: LiveSession | null = null;
   #over: Deferred<void> | null = null;
-  #frozen: Promise<LiveSession | null> = Promise.resolve(null);
+  #frozen: LiveSession | null = null;
+  #last: Promise<unknown> = Promise.resolve();
   /** The limit holds no more. */
   cancel: () => void = () => undefined;
 
@@ -44,39 +45,48 @@ export class AttemptFreeze {
   }
 
   /** @returns whether it stands still; one that cannot although its host could is told to end, with the cause */
-  async begin(cause: string): Promise<boolean> {
-    const live = this.#inTurn;
-    if (!live?.canFreeze) return false;
-    this.#over = deferred();
-    this.cancel();
-    this.#frozen = live.freeze(cause).then(
-      () => live,
-      (error: unknown) => {
-        this.#end(
-          `${cause}; it could not be frozen (${wordsOf(error)}): its program was ended, its conversation is kept`,
-        );
-        return null;
-      },
-    );
-    return (await this.#frozen) !== null;
+  begin(cause: string): Promise<boolean> {
+    return this.#next(async () => {
+      const live = this.#inTurn;
+      if (!live?.canFreeze) return false;
+      this.#over = deferred();
+      this.cancel();
+      try {
+        await live.freeze(cause);
+        this.#frozen = live;
+        return true;
+      } catch (error) {
+        this.#stop({
+          type: 'park',
+          cause: `${cause}; it could not be frozen (${wordsOf(error)}): its program was ended, its conversation is kept`,
+        });
+        return false;
+      }
+    });
   }
 
   /** Its program goes on, or it is told to end, with the cause. */
-  async end(cause: string): Promise<void> {
-    const live = await this.#frozen;
-    if (live === null || this.#over === null) return;
-    try {
-      await live.thaw(cause);
-    } catch (error) {
-      return this.#end(`${cause}; its frozen program did not go on (${wordsOf(error)}): a new one takes its place`);
-    }
-    this.#arm();
-    this.#over.resolve();
-    this.#over = null;
+  end(cause: string): Promise<void> {
+    return this.#next(async () => {
+      if (this.#frozen === null) return;
+      try {
+        await this.#frozen.thaw(cause);
+      } catch (error) {
+        const words = `its frozen program did not go on (${wordsOf(error)}): a new one takes its place`;
+        return this.#stop({ type: 'park', cause: `${cause}; ${words}` });
+      }
+      this.#frozen = null;
+      this.#arm();
+      this.#over?.resolve();
+      this.#over = null;
+    });
   }
 
-  #end(cause: string): void {
-    this.#stop({ type: 'park', cause });
+  /** One after the other: a pause may come while the resume before it is still under way. */
+  #next<T>(act: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(act);
+    this.#last = next.catch(() => undefined);
+    return next;
   }
 }
 

@@ -4,7 +4,8 @@ import { until } from '../base/wait.ts';
 import { AppError } from '../contract/errors.ts';
 import { type RunResult, runCommand } from '../process/run.ts';
 import { MARKER_VARIABLE } from '../process/table.ts';
-import type { Host, ProcessRecord } from './host.ts';
+import { setGroupFrozen } from './freezer.ts';
+import type { Host, ProcessRecord, StopReport } from './host.ts';
 import { type Enclosed, type Enclosure, type WalledOptions, walledHost } from './walled.ts';
 import type { Wall } from './walls.ts';
 
@@ -45,45 +46,93 @@ const CHANGES = { everyMs: 100, limitMs: 60_000 };
 
 /** Programs of this machine in containers of an image (tested with Podman 4.3 and Docker 20.10). */
 export function containerHost(options: ContainerOptions): Host {
+  const host = walledHost('container', options, (inner) => enclose(inner, options));
+  const stopping = async (marker: string, stop: () => Promise<StopReport>): Promise<StopReport> => {
+    for (const { pid } of await host.find(marker)) await setGroupFrozen(pid, false);
+    const report = await stop();
+    // What removes it may have been ended with the rest.
+    const labels = [`${OF_HOME}=${options.owner.home}`, `${OF_WORK}=${marker}`];
+    await removeAll((await containersOf(labels, options)) ?? [], options);
+    return report;
+  };
   return {
-    ...walledHost('container', options, (inner) => enclose(inner, options)),
+    ...host,
+    start: async (spec) => {
+      const process = await host.start(spec);
+      return { ...process, stop: (how) => stopping(spec.marker, () => process.stop(how)) };
+    },
+    stop: (record, how) => stopping(record.marker, () => host.stop(record, how)),
     freeze: (record) => setFrozen(record, true, options),
     thaw: (record) => setFrozen(record, false, options),
   };
 }
 
-/** What the engine answers is not enough: the container must be so. One that does not go on is removed. */
-async function setFrozen(
-  { marker }: ProcessRecord,
-  isFrozen: boolean,
-  { settings, owner, environment }: ContainerOptions,
-): Promise<void> {
-  const { engine } = settings();
-  const filters = [`label=${OF_RUN}=${owner.run}`, `label=${OF_WORK}=${marker}`].flatMap((one) => ['--filter', one]);
-  const listed = await ask([engine, 'ps', '--all', '--quiet', '--no-trunc', ...filters], environment);
-  const ids = (listed?.stdout ?? '').split('\n').filter((id) => id !== '');
+/**
+ * What the engine answers is not enough: the container must be so, by its word and by the kernel's. One that does not go on is
+ * removed.
+ */
+async function setFrozen({ marker }: ProcessRecord, isFrozen: boolean, options: ContainerOptions): Promise<void> {
+  const { environment, owner } = options;
+  const { engine } = options.settings();
   const verb = isFrozen ? 'pause' : 'unpause';
-  if (ids.length === 0) throw new AppError('internal', `${engine} ${verb}: it has no container of ${marker}`);
+  const refusal = (words: string) => new AppError('internal', `${engine} ${verb}: ${words}`);
+  const labels = [`${OF_RUN}=${owner.run}`, `${OF_WORK}=${marker}`];
   let words = 'the container is not so afterwards';
-  const isSo = async (id: string): Promise<true | null> => {
-    const status = (await ask([engine, 'inspect', '--format', '{{.State.Status}}', id], environment))?.stdout.trim();
+  const isSo = async (id: string): Promise<boolean> => {
+    const { status, pid } = await stateOf(id, options);
+    if (status === null || BEFORE_RUNNING.includes(status)) return false;
+    // What the engine did not bring to its end before is brought to where it believes it is: else it would refuse.
+    if (pid > 0) await setGroupFrozen(pid, status === 'paused');
     if (status === (isFrozen ? 'paused' : 'running')) return true;
-    if (status !== undefined && BEFORE_RUNNING.includes(status)) return null;
     const done = await ask([engine, verb, id], environment);
     words = done?.stderr.trim().split('\n').at(-1) || words;
-    return null;
+    return false;
   };
+  const areSo = async (): Promise<true | null> => {
+    const ids = await containersOf(labels, options);
+    if (ids === null) return null;
+    if (ids.length === 0) throw refusal(`there is no container of ${marker}`);
+    const states = await Promise.all(ids.map(isSo));
+    return states.every(Boolean) ? true : null;
+  };
+  try {
+    await until(areSo, CHANGES, () => refusal(words));
+  } catch (error) {
+    if (!isFrozen) await removeAll((await containersOf(labels, options)) ?? [], options);
+    throw error;
+  }
+}
+
+/** What the engine says of a container; null: nothing. */
+async function stateOf(
+  id: string,
+  { settings, environment }: ContainerOptions,
+): Promise<{ readonly status: string | null; readonly pid: number }> {
+  const format = '{{.State.Status}} {{.State.Pid}}';
+  const found = await ask([settings().engine, 'inspect', '--format', format, id], environment);
+  const [status = '', pid] = found?.code === 0 ? found.stdout.trim().split(' ') : [];
+  return { status: status === '' ? null : status, pid: Number(pid ?? 0) };
+}
+
+/** By their labels; none without an engine, null if it does not say. */
+async function containersOf(
+  labels: readonly string[],
+  { settings, environment }: ContainerOptions,
+): Promise<readonly string[] | null> {
+  const filters = labels.flatMap((label) => ['--filter', `label=${label}`]);
+  const listed = await ask([settings().engine, 'ps', '--all', '--quiet', '--no-trunc', ...filters], environment);
+  if (listed === null) return [];
+  return listed.code === 0 ? listed.stdout.split('\n').filter((id) => id !== '') : null;
+}
+
+/** Also what is frozen, where it would not die, whatever the engine believes of it. */
+async function removeAll(ids: readonly string[], options: ContainerOptions): Promise<void> {
+  const { engine } = options.settings();
   for (const id of ids) {
-    try {
-      await until(
-        () => isSo(id),
-        CHANGES,
-        () => new AppError('internal', `${engine} ${verb}: ${words}`),
-      );
-    } catch (error) {
-      if (!isFrozen) await ask([engine, 'rm', '--force', id], environment);
-      throw error;
-    }
+    const { status, pid } = await stateOf(id, options);
+    if (status === 'paused') await ask([engine, 'unpause', id], options.environment);
+    if (pid > 0) await setGroupFrozen(pid, false);
+    await ask([engine, 'rm', '--force', id], options.environment);
   }
 }
 
@@ -107,22 +156,12 @@ export async function containerProblem({ settings, environment }: ContainerOptio
  * @returns their ids
  */
 export async function sweepContainers(options: ContainerOptions): Promise<readonly string[]> {
-  const { engine } = options.settings();
   const { home, run } = options.owner;
-  const listed = async (label: string): Promise<readonly string[] | null> => {
-    const command = [engine, 'ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${label}`] as const;
-    const result = await ask(command, options.environment);
-    return result?.code === 0 ? result.stdout.split('\n').filter((id) => id !== '') : null;
-  };
-  const all = await listed(`${OF_HOME}=${home}`);
+  const all = await containersOf([`${OF_HOME}=${home}`], options);
   if (all === null || all.length === 0) return [];
-  const own = await listed(`${OF_RUN}=${run}`);
+  const own = await containersOf([`${OF_RUN}=${run}`], options);
   const left = own === null ? [] : all.filter((id) => !own.includes(id));
-  for (const id of left) {
-    // Where a frozen one would not die.
-    await ask([engine, 'unpause', id], options.environment);
-    await ask([engine, 'rm', '--force', id], options.environment);
-  }
+  await removeAll(left, options);
   return left;
 }
 

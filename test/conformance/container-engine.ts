@@ -1,8 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, test } from 'vitest';
+import { until } from '../../src/base/wait.ts';
 import { containerHost } from '../../src/hosts/container.ts';
+import { setGroupFrozen } from '../../src/hosts/freezer.ts';
+import type { Host } from '../../src/hosts/host.ts';
 import { TEST_IMAGE } from '../support/podman.ts';
 import { describeHost } from './host.ts';
 
@@ -26,9 +32,80 @@ export async function describeContainerHost(name: 'podman' | 'docker', engine: E
     await engine[Symbol.asyncDispose]();
     await rm(gates, { recursive: true });
   });
-  describeHost(containerHost(options), {
+  const host = containerHost(options);
+  describeHost(host, {
     problem: engine.problem,
     readable: [new URL('../fixtures/process', import.meta.url).pathname],
     startMs: 9_500,
   });
+  describe.skipIf(engine.problem !== null)(`what ${name} has frozen`, () => {
+    const ask = async (...args: string[]) => (await promisify(execFile)(name, args, { env: engine.env })).stdout.trim();
+    const nothingLeft = () =>
+      until(
+        async () => ((await ask('ps', '--all', '--quiet')) === '' ? true : null),
+        { everyMs: 100, limitMs: 60_000 },
+        () => new Error('a container is left'),
+      );
+    const pid = async () =>
+      Number(await ask('inspect', '--format', '{{.State.Pid}}', await ask('ps', '--all', '--quiet')));
+
+    test('a word of it that was cut off in the middle is brought to its end, either way', async () => {
+      await using ticker = await startTicker(host);
+      const { freeze, thaw } = host;
+      await setGroupFrozen(await pid(), true);
+      expect(await ask('ps', '--all', '--format', '{{.Status}}')).toContain('Up');
+      await thaw?.(ticker.record);
+      await ticker.goesOn();
+      await setGroupFrozen(await pid(), true);
+      await freeze?.(ticker.record);
+      expect(await ask('ps', '--all', '--format', '{{.Status}}')).toContain('Paused');
+      await setGroupFrozen(await pid(), false);
+      await thaw?.(ticker.record);
+      expect(await ask('ps', '--all', '--format', '{{.Status}}')).not.toContain('Paused');
+      await ticker.goesOn();
+    });
+
+    test.each(['by it', 'by the kernel alone'])('ends where it stands: frozen %s', async (by) => {
+      await using ticker = await startTicker(host);
+      if (by === 'by it') await host.freeze?.(ticker.record);
+      else await setGroupFrozen(await pid(), true);
+      expect(await ticker.stop({ graceMs: 100 })).toMatchObject({ survivors: [] });
+      await nothingLeft();
+    });
+
+    test('cannot go on once its container is gone, or without its engine; that is said at once', async () => {
+      await using ticker = await startTicker(host);
+      await host.freeze?.(ticker.record);
+      const without = containerHost({ ...options, environment: { ...engine.env, PATH: '/nowhere' } });
+      await expect(without.thaw?.(ticker.record)).rejects.toMatchObject({ code: 'internal' });
+      await expect(without.freeze?.(ticker.record)).rejects.toMatchObject({ code: 'internal' });
+      await ticker.stop({ graceMs: 100 });
+      await nothingLeft();
+      await expect(host.thaw?.(ticker.record)).rejects.toMatchObject({ code: 'internal' });
+    });
+  });
+}
+
+/** A program that writes for as long as it is not frozen. */
+async function startTicker(host: Host) {
+  const cwd = await mkdtemp(join(tmpdir(), 'gantry-ticks-'));
+  const program = await host.start({
+    ...{ command: ['sh', '-c', 'while :; do echo x >> ticks; done'], cwd, env: { PATH: '/usr/bin:/bin' } },
+    ...{ marker: `test:${randomUUID()}`, stdin: 'ignore', output: 'pipe' },
+  });
+  const written = async () => (await stat(join(cwd, 'ticks')).catch(() => null))?.size ?? 0;
+  const goesOn = async (): Promise<void> => {
+    const before = await written();
+    const isSo = async () => ((await written()) > before ? true : null);
+    await until(isSo, { everyMs: 20, limitMs: 60_000 }, () => new Error('it does not go on'));
+  };
+  await goesOn();
+  return {
+    ...program,
+    goesOn,
+    [Symbol.asyncDispose]: async () => {
+      await program.stop({ graceMs: 0 });
+      await rm(cwd, { recursive: true });
+    },
+  };
 }
