@@ -18,7 +18,7 @@ export const REPL_HELP: readonly string[] = [
   '  /send <agent> <text>    a message to an agent',
   '  /cancel, /pause, /resume, /retry <id>',
   '  /status                 the daemon',
-  '  /help                   this',
+  '  /help                   this; a command alone in its line needs no slash',
   '  /quit                   leave (also: exit, quit, q)',
   '',
   'Ctrl-C interrupts what runs; twice at the prompt leaves.',

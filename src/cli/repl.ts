@@ -51,13 +51,18 @@ export class Repl {
     const planned = /^\/?plan\s+(.*)$/s.exec(text)?.[1];
     if (planned !== undefined) return void (await planOnly(this.#context, this.#client, planned, this.#args));
     if (text.startsWith('/')) return this.#command(splitWords(text.slice(1)));
+    // Nobody asks an agent for `status`.
+    if (this.#names().includes(text)) return this.#command([text]);
     await runRequest(this.#context, this.#client, text, this.#args, this.#args.yes ? null : this.#confirm);
   }
 
+  #names(): string[] {
+    const rows = this.#context.shell.commands.filter((row) => row.group !== null && !NOT_IN_REPL.has(row.name));
+    return rows.map((row) => row.name);
+  }
+
   async #command(words: readonly string[]): Promise<void> {
-    const names = this.#context.shell.commands
-      .filter((row) => row.group !== null && !NOT_IN_REPL.has(row.name))
-      .map((row) => row.name);
+    const names = this.#names();
     const [first = ''] = words;
     if (!names.some((name) => name === first || name.startsWith(`${first} `))) {
       throw new AppError(

@@ -122,7 +122,7 @@ function explainRequest(parts: Parts, request: Request): Explanation {
   const tasks = parts.store.read.tasks.list({ requestId: request.id });
   const lines = request.cause ? [request.cause] : [];
   if (request.plan?.fallbackReason)
-    lines.push(`planned by fallback (${request.plan.fallbackReason}): ${request.plan.fallbackDetail ?? ''}`);
+    lines.push(`no model made this plan (${request.plan.fallbackReason}): ${request.plan.fallbackDetail ?? ''}`);
   lines.push(...tasks.map((t) => `${t.label} ${t.title}: ${t.state}${t.cause ? `, ${t.cause}` : ''}`));
   const merge = mergeOf(parts.store.read, request.id);
   if (merge) lines.push(`merge ${merge.id} is ${merge.state}${merge.cause === null ? '' : `: ${merge.cause}`}`);

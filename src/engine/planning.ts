@@ -185,7 +185,7 @@ export class Planning {
     const now = this.#parts.clock.now();
     const cause =
       plan.source === 'fallback' && plan.fallbackReason
-        ? `planned by fallback: ${plan.fallbackReason}`
+        ? `planned without a model (${plan.fallbackReason})`
         : `${plan.tasks.length} ${plan.tasks.length === 1 ? 'task' : 'tasks'} planned`;
     const meta = { actor: 'gantry', cause };
     if (plan.tasks.length === 0) {

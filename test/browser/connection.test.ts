@@ -50,6 +50,16 @@ describe.skipIf(!hasChromium)('the connection in Chromium', () => {
     await world?.[Symbol.asyncDispose]();
   });
 
+  test('names every page on a phone, without scrolling', async () => {
+    const { page } = dashboard;
+    await page.setViewportSize({ width: 320, height: 640 });
+    const widths = await page
+      .getByRole('navigation')
+      .evaluate(({ scrollWidth, clientWidth }) => ({ scrollWidth, clientWidth }));
+    expect(widths.scrollWidth).toBe(widths.clientWidth);
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
+
   test('goes on over a restart of the daemon without a gap and without a fact twice', async () => {
     const { page, faults } = dashboard;
     const port = Number(new URL(world.client.url).port);

@@ -215,11 +215,12 @@ describe('gantry exec', () => {
 
 describe('the prompt in a pipe', () => {
   it('plans, asks, carries out and takes commands, without colours or prompts', async () => {
-    const lines = ['help', THREE, 'y', '/tasks -n 1', '/nothing', 'q', 'never'];
+    const lines = ['help', 'agents', THREE, 'y', '/tasks -n 1', '/nothing', 'q', 'never'];
     const { code, stdout, stderr } = await bench.run([], { stdin: `${lines.join('\n')}\n` });
     expect(code).toBe(0);
     expect(stdout).toContain('planner  fake');
     expect(stdout).toContain('/approve <id>');
+    expect(stdout).toContain('No agents.');
     expect(stdout).toContain('✓ T3 Task T3');
     expect(stdout).toContain('AGENT');
     expect(stderr).toContain('Carry out? [y/N]');

@@ -15,6 +15,7 @@ const options = {
     policy: { rules: [{ action: 'ask' as const, tool: 'bash', pattern: 'echo ran*' }] },
   },
   deaths: 2,
+  limitMs: 300_000,
 };
 
 /** What waits for a person, and then for a release. Two tasks that name one file would wait for each other. */

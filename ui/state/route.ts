@@ -19,7 +19,8 @@ export function parseRoute(hash: string): Route {
   const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?');
   const [page, id] = path.split('/');
   return {
-    page: PAGES.find((one) => one === page) ?? 'fleet',
+    // The agents are on the page of the fleet.
+    page: (id || page !== 'agents' ? PAGES.find((one) => one === page) : null) ?? 'fleet',
     id: id ? decodeURIComponent(id) : null,
     query: Object.fromEntries(new URLSearchParams(search)),
   };
