@@ -126,6 +126,10 @@ describe('a command line', () => {
     expect((await refusal('run', 'x', '--budget-usd', '-1')).details?.accepted).toEqual([
       'an amount of US dollars such as 0.50',
     ]);
+    const direct = await refusal('sling', 'x', 'p', '--merge', 'direct');
+    expect(direct.message).toMatch(/^--merge: "direct" would pass by gates and reviews/);
+    expect(direct.details?.accepted).toEqual(['queue', 'local']);
+    expect((await run('sling', 'x', 'p', '--merge', 'mr')).args).toMatchObject({ merge: 'queue' });
     expect((await refusal('project')).details?.accepted).toEqual(['project add', 'project ls', 'project rm']);
   });
 

@@ -1,8 +1,8 @@
 import { type Client, followView } from '../client/client.ts';
-import { toAppError } from '../contract/errors.ts';
+import { AppError, toAppError } from '../contract/errors.ts';
 import { Isolation } from '../contract/isolation.ts';
 import { isRequestOver, MergeMode, type Request } from '../contract/request.ts';
-import type { Context } from './command.ts';
+import type { Context, Kind } from './command.ts';
 import { amount, flag, integer, oneOf, option, time } from './command.ts';
 import { projectFrom } from './context.ts';
 import { keyAnswer } from './decide.ts';
@@ -10,6 +10,16 @@ import { Interrupts } from './keys.ts';
 import { isSettled, type RequestView } from './progress.ts';
 import { exitCodeOf, planLines, replyLines, requestDocument, resultLines } from './result.ts';
 import { newMemory, type Watching, watch } from './watch.ts';
+
+/** Other words for the same: Gastown's. Its `direct` has no meaning here. */
+const mergeMode: Kind<MergeMode> = {
+  values: MergeMode.options,
+  parse: (given) => {
+    if (given !== 'direct') return oneOf(MergeMode.options).parse(given === 'mr' ? 'queue' : given);
+    const why = '"direct" would pass by gates and reviews; queue merges at once where a project has neither';
+    throw new AppError('usage', why, { details: { accepted: MergeMode.options } });
+  },
+};
 
 /** The options of every command that submits a request. */
 export const SUBMIT_OPTIONS = {
@@ -22,7 +32,7 @@ export const SUBMIT_OPTIONS = {
   isDirtyAllowed: flag('--allow-dirty', 'start though there are uncommitted changes, which agents will not see'),
   maxParallel: option('--max-parallel <n>', 'at most so many agents at once', integer(1, 64)),
   timeoutMs: option('--timeout <time>', 'for each attempt: 30s, 15m, 2h', time),
-  merge: option('--merge <where>', 'when done: into the merge queue, or stay on its branch', oneOf(MergeMode.options)),
+  merge: option('--merge <where>', 'when done: into the merge queue (also: mr), or stay on its branch', mergeMode),
   isolation: option(
     '--isolation <mode>',
     'what stands at least between the agents and the machine',

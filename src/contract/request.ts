@@ -82,6 +82,7 @@ export type FileChange = z.infer<typeof FileChange>;
 
 /** `queue`: joins the merge queue when it is done; `local`: stays on its branch. */
 export const MergeMode = z.enum(['queue', 'local']);
+export type MergeMode = z.infer<typeof MergeMode>;
 
 /** What a user asked for when submitting; the choices that flags make. */
 export const RequestOptions = z.object({
