@@ -33,6 +33,7 @@ export type OneTurnSpec = {
 
 const GRACE_MS = 5_000;
 const TURN_IS_OVER = 'the turn is over';
+/** Removed by the store's retention some time after the session's end. */
 const keyOf = (id: SessionId): string => `turn:${id}`;
 
 /** What is known of a session's one turn: kept until it is asked for, over any crash. */
@@ -77,7 +78,8 @@ const MAX_DEATHS = 2;
 
 /** Whether `runTurn` can still give the turn: it goes on, or its end is known. */
 export const isTurnAtHand = (parts: Parts, id: SessionId): boolean =>
-  storedTurn(parts, id).end !== null || !isSessionOver(parts.store.read.sessions.need(id).state);
+  !isSessionOver(parts.store.read.sessions.need(id).state) ||
+  (parts.store.read.meta.get(keyOf(id)) !== null && storedTurn(parts, id).end !== null);
 
 const storedTurn = (parts: Parts, id: SessionId): z.infer<typeof StoredTurn> =>
   StoredTurn.parse(JSON.parse(parts.store.read.meta.get(keyOf(id)) ?? 'null'));

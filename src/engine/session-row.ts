@@ -50,7 +50,7 @@ export function reopened(
   );
 }
 
-/** Of a session: the native id of the conversation that was told what it is for. */
+/** Of a session: the native id of the conversation that was told what it is for. Removed by retention, as `turn:`. */
 const toldKey = (sessionId: Session['id']): string => `told:${sessionId}`;
 
 export const markTold = (tx: Transaction, sessionId: Session['id'], nativeId: string | null): void =>

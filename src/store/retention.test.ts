@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sampleTask } from '../../test/support/rows.ts';
-import { GANTRY, seed, temporaryStore } from '../../test/support/store.ts';
+import { GANTRY, sampleSession, seed, temporaryStore } from '../../test/support/store.ts';
 import type { NewEvent } from './events.ts';
 import type { NewFact } from './facts.ts';
 import type { RetentionLimits } from './retention.ts';
@@ -46,6 +46,33 @@ describe('prune', () => {
     expect(store.journal.since(0).facts.map((fact) => fact.seq)).toEqual([5, 6]);
     expect(store.read.requests.count()).toBe(1);
     expect(store.read.projects.count()).toBe(1);
+  });
+
+  it('removes what was noted of sessions that have ended, some time after that', async () => {
+    await using home = await temporaryStore();
+    const { store, clock } = home;
+    seed(store);
+    store.commit((tx) => {
+      const endedAt = clock.now();
+      tx.sessions.insert(sampleSession(1, { attemptId: null, state: 'stopped', endedAt }), GANTRY);
+      tx.sessions.insert(sampleSession(2, { attemptId: null, state: 'paused' }), GANTRY);
+      for (const note of ['told', 'turn', 'other'])
+        for (const n of [1, 2]) tx.meta.set(`${note}:sess_00000000${n}`, 'x');
+    });
+    const left = (): string[] =>
+      ['told', 'turn', 'other'].flatMap((note) =>
+        [1, 2].map((n) => `${note}:sess_00000000${n}`).filter((key) => store.read.meta.get(key) !== null),
+      );
+    await store.prune(KEEP, MINUTE);
+    expect(left()).toHaveLength(6);
+    clock.advance(2 * DAY);
+    await store.prune(KEEP, MINUTE);
+    expect(left()).toEqual([
+      'told:sess_000000002',
+      'turn:sess_000000002',
+      'other:sess_000000001',
+      'other:sess_000000002',
+    ]);
   });
 
   it('tells readers from before what was removed that something is missing, but not for text on its way', async () => {

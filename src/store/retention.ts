@@ -54,6 +54,7 @@ export async function prune(
     const forgotten =
       forgetKeys(connection, until.observation) ||
       forgetEventKeys(connection, start - REPEAT_MS) ||
+      forgetSessionNotes(connection, until.observation) ||
       forgetChats(connection);
     if (forgotten > 0) return forgotten;
     for (const [name, before] of Object.entries(until)) {
@@ -112,6 +113,20 @@ function removeOldest(connection: Connection, name: FactClass, before: number): 
     );
   });
 }
+
+/** What was noted of sessions that ended so long ago: nobody takes them up again. */
+const forgetSessionNotes = (connection: Connection, before: number): number =>
+  connection.transaction(
+    () =>
+      connection.run(
+        `DELETE FROM meta WHERE key IN (
+           SELECT key FROM meta JOIN sessions ON sessions.id = substr(key, 6)
+           WHERE (key BETWEEN 'told:' AND 'told;' OR key BETWEEN 'turn:' AND 'turn;')
+             AND sessions.doc ->> '$.endedAt' < ? LIMIT ?)`,
+        before,
+        BATCH,
+      ).changes,
+  );
 
 /** Keys of outside programs that stand for their events no longer. */
 const forgetEventKeys = (connection: Connection, before: number): number =>
