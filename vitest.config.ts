@@ -7,8 +7,8 @@ import { startBuilt } from './test/support/start-built.ts';
 export default defineConfig({
   plugins: [startBuilt],
   test: {
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     retry: 0,
     pool: 'forks',
     // Much of a test's time is the wait for real programs: more files at once than processors.

@@ -465,7 +465,7 @@ describe('starting and closing', () => {
     }
   });
 
-  test('a connection that was opened ahead and never used is not waited for', { timeout: 20_000 }, async () => {
+  test('a connection that was opened ahead and never used is not waited for', { timeout: 50_000 }, async () => {
     await using closing = await openTestApi();
     const socket = connect(closing.port, '127.0.0.1');
     await once(socket, 'connect');

@@ -3,6 +3,4 @@ import shared from '../../vitest.config.ts';
 
 const { plugins = [], test: { projects: _, ...test } = {} } = shared;
 
-export default defineConfig(
-  mergeConfig({ plugins, test }, { test: { include: ['test/interop/*.interop.ts'], hookTimeout: 180_000 } }),
-);
+export default defineConfig(mergeConfig({ plugins, test }, { test: { include: ['test/interop/*.interop.ts'] } }));

@@ -4,13 +4,7 @@ import type { Plugin } from 'vite';
 
 const SRC = fileURLToPath(new URL('../../src', import.meta.url));
 /** The modules that start a program of ours, by the place of its file beside their own. */
-const STARTERS = [
-  'daemon/spawn-daemon',
-  'backends/fake/command',
-  'hosts/walled',
-  'store/search/search',
-  'cli/plugin-file',
-];
+const STARTERS = ['daemon/spawn-daemon', 'backends/fake/command', 'hosts/walled', 'store/search/search'];
 
 /** In tests those modules find the programs that were built before the run (`built.ts`), as in the package. */
 export const startBuilt: Plugin = {
