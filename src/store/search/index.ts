@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { PRUNED_TO } from '../meta.ts';
-import { COLUMNS, type Indexed, indexedOf, type Subject } from './text.ts';
+import { COLUMNS, indexedOf, type Subject } from './text.ts';
 
 /** Raise it when what is indexed changes: the index is built anew. */
 const VERSION = 2;
@@ -80,10 +80,10 @@ export class SearchIndex {
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       for (const { seq, kind, data, ...subject } of rows) {
-        const indexed = indexedOf(String(kind), JSON.parse(String(data)), subject as Subject, (id, count) =>
+        const values = indexedOf(String(kind), JSON.parse(String(data)), subject as Subject, (id, count) =>
           this.#chatPart(id, count),
         );
-        insert.run(Number(seq), ...COLUMNS.map((column) => indexed[column]));
+        insert.run(Number(seq), ...values);
       }
       this.#set('cursor', end);
       this.#db.exec('COMMIT');
@@ -137,7 +137,7 @@ export class SearchIndex {
   }
 
   /** The messages that came new with an event: the others were found with an earlier one. */
-  #chatPart(id: number, count: number): Indexed['chat'] {
+  #chatPart(id: number, count: number): string {
     const sql = 'SELECT messages FROM chat_part WHERE chatId = ? AND last = ?';
     return String(this.#journal.prepare(sql).get(id, count)?.messages ?? '');
   }

@@ -17,7 +17,7 @@ export const COLUMNS = [
   'text',
 ] as const;
 export type Column = (typeof COLUMNS)[number];
-export type Indexed = { readonly [C in Column]: string };
+type Indexed = { readonly [C in Column]: string };
 
 /** Characters of one field: the end of a very long output is not found. */
 const MAX_FIELD = 200_000;
@@ -29,16 +29,16 @@ type Values = Readonly<Record<string, unknown>>;
 /** What it is about, by id; null of what it is not. */
 export type Subject = Pick<FactSubject, 'projectId' | 'taskId' | 'agent'>;
 
-/** What of a fact is found under which field. `chatPart` reads the messages that came with an event, as JSON. */
+/** What of a fact is found under each field. `chatPart` reads the messages that came with an event, as JSON. */
 export function indexedOf(
   kind: string,
   data: Values,
   { projectId, taskId, agent }: Subject,
   chatPart: (id: number, count: number) => string,
-): Indexed {
+): readonly string[] {
   const said = kind === 'observed' ? ofEvent(data, chatPart) : ofOwn(kind, data);
   const found: Partial<Indexed> = { ...said, project: projectId ?? '', task: taskId ?? '', agent: agent ?? '' };
-  return Object.fromEntries(COLUMNS.map((column) => [column, (found[column] ?? '').slice(0, MAX_FIELD)])) as Indexed;
+  return COLUMNS.map((column) => (found[column] ?? '').slice(0, MAX_FIELD));
 }
 
 function ofEvent(data: Values, chatPart: (id: number, count: number) => string): Partial<Indexed> {
@@ -69,6 +69,7 @@ const objectOf = (value: unknown): Values =>
 
 /** Every text and number in a value, keys of objects too, about a field's length at most. */
 function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
   const parts: string[] = [];
   let length = 0;
   const visit = (inner: unknown, depth: number): void => {
