@@ -71,8 +71,9 @@ beforeAll(async () => {
       },
     },
   });
-  const onCommit = (listener: (head: number) => void) => store.onCommit(listener);
-  const api = scope.use(await openTestApi({ access, handlers, journal: store.journal, onCommit }));
+  const api = scope.use(
+    await openTestApi({ access, handlers, journal: store.journal, onCommit: (listener) => store.onCommit(listener) }),
+  );
   client = createClient({ url: api.url, token: 'admin' });
 });
 afterAll(() => scope.disposeAsync());

@@ -20,7 +20,7 @@ import { type Listening, listen } from './listen.ts';
 import type { McpHttp } from './mcp.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { servedHosts } from './site.ts';
-import { STREAM_LIMITS, Streams } from './streams.ts';
+import { type OnCommit, STREAM_LIMITS, Streams } from './streams.ts';
 import { type NodeDoor, upgrade } from './upgrade.ts';
 
 export type ApiLimits = StreamLimits & {
@@ -28,6 +28,9 @@ export type ApiLimits = StreamLimits & {
   /** Nesting of a JSON body. */
   readonly maxDepth: number;
 };
+
+/** A page that looks on must not cost each event what it costs to read one: nobody sees that it comes so much later. */
+const EVENTS_AFTER_MS = 20;
 
 export const API_LIMITS: ApiLimits = { ...STREAM_LIMITS, maxBodyBytes: 8_000_000, maxDepth: 100 };
 
@@ -37,8 +40,7 @@ export type ApiParts = {
   readonly idempotency: IdempotencyKeys;
   readonly journal: JournalReader;
   readonly events: EventParts;
-  /** The listener is called after every commit that wrote facts, with the newest position. */
-  readonly onCommit: (listener: (head: number) => void) => () => void;
+  readonly onCommit: OnCommit;
   readonly clock: Clock;
   readonly log: Log;
   /** An address of this machine; loopback unless the person says otherwise. */
@@ -79,7 +81,7 @@ export async function startApi(parts: ApiParts): Promise<Api> {
   });
   const listening = await listen(server, parts.host, parts.port);
   const { port } = listening;
-  const streams = new Streams({ ...parts, limits, isTalkative: false });
+  const streams = new Streams({ ...parts, limits, isTalkative: false, eventsAfterMs: EVENTS_AFTER_MS });
   const site = { hosts: servedHosts(port, parts.names ?? []), cookie: cookieName(port) };
   const door = new EventDoor({ ...parts, ...parts.events, ...site, limits: parts.events.limits ?? {} });
   const shared = { ...parts, ...site, streams, door, facts: new FactPages(parts.journal) };

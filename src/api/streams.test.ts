@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openTestApi, type TestApi } from '../../test/support/api.ts';
+import { sampleEvent } from '../../test/support/events.ts';
 import {
   brief,
   factsIn,
@@ -57,6 +58,20 @@ describe('a reader', () => {
     const [fact] = api.store.journal.since(0).facts;
     const read = await readUntil(reader.messages, isSeq(1));
     expect(read.at(-1)).toEqual({ type: 'fact', fact });
+  });
+
+  test('is told of events of outside programs together, a little later, and of them and all else at once', async () => {
+    const post = async (): Promise<unknown> => (await api.post('/events', sampleEvent(), { token: 'ingest' })).json();
+    await using reader = openSocket(api);
+    await readUntil(reader.messages, isLive);
+    const reading = vi.spyOn(api.store.journal, 'since');
+    for (const id of [1, 2, 3]) expect(await post()).toMatchObject({ id });
+    clock.advance(20);
+    expect(brief(await readUntil(reader.messages, isSeq(3)))).toEqual(['fact 1', 'fact 2', 'fact 3']);
+    expect(reading).toHaveBeenCalledTimes(1);
+    await post();
+    record(api.store, 1);
+    expect(brief(await readUntil(reader.messages, isSeq(5)))).toEqual(['fact 4', 'fact 5']);
   });
 
   test('of events gets the same as one of a WebSocket', async () => {

@@ -18,13 +18,21 @@ export const STREAM_LIMITS: StreamLimits = {
   maxReaders: 256,
 };
 
+/**
+ * The listener is called after every commit that wrote facts, with the newest position, and whether they are all events
+ * of outside programs. The answer stops that.
+ */
+export type OnCommit = (listener: (head: number, isOfEvents: boolean) => void) => () => void;
+
 type StreamsParts = {
-  readonly onCommit: (listener: (head: number) => void) => () => void;
+  readonly onCommit: OnCommit;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: StreamLimits;
   /** Whether a reader may send something, which is ignored; else it is told that this stream takes no messages. */
   readonly isTalkative: boolean;
+  /** ms: events of outside programs that nothing else follows are told of together after so long. 0: at once, each. */
+  readonly eventsAfterMs: number;
 };
 
 /** What a reader may send at once, bytes. */
@@ -47,11 +55,12 @@ export class Streams {
   /** The newest position that a commit has told. */
   #head = 0;
   #isWakeQueued = false;
+  #cancelLater: (() => void) | null = null;
   #isClosed = false;
 
   constructor(parts: StreamsParts) {
     this.#parts = parts;
-    this.#unsubscribe = parts.onCommit((head) => this.#wake(head));
+    this.#unsubscribe = parts.onCommit((head, isOfEvents) => this.#wake(head, isOfEvents));
   }
 
   /** How many are open. */
@@ -101,6 +110,7 @@ export class Streams {
   close(): void {
     this.#isClosed = true;
     this.#unsubscribe();
+    this.#cancelLater?.();
     for (const { reader } of this.#readings) reader.end('stopping');
   }
 
@@ -128,14 +138,26 @@ export class Streams {
   }
 
   /** Not inside of the commit, but right after it: all commits of one turn wake the readers once. */
-  #wake(head: number): void {
+  #wake(head: number, isOfEvents: boolean): void {
     this.#head = head;
     if (this.#isWakeQueued || this.#readings.size === 0) return;
+    const { clock, eventsAfterMs } = this.#parts;
+    if (isOfEvents && eventsAfterMs > 0) {
+      this.#cancelLater ??= clock.after(eventsAfterMs, () => {
+        this.#cancelLater = null;
+        this.#pump();
+      });
+      return;
+    }
     this.#isWakeQueued = true;
     queueMicrotask(() => {
       this.#isWakeQueued = false;
-      for (const { reader } of this.#readings) reader.pump(this.#head);
+      this.#pump();
     });
+  }
+
+  #pump(): void {
+    for (const { reader } of this.#readings) reader.pump(this.#head);
   }
 
   #heartbeat(): void {

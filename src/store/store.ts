@@ -54,6 +54,9 @@ type StoreOptions = {
 /** What something that was written survives: the death of the process, or the loss of power too. */
 type Durability = 'process' | 'power';
 
+/** Told of the newest position, and whether the commit wrote nothing but events of outside programs. */
+type CommitListener = (head: number, isOfEvents: boolean) => void;
+
 const MIGRATIONS = new URL('./migrations/', import.meta.url);
 
 /** The only keeper of state: `gantry.db` in the home. One connection, one writer. */
@@ -75,7 +78,7 @@ export class Store implements AsyncDisposable {
   readonly #transaction: Transaction;
   readonly #observations: Observations;
   /** Each with whether it is told of events of outside programs too. */
-  readonly #listeners = new Map<(head: number) => void, { readonly isOfEvents: boolean }>();
+  readonly #listeners = new Map<CommitListener, { readonly isOfEvents: boolean }>();
   #closing: Promise<void> | null = null;
 
   /**
@@ -160,8 +163,8 @@ export class Store implements AsyncDisposable {
     this.#durability = durability;
   }
 
-  /** `listener` is called after every commit that wrote facts, with the newest position; the answer stops that. */
-  onCommit(listener: (head: number) => void): () => void {
+  /** `listener` is called after every commit that wrote facts; the answer stops that. */
+  onCommit(listener: CommitListener): () => void {
     return this.#listen(listener, true);
   }
 
@@ -170,7 +173,7 @@ export class Store implements AsyncDisposable {
     return this.#listen(listener, false);
   }
 
-  #listen(listener: (head: number) => void, isOfEvents: boolean): () => void {
+  #listen(listener: CommitListener, isOfEvents: boolean): () => void {
     this.#listeners.set(listener, { isOfEvents });
     return () => {
       this.#listeners.delete(listener);
@@ -255,7 +258,7 @@ export class Store implements AsyncDisposable {
     for (const [listener, wanted] of [...this.#listeners]) {
       if (isOfEvents && !wanted.isOfEvents) continue;
       try {
-        listener(head);
+        listener(head, isOfEvents);
       } catch (error) {
         // What is durable stays so, whatever its readers do.
         this.#log.error({ err: toAppError(error), head }, 'a reader of the journal failed');

@@ -12,7 +12,7 @@ import type { Access } from '../access.ts';
 import { type Authenticated, authorize } from '../auth.ts';
 import type { StreamLimits, Wanted } from '../fact-reader.ts';
 import type { FactSearch } from '../search.ts';
-import { Streams } from '../streams.ts';
+import { type OnCommit, Streams } from '../streams.ts';
 import { answer, answerError, type Headers } from './answer.ts';
 import type { PlainPost } from './front.ts';
 import { EventPost, type PostLimits } from './post.ts';
@@ -69,7 +69,7 @@ type DoorParts = EventParts & {
   readonly access: Access;
   readonly cookie: string;
   readonly hosts: ReadonlySet<string>;
-  readonly onCommit: (listener: (head: number) => void) => () => void;
+  readonly onCommit: OnCommit;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -109,7 +109,14 @@ export class EventDoor {
     this.#post = new EventPost({ ...parts, limits: this.#limits, now: parts.clock.now, onTaken });
     this.#pages = new EventPages(parts);
     const { onCommit, clock, log } = parts;
-    this.streams = new Streams({ onCommit, clock, log, limits: this.#limits.stream, isTalkative: true });
+    this.streams = new Streams({
+      onCommit,
+      clock,
+      log,
+      limits: this.#limits.stream,
+      isTalkative: true,
+      eventsAfterMs: 0,
+    });
     this.#ways = [
       { method: 'POST', path: /^\/events$/, scope: 'ingest', handle: (visit) => this.#take(visit) },
       { method: 'POST', path: /^\/hook$/, scope: 'ingest', handle: (visit) => this.#takeHook(visit) },
