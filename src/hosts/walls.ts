@@ -26,8 +26,8 @@ const CERTIFICATES = [
   'CURL_CA_BUNDLE',
   'GIT_SSL_CAINFO',
 ];
-/** Directories that a program expects to be able to write to. */
-const SCRATCH = ['HOME', 'TMPDIR'];
+/** Directories that a program expects to be able to write to; outside of its own they are empty and live in memory. */
+const SCRATCH = ['HOME', 'TMPDIR', ...['CONFIG', 'DATA', 'CACHE', 'STATE'].map((name) => `XDG_${name}_HOME`)];
 /** Of Gantry's branches, in a git directory: an agent's commits go there and nowhere else. */
 const BRANCHES = ['refs/heads/gantry', 'logs/refs/heads/gantry'];
 /** What in a worktree's git directory tells git where to look: whoever may change it may make Gantry's git run programs. */
