@@ -24,7 +24,7 @@ export const NO_USAGE: Usage = {
   costUsd: null,
 };
 
-/** OpenCode's counts of tokens in our words. */
+/** What OpenCode has counted, in our words. A cost of 0 for tokens means that the model has no price: unknown, not free. */
 export const usageOf = (
   tokens: {
     readonly input: number;
@@ -34,12 +34,12 @@ export const usageOf = (
   },
   costUsd: number | null,
 ): Usage => ({
-  inputTokens: tokens.input,
-  outputTokens: tokens.output,
-  reasoningTokens: tokens.reasoning,
-  cacheReadTokens: tokens.cache.read,
-  cacheWriteTokens: tokens.cache.write,
-  costUsd,
+  inputTokens: Math.round(tokens.input),
+  outputTokens: Math.round(tokens.output),
+  reasoningTokens: Math.round(tokens.reasoning),
+  cacheReadTokens: Math.round(tokens.cache.read),
+  cacheWriteTokens: Math.round(tokens.cache.write),
+  costUsd: costUsd || null,
 });
 
 export const hasTokens = (u: Usage): boolean =>

@@ -82,6 +82,18 @@ describe('rows that OpenCode 1.18.33 wrote', () => {
     });
   });
 
+  test('the cost of a model without a price is unknown, not nothing', async () => {
+    await makeDatabase(
+      database,
+      'UPDATE session SET cost = 0',
+      "UPDATE message SET data = json_set(data, '$.cost', 0)",
+    );
+    const { items } = await history().sessions({ limit: 10 });
+    expect(items.map(({ usage }) => usage?.costUsd)).toEqual([null, null]);
+    const { items: messages } = await history().messages('ses_e048801ceffeLnvkuj2Q3NZAad', ALL);
+    expect(messages[1]).toMatchObject({ usage: { costUsd: null } });
+  });
+
   test('messages have all kinds of parts in their order', async () => {
     const { items } = await history().messages('ses_e048801ceffeLnvkuj2Q3NZAad', ALL);
     const kinds = new Set(items.flatMap(({ parts }) => parts.map(({ type }) => type)));

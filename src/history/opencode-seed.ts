@@ -82,7 +82,7 @@ type Row = Readonly<Record<string, unknown>>;
 function sessionOf(row: Row, store: string): HistorySession {
   const inputTokens = Number(row.prompt_tokens ?? 0);
   const outputTokens = Number(row.completion_tokens ?? 0);
-  const costUsd = row.cost === null ? null : Number(row.cost);
+  const costUsd = Number(row.cost) || null;
   return {
     source: 'opencode',
     id: String(row.id),

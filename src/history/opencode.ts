@@ -84,7 +84,7 @@ function sessionOf(row: Row, store: string): HistorySession {
     directory: textOrNull(row.directory),
     model: modelOf(textOrNull(row.model)),
     // Older versions have no sums: unknown, not 0.
-    usage: row.tokens_input === null ? null : usageOf(tokens, row.cost === null ? null : Number(row.cost)),
+    usage: row.tokens_input === null ? null : usageOf(tokens, Number(row.cost)),
     createdAt: Number(row.time_created),
     updatedAt: Number(row.time_updated),
     store,

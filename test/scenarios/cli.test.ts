@@ -127,7 +127,7 @@ describe('gantry run', () => {
     follower.child.kill('SIGINT');
     expect((await follower.exited).code).toBe(0);
     await using log = bench.start('logs', 'daemon', '-f');
-    await log.shows('"msg":"started"');
+    await log.shows('info  started');
     log.child.kill('SIGINT');
     expect((await log.exited).code).toBe(0);
     const document = (await bench.json('show', id)) as RunDocument;

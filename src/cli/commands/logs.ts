@@ -5,6 +5,7 @@ import type { Fact } from '../../contract/fact.ts';
 import { logFile } from '../../daemon/spawn-daemon.ts';
 import type { Context } from '../command.ts';
 import { defineCommand, flag, integer, option, optionalArgument } from '../command.ts';
+import { daemonLogLines, logRecord } from '../daemon-log.ts';
 import { logLines } from '../facts.ts';
 import { type FactQuery, factsUntilNow, followFacts } from '../follow-facts.ts';
 import { idOf } from '../ids.ts';
@@ -66,14 +67,17 @@ async function daemonLog({ home, output }: Context, limit: number, isFollowed: b
     output.note(`There is no log yet: ${file}`);
     return 0;
   }
+  const print = (line: string): void => {
+    if (output.isJson) output.jsonLine(logRecord(line));
+    else output.raw(...daemonLogLines(line, output.paint));
+  };
   let position = statSync(file).size;
   const lines = (await read(file, 0, position)).trimEnd().split('\n').slice(-limit);
   if (!isFollowed) {
-    if (output.isJson) output.json(lines);
-    else output.raw(...lines);
+    if (output.isJson) output.json(lines.map(logRecord));
+    else lines.forEach(print);
     return 0;
   }
-  const print = (line: string): void => (output.isJson ? output.jsonLine(line) : output.raw(line));
   // Ctrl-C ends it well from the first line on.
   const changes = changesOf(file);
   lines.forEach(print);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Question } from '../../../contract/approval.ts';
-import { NO_USAGE, type Usage } from '../../../contract/usage.ts';
+import { NO_USAGE, usageOf } from '../../../contract/usage.ts';
 import type {
   NativeAsk,
   NativeEntry,
@@ -137,20 +137,7 @@ export function messageOf(value: unknown): NativeMessage {
     finish: wire.finish ? (FINISH[wire.finish] ?? 'other') : null,
     isCompaction: wire.mode === 'compaction',
     error: wire.error ? errorOf(wire.error) : null,
-    usage: usageOf(wire),
-  };
-}
-
-/** A cost of 0 for tokens means that the model has no price: unknown, not free. */
-function usageOf({ tokens, cost }: WireMessage): Usage {
-  if (!tokens) return NO_USAGE;
-  return {
-    inputTokens: Math.round(tokens.input),
-    outputTokens: Math.round(tokens.output),
-    reasoningTokens: Math.round(tokens.reasoning),
-    cacheReadTokens: Math.round(tokens.cache.read),
-    cacheWriteTokens: Math.round(tokens.cache.write),
-    costUsd: cost || null,
+    usage: wire.tokens ? usageOf(wire.tokens, wire.cost ?? null) : NO_USAGE,
   };
 }
 
