@@ -259,7 +259,7 @@ describe.skipIf(!hasChromium)('events and use in Chromium', () => {
     await exec([{ text: 'unpriced', usage: { ...USAGE, costUsd: null } }]);
     await dashboard.go('#/cost');
     await page.getByText('≥ $0.50, 1 session unpriced').first().waitFor();
-    await page.getByText('4 k tokens').first().waitFor();
+    await page.getByRole('cell', { name: '4 k', exact: true }).first().waitFor();
     expect(await axeProblems(page)).toEqual([]);
     await dashboard.shoot('cost');
     expect(faults).toEqual([]);
