@@ -226,6 +226,8 @@ export type BackendSession = {
    * @throws AppError `backend_missing`, `backend_failed`; then nothing of it is left
    */
   readonly lend?: () => Promise<Loan>;
+  /** Removes the conversation from the program's own store, before a close; absent where that cannot be done. */
+  readonly forget?: () => Promise<void>;
   /** Ends the session and all that it started; the native session can be resumed later. Concurrent callers share one close. */
   readonly close: (graceMs: number) => Promise<CloseReport>;
 };

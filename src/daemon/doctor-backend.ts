@@ -6,7 +6,7 @@ import {
   type ProfileTool,
 } from '../backends/backend.ts';
 import { newId } from '../base/ids.ts';
-import { within } from '../base/wait.ts';
+import { settled, within } from '../base/wait.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
 import type { DoctorCheck } from '../contract/shapes.ts';
 import { notice, ok, problem } from './doctor-checks.ts';
@@ -36,11 +36,17 @@ export async function tryBackend(backend: Backend, directory: string): Promise<D
       const left = Math.max(0, LIMIT_MS - (performance.now() - began));
       return report(name, await within(converse(backend, session), left, late));
     } finally {
+      await forget(session);
       await session.close(GRACE_MS);
     }
   } catch (error) {
     return [problem(name, limit.aborted ? late().message : toAppError(error).message, LOOK)];
   }
+}
+
+/** One that cannot be removed, or not soon enough, is one more of the program's conversations. */
+async function forget(session: BackendSession): Promise<void> {
+  await settled(session.forget?.().catch(() => undefined) ?? Promise.resolve(), GRACE_MS);
 }
 
 const late = (): AppError => new AppError('timeout', `no answer within ${LIMIT_MS / 1000} s`);

@@ -162,6 +162,7 @@ export type Dialect = {
   /** Resolves when the program has it. */
   readonly prompt: (id: string, prompt: NativePrompt) => Promise<void>;
   readonly abort: (id: string) => Promise<void>;
+  readonly deleteSession: (id: string) => Promise<void>;
   /** Null if the program cannot tell now. */
   readonly asks: (directory: string) => Promise<readonly NativeAsk[] | null>;
   /** `gone`: there is no such question. */

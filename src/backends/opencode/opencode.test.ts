@@ -54,6 +54,18 @@ test('the agent’s shell sees no secret of the server and has its own session�
   await Promise.all([one?.close(), two?.close()]);
 });
 
+test('a conversation that is forgotten is gone from the program’s store, and no other', async () => {
+  await using other = await bench.open(backend);
+  const live = await bench.open(backend);
+  expect((await live.turn(scriptedPrompt({ text: 'hello' })))?.text).toBe('hello');
+  await live.session.forget?.();
+  await live.close();
+  const server = serverOf(bench);
+  const idOf = async (id: string): Promise<unknown> => (await server.send({ path: `/session/${id}` })).body;
+  await expect(idOf(live.session.nativeId)).rejects.toMatchObject({ status: 404 });
+  expect(await idOf(other.session.nativeId)).toMatchObject({ id: other.session.nativeId });
+});
+
 test('an interruption that overtakes its prompt still ends the turn', async () => {
   await using live = await bench.open(backend);
   const prompt = live.makePrompt(scriptedPrompt({ text: 'never', delayMs: 60_000 }));

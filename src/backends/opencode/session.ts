@@ -104,6 +104,13 @@ export class OpencodeSession implements BackendSession {
     return transcriptOf(await entriesSince(dialect, this.nativeId, () => false).catch(toAppFailure));
   }
 
+  async forget(): Promise<void> {
+    await this.interrupt();
+    // Its end is ours, not somebody's deletion.
+    this.end({ type: 'closed' });
+    await this.#options.dialect.deleteSession(this.nativeId).catch(toAppFailure);
+  }
+
   close(graceMs: number): Promise<CloseReport> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;

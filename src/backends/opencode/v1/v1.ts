@@ -34,6 +34,7 @@ type Commands = {
   readonly get: (path: string, query?: Query, limitMs?: number) => Promise<HttpAnswer>;
   readonly post: (path: string, directory?: string, body?: unknown, limitMs?: number) => Promise<HttpAnswer>;
   readonly patch: (path: string, body: unknown) => Promise<HttpAnswer>;
+  readonly remove: (path: string) => Promise<HttpAnswer>;
 };
 
 const commandsOf = (http: Http): Commands => ({
@@ -41,6 +42,7 @@ const commandsOf = (http: Http): Commands => ({
   post: (path, directory, body, limitMs) =>
     http.send({ method: 'POST', path, query: { directory }, body, ...(limitMs === undefined ? {} : { limitMs }) }),
   patch: (path, body) => http.send({ method: 'PATCH', path, body }),
+  remove: (path) => http.send({ method: 'DELETE', path }),
 });
 
 type SessionCommand =
@@ -54,9 +56,10 @@ type SessionCommand =
   | 'message'
   | 'todo'
   | 'prompt'
-  | 'abort';
+  | 'abort'
+  | 'deleteSession';
 
-function sessionCommands({ get, post, patch }: Commands): Pick<Dialect, SessionCommand> {
+function sessionCommands({ get, post, patch, remove }: Commands): Pick<Dialect, SessionCommand> {
   return {
     createSession: async ({ directory, title, model, gantrySession, rules }) => {
       const body = {
@@ -121,6 +124,9 @@ function sessionCommands({ get, post, patch }: Commands): Pick<Dialect, SessionC
     },
     abort: async (id) => {
       await orIfMissing(post(`/session/${id}/abort`, undefined, undefined, PROMPT_LIMIT_MS), null);
+    },
+    deleteSession: async (id) => {
+      await orIfMissing(remove(`/session/${id}`), null);
     },
   };
 }
