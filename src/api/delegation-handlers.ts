@@ -1,6 +1,6 @@
 import type { OutputOf } from '../contract/api.ts';
 import type { DELEGATION_OPERATIONS } from '../contract/delegation-operations.ts';
-import type { Delegations } from '../engine/delegations.ts';
+import type { Delegations } from '../engine/delegation/delegations.ts';
 import type { Handlers } from './handlers.ts';
 
 /** How the daemon and what it depends on were last seen. */

@@ -1,5 +1,5 @@
 import type { LIFE_OPERATIONS } from '../contract/life-operations.ts';
-import type { Agents } from '../engine/agents.ts';
+import type { Agents } from '../engine/agents/agents.ts';
 import type { Handlers } from './handlers.ts';
 
 /** The life cycle of one agent. */

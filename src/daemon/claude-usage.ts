@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Scope } from '../base/scope.ts';
-import type { Events } from '../engine/events.ts';
+import type { Events } from '../engine/observations/events.ts';
 import type { History } from '../history/history.ts';
 import type { Store } from '../store/store.ts';
 

@@ -4,7 +4,7 @@ import type { OutputOf } from '../contract/api.ts';
 import { AppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { DoctorCheck } from '../contract/shapes.ts';
-import { noteMissing } from '../engine/capabilities.ts';
+import { noteMissing } from '../engine/scheduling/capabilities.ts';
 import { type DoctorParts, inScratch } from './doctor.ts';
 import { notice, ok, problem } from './doctor-checks.ts';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { PlanAsk } from '../engine/planner.ts';
+import type { PlanAsk } from '../engine/planning/planner.ts';
 import { startScriptedModel } from '../models/scripted/server.ts';
 import { plannerModel } from './planner-model.ts';
 

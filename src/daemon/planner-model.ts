@@ -1,8 +1,8 @@
 import { toAppError } from '../contract/errors.ts';
 import type { FallbackReason } from '../contract/request.ts';
 import { NO_USAGE } from '../contract/usage.ts';
-import { requireModel } from '../engine/model-filter.ts';
-import { type PlanAsk, PlanProblem } from '../engine/planner.ts';
+import { requireModel } from '../engine/planning/model-filter.ts';
+import { type PlanAsk, PlanProblem } from '../engine/planning/planner.ts';
 import type { Settings } from '../engine/settings.ts';
 import { askModel } from '../models/direct.ts';
 import type { ModelFailure } from '../models/failure.ts';

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Caller } from '../contract/caller.ts';
 import { AppError, toAppError } from '../contract/errors.ts';
-import type { IncomingEvent } from '../engine/events.ts';
+import type { IncomingEvent } from '../engine/observations/events.ts';
 import { decodeEvent } from '../ingest/event.ts';
 import { hookEvent } from '../ingest/hook.ts';
 import { parseJson } from '../ingest/json.ts';

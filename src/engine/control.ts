@@ -6,10 +6,10 @@ import { isRequestOver, type Request } from '../contract/request.ts';
 import { isTaskActive, isTaskOver, type Task } from '../contract/task.ts';
 import type { Transaction } from '../store/store.ts';
 import { closeAlert } from './alerts.ts';
-import type { Dispatcher } from './dispatch.ts';
+import { usageOfRequest } from './budget/spending.ts';
 import type { Parts } from './parts.ts';
-import type { Planning } from './planning.ts';
-import { usageOfRequest } from './spending.ts';
+import type { Planning } from './planning/planning.ts';
+import type { Dispatcher } from './scheduling/dispatch.ts';
 import { subjectOf } from './subject.ts';
 
 export type Controlled = { readonly id: RequestId | TaskId; readonly state: string; readonly cause: string | null };

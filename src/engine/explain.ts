@@ -2,11 +2,11 @@ import { AppError } from '../contract/errors.ts';
 import type { Merge } from '../contract/merge.ts';
 import type { Request } from '../contract/request.ts';
 import type { Task } from '../contract/task.ts';
-import type { Dispatcher } from './dispatch.ts';
-import { shown } from './hold.ts';
-import { mergeOf } from './merge-intake.ts';
-import { linesOf } from './merge-list.ts';
+import { mergeOf } from './merge/merge-intake.ts';
+import { linesOf } from './merge/merge-list.ts';
+import { shown } from './messages/hold.ts';
 import type { Parts } from './parts.ts';
+import type { Dispatcher } from './scheduling/dispatch.ts';
 
 export type Explanation = {
   readonly id: string;

@@ -6,7 +6,7 @@ import type { BackendId } from '../contract/ids.ts';
 import type { Isolation } from '../contract/isolation.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Store } from '../store/store.ts';
-import type { PlanAsk } from './planner.ts';
+import type { PlanAsk } from './planning/planner.ts';
 import type { SettingsFor } from './settings.ts';
 
 /** What the engine works with; made once by the daemon. */

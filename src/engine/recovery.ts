@@ -1,10 +1,10 @@
 import type { Session } from '../contract/session.ts';
+import type { Loans } from './agents/loans.ts';
+import type { StandingAgents } from './agents/standing.ts';
 import { closeAlert } from './alerts.ts';
-import type { Dispatcher } from './dispatch.ts';
-import type { Loans } from './loans.ts';
 import type { Parts } from './parts.ts';
-import type { Planning } from './planning.ts';
-import type { StandingAgents } from './standing.ts';
+import type { Planning } from './planning/planning.ts';
+import type { Dispatcher } from './scheduling/dispatch.ts';
 import { stopFor } from './stops.ts';
 
 const COMMAND_GRACE_MS = 2_000;

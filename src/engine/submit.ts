@@ -6,12 +6,12 @@ import type { Request } from '../contract/request.ts';
 import { NO_USAGE } from '../contract/usage.ts';
 import type { Git } from '../git/git.ts';
 import { inspect, type RepositoryState } from '../git/inspect.ts';
-import { isolationOf } from './isolation.ts';
-import { requireModel } from './model-filter.ts';
 import type { Parts } from './parts.ts';
-import type { Probes } from './probes.ts';
+import { requireModel } from './planning/model-filter.ts';
 import { checkClean, resolveProject } from './projects.ts';
-import { needRole, placementOf } from './roles.ts';
+import { isolationOf } from './scheduling/isolation.ts';
+import type { Probes } from './scheduling/probes.ts';
+import { needRole, placementOf } from './scheduling/roles.ts';
 import type { Settings } from './settings.ts';
 import { refuseStopped } from './stops.ts';
 

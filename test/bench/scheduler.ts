@@ -1,5 +1,5 @@
 import type { AgentAddress, ProjectId, RequestId, TaskId } from '../../src/contract/ids.ts';
-import { type Candidate, type Capacity, choose, roleKey } from '../../src/engine/scheduler.ts';
+import { type Candidate, type Capacity, choose, roleKey } from '../../src/engine/scheduling/scheduler.ts';
 import { type Measure, sampled } from './report.ts';
 
 const TASKS = 10_000;

@@ -11,7 +11,7 @@ import { readCommand } from '../../src/bridges/matrix/command.ts';
 import { readGastown } from '../../src/cli/gastown.ts';
 import { readRozet } from '../../src/cli/rozet.ts';
 import { AppError } from '../../src/contract/errors.ts';
-import { readAnswer } from '../../src/engine/plan-read.ts';
+import { readAnswer } from '../../src/engine/planning/plan-read.ts';
 import { joined, lineOf, messageOf } from '../../src/history/claude-lines.ts';
 import * as rows from '../../src/history/opencode-rows.ts';
 import { hookEvent } from '../../src/ingest/hook.ts';

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { AppError, toAppError } from '../../contract/errors.ts';
-import type { Events, IncomingEvent, RecordedEvent, Sender } from '../../engine/events.ts';
+import type { Events, IncomingEvent, RecordedEvent, Sender } from '../../engine/observations/events.ts';
 import { type DecodedEvent, decodeEvent, type EventRules } from '../../ingest/event.ts';
 import { hookEvent } from '../../ingest/hook.ts';
 import { parseJson } from '../../ingest/json.ts';

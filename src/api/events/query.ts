@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../contract/errors.ts';
-import type { EventFilter, EventQuery } from '../../engine/event-filter.ts';
+import type { EventFilter, EventQuery } from '../../engine/observations/event-filter.ts';
 import { parse, queryOf } from '../operations.ts';
 
 const MAX_LIMIT = 1_000;

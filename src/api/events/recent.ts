@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { type EventQuery, Taken } from '../../engine/event-filter.ts';
-import type { Events } from '../../engine/events.ts';
+import { type EventQuery, Taken } from '../../engine/observations/event-filter.ts';
+import type { Events } from '../../engine/observations/events.ts';
 import type { FactSearch } from '../search.ts';
 import type { RecentQuery } from './query.ts';
 

@@ -1,5 +1,5 @@
-import type { EventFilter } from '../../engine/event-filter.ts';
-import type { Events } from '../../engine/events.ts';
+import type { EventFilter } from '../../engine/observations/event-filter.ts';
+import type { Events } from '../../engine/observations/events.ts';
 import { Frame, type FrameSource, SharedPages } from '../frames.ts';
 import type { FactSearch } from '../search.ts';
 import { newestOf } from './query.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../contract/errors.ts';
 import type { Theme } from '../../contract/theme.ts';
-import type { ThemeOwner, Themes } from '../../engine/themes.ts';
+import type { ThemeOwner, Themes } from '../../engine/observations/themes.ts';
 import { readTheme, type ThemeDraft } from '../../ingest/theme.ts';
 import { parse, queryOf } from '../operations.ts';
 import type { Headers } from './answer.ts';

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { bench, over, person, submitSteps } from '../../../test/support/engine-bench.ts';
+
+/** An engine whose disk can be full for so many commits. */
+async function filling() {
+  let left = 0;
+  const onCommit = (): 'disk_full' | null => {
+    if (left === 0) return null;
+    left -= 1;
+    return 'disk_full';
+  };
+  const engine = await bench({ faults: { onCommit } });
+  const fill = (commits: number): true => {
+    left = commits;
+    return true;
+  };
+  return { engine, fill, isFull: () => left > 0 };
+}
+
+test('an agent whose work ended on a full disk is free as soon as there is room', async () => {
+  const { engine, fill, isFull } = await filling();
+  await using _ = engine;
+  const { id } = await submitSteps(engine, [{ text: 'end' }]);
+  const agent = await engine.until('the end of its session', () => {
+    const [session] = engine.store.read.sessions.list({ state: 'stopped' });
+    return session !== undefined && fill(1) && engine.store.read.agents.list({ state: 'working' })[0];
+  });
+  await engine.until('a free agent', () => engine.store.read.agents.need(agent.id).state === 'idle');
+  expect(isFull()).toBe(false);
+  expect((await over(engine, id)).state).toBe('done');
+});
+
+test('an agent that stood by and died on a full disk stands by again', async () => {
+  const { engine, fill, isFull } = await filling();
+  await using _ = engine;
+  const started = await engine.engine.agents.start({ agent: 'w1', directory: engine.repo.root }, person);
+  const opened = (await engine.agentLog()).find((line) => line.kind === 'open');
+  fill(3);
+  process.kill(opened?.pid ?? expect.unreachable('no program was opened'), 'SIGKILL');
+  await engine.until('another life', () => {
+    const { state, activity } = engine.store.read.sessions.need(started.sessionId);
+    return !isFull() && state === 'running' && activity === 'idle';
+  });
+  expect((await engine.agentLog()).filter((line) => line.kind === 'open')).toHaveLength(2);
+});
+
+test('an attempt that fails on a full disk has an end as soon as there is room', async () => {
+  const { engine, fill, isFull } = await filling();
+  await using _ = engine;
+  const { id } = await submitSteps(engine, [{ once: 'held', hold: 'never' }, { text: 'end' }]);
+  await engine.until('work', () => engine.store.read.attempts.list({ requestId: id, state: 'working' })[0]);
+  const opened = (await engine.agentLog()).find((line) => line.kind === 'open');
+  fill(4);
+  process.kill(opened?.pid ?? expect.unreachable('no program was opened'), 'SIGKILL');
+  expect((await over(engine, id)).state).toBe('done');
+  expect(isFull()).toBe(false);
+  const attempts = engine.store.read.attempts.list({ requestId: id });
+  expect(attempts.map(({ state, failure }) => [state, failure?.class ?? null])).toEqual([
+    ['failed', 'crash'],
+    ['done', null],
+  ]);
+});
