@@ -215,8 +215,10 @@ describe('gantry exec', () => {
 
 describe('the prompt in a pipe', () => {
   it('plans, asks, carries out and takes commands, without colours or prompts', async () => {
+    // A home in which nobody has worked yet.
+    await using own = await openCliBench();
     const lines = ['help', 'agents', THREE, 'y', '/tasks -n 1', '/nothing', 'q', 'never'];
-    const { code, stdout, stderr } = await bench.run([], { stdin: `${lines.join('\n')}\n` });
+    const { code, stdout, stderr } = await own.run([], { stdin: `${lines.join('\n')}\n` });
     expect(code).toBe(0);
     expect(stdout).toContain('planner  fake');
     expect(stdout).toContain('/approve <id>');
