@@ -150,6 +150,17 @@ describe('a filter that no index serves', () => {
     expect(store.journal.since(100_000, filter)).toMatchObject({ facts: [{ seq: 120_002 }], next: 120_002 });
     expect(seqs(store.journal.recent(10, filter))).toEqual([120_002]);
   });
+
+  it('looks for the events of a source, whose names are within them, in shorter stretches', async () => {
+    await using home = await temporaryStore();
+    const { store } = home;
+    await store.observeEvents([observed('demo-app')]);
+    await observe(store, 20_000);
+    const filter = { sources: ['demo-app'] };
+    expect(store.journal.since(0, filter)).toMatchObject({ facts: [{ seq: 1 }], next: 20_000 });
+    expect(store.journal.since(20_000, filter)).toMatchObject({ facts: [], next: 20_001 });
+    expect(store.journal.recent(10, filter)).toEqual([]);
+  });
 });
 
 it.each([

@@ -33,7 +33,7 @@ export type Journal = {
    * @throws AppError bad_request for a cursor that this journal never gave
    */
   readonly since: (cursor: number, options?: FactFilter & { readonly limit?: number }) => FactPage;
-  /** The newest `n` or 8 MB of them, oldest first; with a filter that no index serves, of the newest 100,000. */
+  /** The newest `n` or 8 MB of them, oldest first; with a filter that no index serves, of the newest 100,000 (`sources`: 20,000). */
   readonly recent: (n: number, filter?: FactFilter) => Fact[];
   /** The facts of which `taskEventOf` makes an event: how many a request has, and the position of the one after `offset` others. */
   readonly taskEvents: (
@@ -52,6 +52,8 @@ const PAGE = 200;
 const PAGE_LENGTH = 8_000_000;
 /** How many facts are looked at, at once, if no index serves the filter: about 40 ms. */
 const WINDOW = 100_000;
+/** The same of events, whose source is within their JSON. */
+const EVENT_WINDOW = 20_000;
 const COLUMNS = 'seq, at, kind, projectId, requestId, taskId, attemptId, sessionId, agent, actor, data';
 const SUBJECTS = ['sessionId', 'taskId', 'requestId', 'attemptId', 'projectId', 'agent'] as const;
 
@@ -79,16 +81,16 @@ export function openJournal(connection: Connection, head: Journal['head']): Jour
       if (!Number.isSafeInteger(cursor) || cursor < 0 || cursor > newest) {
         throw new AppError('bad_request', `the cursor ${cursor} is not a position of this journal: 0 to ${newest}`);
       }
-      const { sql, values, index } = search(filter);
-      const end = index === null ? Math.min(newest, cursor + WINDOW) : newest;
-      const query = `WHERE seq > ? AND seq <= ?${sql} ORDER BY seq`;
-      const { facts, isCut } = read(connection, `${index ?? ''} ${query}`, [cursor, end, ...values], limit);
+      const { sql, values, index, window } = search(filter);
+      const end = Math.min(newest, cursor + window);
+      const query = `${index} WHERE seq > ? AND seq <= ?${sql} ORDER BY seq`;
+      const { facts, isCut } = read(connection, query, [cursor, end, ...values], limit);
       return { facts, next: isCut ? (facts.at(-1)?.seq ?? cursor) : end, prunedTo: prunedTo() };
     },
     recent(n, filter = {}) {
-      const { sql, values, index } = search(filter);
-      const start = index === null ? head() - WINDOW : 0;
-      const query = `${index ?? ''} WHERE seq > ?${sql} ORDER BY seq DESC`;
+      const { sql, values, index, window } = search(filter);
+      const start = Math.max(0, head() - window);
+      const query = `${index} WHERE seq > ?${sql} ORDER BY seq DESC`;
       return read(connection, query, [start, ...values], n).facts.reverse();
     },
     taskEvents(requestId, offset) {
@@ -120,8 +122,10 @@ type Search = {
   /** Conditions, each with its value. */
   readonly sql: string;
   readonly values: string[];
-  /** INDEXED BY and the index that serves them; '' if there are none; null if none serves. */
-  readonly index: string | null;
+  /** INDEXED BY and the index that serves them, or ''. */
+  readonly index: string;
+  /** How many positions are looked at, at once. */
+  readonly window: number;
 };
 
 function search({ kinds, classes, actors, sources, ...ids }: FactFilter): Search {
@@ -141,27 +145,26 @@ function search({ kinds, classes, actors, sources, ...ids }: FactFilter): Search
     // Literally, for SQLite to see that the index of the kinds of this class serves it.
     sql: conditions.map(([sql]) => ` AND ${sql}`).join('') + (isStateKind ? " AND class = 'state'" : ''),
     values: conditions.map(([, value]) => value),
-    index: conditions.length === 0 ? '' : indexFor(subjects[0], isStateKind, sources !== undefined),
+    ...(conditions.length === 0 ? { index: '', window: Infinity } : indexFor(subjects[0], isStateKind, sources)),
   };
 }
 
 function indexFor(
   subject: (typeof SUBJECTS)[number] | undefined,
   isStateKind: boolean,
-  isObserved: boolean,
-): string | null {
+  sources: FactFilter['sources'],
+): Pick<Search, 'index' | 'window'> {
   switch (subject) {
     case 'sessionId':
     case 'taskId':
     case 'requestId':
-      return `INDEXED BY fact_${subject}`;
+      return { index: `INDEXED BY fact_${subject}`, window: Infinity };
     case 'attemptId':
-      return 'INDEXED BY fact_taskId';
-    case undefined:
-      if (isObserved) return 'INDEXED BY fact_observed';
-      return isStateKind ? 'INDEXED BY fact_kind' : null;
+      return { index: 'INDEXED BY fact_taskId', window: Infinity };
     default:
-      return null;
+      if (sources !== undefined) return { index: 'INDEXED BY fact_observed', window: EVENT_WINDOW };
+      if (subject === undefined && isStateKind) return { index: 'INDEXED BY fact_kind', window: Infinity };
+      return { index: '', window: WINDOW };
   }
 }
 
