@@ -177,6 +177,25 @@ describe('prune', () => {
     expect(home.store.journal.since(0).facts).toHaveLength(2);
   });
 
+  it('looks once, not in every batch, for what goes by its age alone', async () => {
+    let commits = 0;
+    const onCommit = (): null => {
+      commits += 1;
+      return null;
+    };
+    await using home = await temporaryStore({ onCommit });
+    const { store, clock } = home;
+    const commitsFor = async (count: number): Promise<number> => {
+      await store.observe(repeat(text('x'), count));
+      clock.advance(2 * DAY);
+      commits = 0;
+      await store.prune(KEEP, MINUTE);
+      return commits;
+    };
+    // One to remove facts, one to look for transcripts.
+    expect((await commitsFor(2_000)) - (await commitsFor(500))).toBe(3 * 2);
+  });
+
   it('stops when its time is up, lets others in between, and goes on when called again', async () => {
     await using home = await temporaryStore();
     const { store, clock } = home;

@@ -50,12 +50,19 @@ export async function prune(
     state: start - limits.stateMs,
   };
   const isOver = (): boolean => usedBytes(connection) > limits.maxBytes;
+  /** By their age: once nothing is found, nothing will be. */
+  const byAge = [
+    () => forgetKeys(connection, until.observation),
+    () => forgetEventKeys(connection, start - REPEAT_MS),
+    () => forgetSessionNotes(connection, until.observation),
+  ];
   const next = (): number => {
-    const forgotten =
-      forgetKeys(connection, until.observation) ||
-      forgetEventKeys(connection, start - REPEAT_MS) ||
-      forgetSessionNotes(connection, until.observation) ||
-      forgetChats(connection);
+    for (let [forget] = byAge; forget !== undefined; [forget] = byAge) {
+      const forgotten = forget();
+      if (forgotten > 0) return forgotten;
+      byAge.shift();
+    }
+    const forgotten = forgetChats(connection);
     if (forgotten > 0) return forgotten;
     for (const [name, before] of Object.entries(until)) {
       const removed = removeOldest(connection, name as FactClass, before);
