@@ -131,13 +131,16 @@ export function createHandlers(parts: HandlerParts): Handlers {
 }
 
 /** Without `since` the most recent; from 0 what is still kept; from another position only if nothing is missing. */
-function listFacts(journal: JournalReader, input: ParsedInputOf<'facts.list'>): OutputOf<'facts.list'> {
+async function listFacts(journal: JournalReader, input: ParsedInputOf<'facts.list'>): Promise<OutputOf<'facts.list'>> {
   const { since, recent, limit, kind, class: classes, actor: actors, source: sources, ...subject } = input;
   if (since !== undefined && recent !== undefined) {
     throw new AppError('bad_request', 'either `since` or `recent`, not both');
   }
   const filter = present({ ...subject, classes, actors, sources, kinds: kind?.map(requireKind) });
-  if (since === undefined) return { items: [...journal.recent(recent ?? limit, filter)], next: journal.head() };
+  if (since === undefined) {
+    const next = journal.head();
+    return { items: [...(await journal.newest(recent ?? limit, filter))], next };
+  }
   const page = journal.since(since, { ...filter, limit });
   if (since > 0 && since < page.prunedTo) {
     const details = { prunedTo: page.prunedTo };

@@ -25,8 +25,8 @@ export type JournalReader = {
     cursor: number,
     options: FactFilter & { readonly limit: number },
   ) => { readonly facts: readonly Fact[]; readonly next: number; readonly prunedTo: number };
-  /** The newest `n`, oldest of them first. */
-  readonly recent: (n: number, filter: FactFilter) => readonly Fact[];
+  /** The newest `n` of all that is kept, oldest of them first. */
+  readonly newest: (n: number, filter: FactFilter) => Promise<readonly Fact[]>;
 };
 
 /** Reads the journal in pages; readers that wait at the same position share the reading and the encoding. */

@@ -319,7 +319,7 @@ describe('ends', () => {
     const since = (): never => {
       throw new AppError('store_corrupt', 'broken');
     };
-    await using broken = await openTestApi({ journal: { head: () => 5, since, recent: since } });
+    await using broken = await openTestApi({ journal: { head: () => 5, since, newest: since } });
     await using reader = openSocket(broken, '?since=0');
     expect(await reader.closed).toBe(1011);
     await using events = await openEvents(broken, '?since=0');

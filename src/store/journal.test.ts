@@ -149,6 +149,10 @@ describe('a filter that no index serves', () => {
     expect(store.journal.since(0, filter)).toMatchObject({ facts: [{ seq: 1 }], next: 100_000 });
     expect(store.journal.since(100_000, filter)).toMatchObject({ facts: [{ seq: 120_002 }], next: 120_002 });
     expect(seqs(store.journal.recent(10, filter))).toEqual([120_002]);
+    const newest = store.journal.newest(10, filter);
+    await observe(store, 1, { agent: 'demo/worker/w1' });
+    expect(seqs(await newest)).toEqual([1, 120_002]);
+    expect(seqs(await store.journal.newest(2, filter))).toEqual([120_002, 120_003]);
   });
 
   it('looks for the events of a source, whose names are within them, in shorter stretches', async () => {
@@ -160,6 +164,7 @@ describe('a filter that no index serves', () => {
     expect(store.journal.since(0, filter)).toMatchObject({ facts: [{ seq: 1 }], next: 20_000 });
     expect(store.journal.since(20_000, filter)).toMatchObject({ facts: [], next: 20_001 });
     expect(store.journal.recent(10, filter)).toEqual([]);
+    expect(seqs(await store.journal.newest(10, filter))).toEqual([1]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { z } from 'zod';
 import { AppError } from '../contract/errors.ts';
 import { classOf, Fact, type FactClass, type FactKind, type FactSubject } from '../contract/fact.ts';
@@ -35,6 +36,8 @@ export type Journal = {
   readonly since: (cursor: number, options?: FactFilter & { readonly limit?: number }) => FactPage;
   /** The newest `n` or 8 MB of them, oldest first; with a filter that no index serves, of the newest 100,000 (`sources`: 20,000). */
   readonly recent: (n: number, filter?: FactFilter) => Fact[];
+  /** The same of all that is kept, however far back: lets others in between its reads. Later facts are not in it. */
+  readonly newest: (n: number, filter?: FactFilter) => Promise<Fact[]>;
   /** The facts of which `taskEventOf` makes an event: how many a request has, and the position of the one after `offset` others. */
   readonly taskEvents: (
     requestId: RequestId,
@@ -74,6 +77,20 @@ const IS_OF_APP = "kind = 'observed' AND (data ->> '$.source_app') IN (SELECT va
 export function openJournal(connection: Connection, head: Journal['head']): Journal {
   const prunedTo = (): number => connection.number('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?', PRUNED_TO);
 
+  /** What each stretch holds of the newest `n`, newest first, until there are so many, or 8 MB. */
+  function* backwards(n: number, filter: FactFilter): Generator<Fact[], undefined, undefined> {
+    const { sql, values, index, window } = search(filter);
+    const query = `${index} WHERE seq > ? AND seq <= ?${sql} ORDER BY seq DESC`;
+    let [limit, room] = [n, PAGE_LENGTH];
+    for (let end = head(); ; end -= window) {
+      const page = read(connection, query, [Math.max(0, end - window), end, ...values], limit, room);
+      yield page.facts;
+      if (page.isCut || end <= window) return undefined;
+      limit -= page.facts.length;
+      room -= page.length;
+    }
+  }
+
   return {
     head,
     since(cursor, { limit = PAGE, ...filter } = {}) {
@@ -87,11 +104,14 @@ export function openJournal(connection: Connection, head: Journal['head']): Jour
       const { facts, isCut } = read(connection, query, [cursor, end, ...values], limit);
       return { facts, next: isCut ? (facts.at(-1)?.seq ?? cursor) : end, prunedTo: prunedTo() };
     },
-    recent(n, filter = {}) {
-      const { sql, values, index, window } = search(filter);
-      const start = Math.max(0, head() - window);
-      const query = `${index} WHERE seq > ?${sql} ORDER BY seq DESC`;
-      return read(connection, query, [start, ...values], n).facts.reverse();
+    recent: (n, filter = {}) => backwards(n, filter).next().value?.toReversed() ?? [],
+    async newest(n, filter = {}) {
+      const found: Fact[] = [];
+      for (const facts of backwards(n, filter)) {
+        found.push(...facts);
+        await turn();
+      }
+      return found.reverse();
     },
     taskEvents(requestId, offset) {
       const total = connection.number(`SELECT COUNT(*) FROM fact ${IS_TASK_EVENT}`, requestId);
@@ -105,17 +125,23 @@ export function openJournal(connection: Connection, head: Journal['head']): Jour
   };
 }
 
-/** At most `limit` facts or 8 MB of them; `isCut` if there may be more. */
-function read(connection: Connection, query: string, values: readonly (string | number)[], limit: number) {
+/** At most `limit` facts or `room` characters of them; `isCut` if there may be more. */
+function read(
+  connection: Connection,
+  query: string,
+  values: readonly (string | number)[],
+  limit: number,
+  room = PAGE_LENGTH,
+) {
   if (!(limit >= 1)) throw new AppError('bad_request', `a page of ${limit} facts was asked for: 1 is the least`);
   const facts: Fact[] = [];
   let length = 0;
   for (const row of connection.iterate(`SELECT ${COLUMNS} FROM fact ${query} LIMIT ?`, ...values, limit)) {
     length += String(row.data).length;
     facts.push(toFact(row));
-    if (length > PAGE_LENGTH) break;
+    if (length > room) break;
   }
-  return { facts, isCut: facts.length >= limit || length > PAGE_LENGTH };
+  return { facts, length, isCut: facts.length >= limit || length > room };
 }
 
 type Search = {
