@@ -185,6 +185,18 @@ describe('an emergency stop', () => {
     expect(test.engine.thaw({}, person).isChanged).toBe(false);
   });
 
+  it('that ends while turns still end lets them go on when they have', async () => {
+    await using test = await bench();
+    const one = await sling(test, play({ hold: 'go', ...write('a') }), { name: 'bob' });
+    await test.until('the turn', () => test.store.read.tasks.list({ state: 'working' })[0]);
+    const stopping = test.engine.estop({ reason: 'test', keep: [] }, person);
+    test.engine.thaw({}, person);
+    await stopping;
+    await test.release('go');
+    expect(await finished(test, one)).toBe('done');
+    expect(test.store.read.attempts.list({}).map((a) => [a.state, a.resumes])).toEqual([['done', 1]]);
+  });
+
   it('ends a prompt that is given outside of any plan and refuses the next one, and no plan is begun', async () => {
     await using test = await bench({ policy: { default: 'allow', rules: [] } });
     const directory = test.repo.root;

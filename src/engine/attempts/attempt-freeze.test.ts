@@ -34,7 +34,11 @@ function stoppingHost(instead: { [V in Verb]?: (signal: () => void) => Promise<v
 
 async function stage(instead: Parameters<typeof stoppingHost>[0] = {}) {
   const { host, said, started } = stoppingHost(instead);
-  const test = await bench({ broken: { hostFor: async () => host }, policy: { default: 'ask', rules: [] } });
+  const test = await bench({
+    broken: { hostFor: async () => host },
+    policy: { default: 'ask', rules: [] },
+    roles: { contained: { isolation: 'container' } },
+  });
   const begin = async (...steps: readonly object[]): Promise<RequestId> => {
     const text = `Do it. @@fake ${JSON.stringify(steps)}`;
     const { id } = await submit(test, test.repo.root, text, { isSingleTask: true, isolation: 'container' });
@@ -153,6 +157,34 @@ describe('a program that is frozen for a pause', () => {
     await Promise.all([pausing, cancelling]);
     expect([test.store.read.requests.need(second).state, said.length]).toEqual(['cancelled', 4]);
     await noneRuns();
+  });
+
+  it('keeps no other task of its request from its end meanwhile, nor from going on', async () => {
+    const entered = deferred<void>();
+    const mayGo = deferred<void>();
+    const freeze = async (signal: () => void): Promise<void> => {
+      entered.resolve();
+      await mayGo.promise;
+      signal();
+    };
+    const { test } = await stage({ freeze });
+    await using _ = test;
+    const tasks = ['contained', 'worker'].map((role, i) => {
+      const steps = [{ write: { path: `${role}.txt`, content: 'a' } }, { once: role, hold: 'go' }, { text: 'done' }];
+      return { task_id: `T${i + 1}`, title: role, role, description: `Do it. @@fake ${JSON.stringify(steps)}` };
+    });
+    const planned = JSON.stringify([{ text: JSON.stringify({ tasks }) }]);
+    const { id } = await submit(test, test.repo.root, `Plan it. @@fake ${planned}`);
+    await test.until('both tools', () => toolsOf(test, id).length === 2);
+    const pausing = test.engine.pause(id, 'a look', person);
+    await entered.promise;
+    await test.until('the end of the other', () => sessions(test).some(([, cause]) => cause === 'a look'));
+    const resuming = test.engine.resume(id, undefined, person);
+    mayGo.resolve();
+    await Promise.all([pausing, resuming]);
+    await test.release('go');
+    expect((await over(test, id)).state).toBe('done');
+    expect(resumes(test, id).sort()).toEqual([0, 1]);
   });
 
   it('is frozen again by a pause that comes while it is being thawed', async () => {

@@ -97,6 +97,11 @@ export class AttemptRun {
     this.#turns.mailCame();
   }
 
+  /** Told to end, and to go on later. */
+  get isParked(): boolean {
+    return this.#reason?.type === 'park';
+  }
+
   /** The first reason holds. */
   stop(reason: Stop): void {
     this.#reason ??= reason;

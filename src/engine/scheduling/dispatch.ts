@@ -1,3 +1,4 @@
+import { type Attempt, isAttemptLive } from '../../contract/attempt.ts';
 import type { AgentAddress, AttemptId, RequestId } from '../../contract/ids.ts';
 import { isTaskActive, type Task } from '../../contract/task.ts';
 import { raiseEscalations } from '../agents/escalate.ts';
@@ -78,16 +79,18 @@ export class Dispatcher {
   /** Brings live attempts back: after a restart, or when a paused request goes on. */
   bringBack(requestId: RequestId | null): readonly AttemptId[] {
     const { read } = this.#parts.store;
-    const live = read.attempts
-      .list({ state: ['starting', 'working', 'verifying'], ...(requestId && { requestId }) })
-      .filter((a) => !this.#runs.has(a.id) && this.#mayRun(a.requestId, a.agent));
-    for (const attempt of live) {
-      this.#parts.store.commit((tx) =>
-        tx.attempts.update(attempt.id, { resumes: attempt.resumes + 1 }, { actor: 'gantry', cause: 'brought back' }),
-      );
-      this.#start(attempt.id);
-    }
-    return live.map((a) => a.id);
+    const live = read.attempts.list({ state: ['starting', 'working', 'verifying'], ...(requestId && { requestId }) });
+    return live.filter((attempt) => this.#takeUp(attempt)).map(({ id }) => id);
+  }
+
+  /** @returns false if it has a run, is over, or may not run now */
+  #takeUp({ id, state, requestId, agent, resumes }: Attempt): boolean {
+    if (this.#runs.has(id) || !isAttemptLive(state) || !this.#mayRun(requestId, agent)) return false;
+    this.#parts.store.commit((tx) =>
+      tx.attempts.update(id, { resumes: resumes + 1 }, { actor: 'gantry', cause: 'brought back' }),
+    );
+    this.#start(id);
+    return true;
   }
 
   #mayRun(requestId: RequestId, agent: AgentAddress): boolean {
@@ -114,16 +117,16 @@ export class Dispatcher {
     for (const id of resting) {
       const { sessionId } = this.#parts.store.read.attempts.need(id);
       if (sessionId !== null) endSession(this.#parts, sessionId, reason.cause);
-      this.#free(id);
+      this.#free(id, false);
     }
   }
 
-  /** What can be is frozen; the rest ends and keeps its conversation. */
+  /** What can be is frozen; the rest ends and keeps its conversation, without waiting for what is being frozen. */
   async pauseRuns(ids: readonly AttemptId[], cause: string): Promise<void> {
-    const frozen = await Promise.all(ids.map((id) => this.#runs.get(id)?.freeze(cause) ?? false));
-    await this.stopRuns(
-      ids.filter((_, i) => !frozen[i]),
-      { type: 'park', cause },
+    await Promise.all(
+      ids.map(async (id) => {
+        if (!(await this.#runs.get(id)?.freeze(cause))) await this.stopRuns([id], { type: 'park', cause });
+      }),
     );
   }
 
@@ -220,21 +223,25 @@ export class Dispatcher {
       .catch((error: unknown) => this.#parts.log.error({ err: error, attempt: id }, 'a run broke'))
       .finally(() => {
         this.#runs.delete(id);
-        this.#free(id);
+        this.#free(id, run.isParked);
         this.#tools.standing.bringBack();
         this.wake();
       });
   }
 
-  /** The agent of an attempt that is over may take another; where that cannot be written down now, a little later. */
-  #free(id: AttemptId): void {
+  /**
+   * The agent of an attempt that is over may take another; one that was parked goes on if what it was parked for ended first.
+   * Where that cannot be written down now, a little later.
+   */
+  #free(id: AttemptId, isParked: boolean): void {
     if (this.#isStopped) return;
     try {
       this.#setIdle(id);
+      if (isParked) this.#takeUp(this.#parts.store.read.attempts.need(id));
     } catch (error) {
-      this.#parts.log.error({ err: error, attempt: id }, 'an agent could not be freed');
+      this.#parts.log.error({ err: error, attempt: id }, 'what follows the end of a run could not be written down');
       this.#parts.clock.after(AGAIN_MS, () => {
-        this.#free(id);
+        this.#free(id, isParked);
         this.wake();
       });
     }
