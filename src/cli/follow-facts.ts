@@ -18,7 +18,8 @@ export async function factsUntilNow(
   for (;;) {
     const page = await client.call('facts.list', { ...query, since: next, limit: PAGE });
     facts.push(...page.items);
-    if (page.items.length < PAGE) return { facts, next: page.next };
+    // A page may be short because its facts are long: it is the last if it leads no further.
+    if (page.next === next) return { facts, next };
     next = page.next;
   }
 }
