@@ -1,7 +1,7 @@
 import { computed, type MaybeRefOrGetter, type Ref, type ShallowRef, shallowRef, toValue, watch } from 'vue';
 import type { Agent } from '../../src/contract/agent.ts';
 import type { Message, MessageMode } from '../../src/contract/message.ts';
-import { holdOf } from '../../src/contract/message-hold.ts';
+import { budgetAlert, holdOf } from '../../src/contract/message-hold.ts';
 import { type Store, textOf } from './store.ts';
 
 /** The person has not read it. A notice tells what became of their own message. */
@@ -15,8 +15,14 @@ export function heldFor(store: Store, message: Message): string | null {
   const { sessionId } = agent;
   const approvals = [...store.table('approvals').values()];
   const asked = approvals.find((one) => one.state === 'pending' && sessionId !== null && one.sessionId === sessionId);
-  const session = store.table('sessions').get(sessionId ?? '');
-  return holdOf(message, { agent, session: session ?? null, asked: asked ?? null });
+  const task = store.table('tasks').get(agent.taskId ?? '');
+  return holdOf(message, {
+    agent,
+    request: store.table('requests').get(task?.requestId ?? '') ?? null,
+    session: store.table('sessions').get(sessionId ?? '') ?? null,
+    asked: asked ?? null,
+    budget: store.table('alerts').get(budgetAlert(agent.id)) ?? null,
+  });
 }
 
 /** The person's inbox, or that of an agent. */

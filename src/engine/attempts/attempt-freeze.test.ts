@@ -71,6 +71,9 @@ describe('a program that is frozen for a pause', () => {
     const asked = await test.until('the question', () => test.store.read.approvals.list({ state: 'pending' })[0]);
     await test.engine.pause(id, 'a look', person);
     expect(sessions(test)).toEqual([['paused', 'frozen: a look']]);
+    const mail = { to: asked.agent ?? '', text: 'look here', mode: 'next-turn' } as const;
+    const why = test.engine.explain(test.engine.send(mail, person).id);
+    expect(why.lines).toEqual([`its request is paused: gantry resume ${id}`]);
     expect(test.engine.decide(asked.id, { type: 'allow', scope: 'once', expiresAt: null }, person).state).toBe(
       'allowed',
     );

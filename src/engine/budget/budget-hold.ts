@@ -1,5 +1,6 @@
 import type { Agent } from '../../contract/agent.ts';
-import { closeAlert, openAlert } from '../alerts.ts';
+import { budgetAlert } from '../../contract/message-hold.ts';
+import { closeAlert, openAlert, openAlerts } from '../alerts.ts';
 import type { Parts } from '../parts.ts';
 import { noRoomWithoutTask } from './budget.ts';
 
@@ -35,10 +36,12 @@ export class BudgetHold {
   }
 
   end(cause: string): void {
-    if (this.#cancelTimer === null) return;
-    this.#cancelTimer();
+    this.#cancelTimer?.();
     this.#cancelTimer = null;
-    this.#parts.store.commit((tx) => closeAlert(tx, this.#key, cause, { agent: this.#agent.id }));
+    const { store } = this.#parts;
+    // Also one that a killed daemon has left.
+    if (openAlerts(store.read)[this.#key] === undefined) return;
+    store.commit((tx) => closeAlert(tx, this.#key, cause, { agent: this.#agent.id }));
   }
 
   #hold(cause: string): void {
@@ -53,6 +56,6 @@ export class BudgetHold {
   }
 
   get #key(): string {
-    return `budget:${this.#agent.id}`;
+    return budgetAlert(this.#agent.id);
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Bench, bench, over, person, submit, submitSteps } from '../../../test/support/engine-bench.ts';
 import { addUsage, NO_USAGE } from '../../contract/usage.ts';
+import { openAlert } from '../alerts.ts';
 import { type Line, noRoom, overrun } from './budget.ts';
 import { priced } from './prices.ts';
 
@@ -137,8 +138,11 @@ describe('work without a task', () => {
     const say = (tokens: number): string => `@@fake ${JSON.stringify([{ text: 'end', ...spends(tokens) }])}`;
     const send = (tokens: number) => test.engine.send({ to: 'w1', text: say(tokens), mode: 'next-turn' }, person).id;
     await test.engine.agents.start({ agent: 'w1', directory }, person);
+    const [agent] = test.store.read.agents.list({});
+    test.store.commit((tx) => openAlert(tx, `budget:${agent?.id}`, 'of a daemon that was killed', {}));
     const first = send(60);
     await test.until('it is seen', () => test.store.read.messages.need(first).state === 'seen');
+    expect(test.engine.queries.alerts()).toEqual([]);
     expect(daySpent(test)).toBe(60);
     const { sessionId } = await test.engine.exec({ prompt: say(50), directory, timeoutMs: 60_000 });
     expect(await test.engine.execResult(sessionId, 60_000)).toMatchObject({ state: 'done' });
@@ -146,8 +150,9 @@ describe('work without a task', () => {
 
     await expect(test.engine.exec({ prompt: say(1), directory, timeoutMs: 60_000 })).rejects.toThrow(full);
     const second = send(1);
-    const alert = await test.until('the alert', () => test.store.journal.recent(1, { kinds: ['alert.opened'] })[0]);
-    expect(alert.data).toMatchObject({ text: expect.stringContaining(full) });
+    const alert = await test.until('the alert', () => test.engine.queries.alerts()[0]);
+    expect(alert.text).toContain(full);
+    expect(test.engine.explain(second).lines).toEqual([alert.text]);
     const { id } = await submitSteps(test, [{ text: 'end' }]);
     const row = await test.until('the queue', () => test.engine.queries.queue(undefined)[0]);
     expect(row).toMatchObject({ requestId: id, reason: full });
