@@ -14,8 +14,10 @@ export type Branch = {
 };
 
 /** How many below it have failed or wait for a person: of those that stand one below another, the lowest. */
-export function troubleBelow({ children }: Branch): { readonly failed: number; readonly waiting: number } {
+export function troubleBelow({ what, state, children }: Branch): { readonly failed: number; readonly waiting: number } {
   let [failed, waiting] = [0, 0];
+  // What failed on the way to it was made good.
+  if (what === 'task' && state === 'done') return { failed, waiting };
   for (const child of children) {
     const below = troubleBelow(child);
     const state = child.state ?? '';
@@ -25,7 +27,7 @@ export function troubleBelow({ children }: Branch): { readonly failed: number; r
   return { failed, waiting };
 }
 const FAILED: ReadonlySet<string> = new Set(['failed', 'error']);
-const WAITING: ReadonlySet<string> = new Set(['waiting-approval', 'waiting-answer']);
+const WAITING: ReadonlySet<string> = new Set(['waiting', 'waiting-approval', 'waiting-answer']);
 
 export type Used = Priced & { readonly tokens: number };
 
