@@ -82,7 +82,7 @@ async function setFrozen({ marker }: ProcessRecord, isFrozen: boolean, options: 
     const { status, pid } = await stateOf(id, options);
     if (status === null || BEFORE_RUNNING.includes(status)) return false;
     // What the engine did not bring to its end before is brought to where it believes it is: else it would refuse.
-    if (pid > 0) await setGroupFrozen(pid, status === 'paused');
+    if (pid > 0) await setGroupFrozen(pid, status === 'paused', id);
     if (status === (isFrozen ? 'paused' : 'running')) return true;
     const done = await ask([engine, verb, id], environment);
     words = done?.stderr.trim().split('\n').at(-1) || words;
@@ -131,7 +131,7 @@ async function removeAll(ids: readonly string[], options: ContainerOptions): Pro
   for (const id of ids) {
     const { status, pid } = await stateOf(id, options);
     if (status === 'paused') await ask([engine, 'unpause', id], options.environment);
-    if (pid > 0) await setGroupFrozen(pid, false);
+    if (pid > 0) await setGroupFrozen(pid, false, id);
     await ask([engine, 'rm', '--force', id], options.environment);
   }
 }

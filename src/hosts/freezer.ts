@@ -17,15 +17,16 @@ const VERSIONS = [
 /**
  * Makes the kernel freeze or thaw the control group that a process is in, whatever its container engine says of it: an engine
  * that was cut off in the middle of a freeze holds the container for running and refuses to thaw it, and (version 1) no
- * signal reaches what is frozen. Does nothing where the group cannot be seen.
+ * signal reaches what is frozen. Does nothing where the group cannot be seen. `container`: the id that the group must be of,
+ * where an engine has told the process: it may be of another machine, or another process by now.
  */
-export async function setGroupFrozen(pid: number, isFrozen: boolean): Promise<void> {
+export async function setGroupFrozen(pid: number, isFrozen: boolean, container = ''): Promise<void> {
   const lines = await contentOf(`/proc/${pid}/cgroup`);
   const ours = await contentOf('/proc/self/cgroup');
   for (const { root, group, asked, told, frozen, thawed } of VERSIONS) {
     const path = group.exec(lines)?.[1];
     // Who shares a group with Gantry is in none of its own.
-    if (path === undefined || path === group.exec(ours)?.[1]) continue;
+    if (path === undefined || path === group.exec(ours)?.[1] || !path.includes(container)) continue;
     const own = join(root, path);
     const standing = await frozenGroups(own, root, asked);
     if (!isFrozen) for (const each of standing) await write(join(each, told), thawed);

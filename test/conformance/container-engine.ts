@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -38,7 +38,8 @@ export async function describeContainerHost(name: 'podman' | 'docker', engine: E
     readable: [new URL('../fixtures/process', import.meta.url).pathname],
     startMs: 9_500,
   });
-  describe.skipIf(engine.problem !== null)(`what ${name} has frozen`, () => {
+  const { problem } = engine;
+  describe.skipIf(problem !== null)(`what ${name} has frozen${problem === null ? '' : ` (${problem})`}`, () => {
     const ask = async (...args: string[]) => (await promisify(execFile)(name, args, { env: engine.env })).stdout.trim();
     const nothingLeft = () =>
       until(
@@ -71,6 +72,17 @@ export async function describeContainerHost(name: 'podman' | 'docker', engine: E
       else await setGroupFrozen(await pid(), true);
       expect(await ticker.stop({ graceMs: 100 })).toMatchObject({ survivors: [] });
       await nothingLeft();
+    });
+
+    test('is let alone by what another engine says of its process', async () => {
+      await using ticker = await startTicker(host);
+      const bin = await mkdtemp(join(tmpdir(), 'gantry-engine-'));
+      const answers = `ps) echo ${'f'.repeat(64)} ;; inspect) echo paused ${await pid()} ;;`;
+      await writeFile(join(bin, name), `#!/bin/sh\ncase $1 in ${answers} esac\n`, { mode: 0o755 });
+      const other = containerHost({ ...options, environment: { PATH: bin } });
+      await other.freeze?.(ticker.record);
+      await ticker.goesOn();
+      await rm(bin, { recursive: true });
     });
 
     test('cannot go on once its container is gone, or without its engine; that is said at once', async () => {
