@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -24,9 +24,11 @@ const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 export class Terminal implements AsyncDisposable {
   readonly #directory: string;
   readonly #tmux: (...args: string[]) => Promise<string>;
+  readonly #pidFile: string;
 
   private constructor(directory: string) {
     this.#directory = directory;
+    this.#pidFile = join(directory, 'pid');
     this.#tmux = async (...args) => {
       const { stdout } = await run('tmux', ['-S', join(directory, 'socket'), '-f', '/dev/null', ...args]);
       return stdout;
@@ -48,11 +50,9 @@ export class Terminal implements AsyncDisposable {
     const script = join(directory, 'run.sh');
     const variables = Object.entries({ TERM: 'screen-256color', ...options.env }).map(([k, v]) => quoted(`${k}=${v}`));
     const words = command.map(quoted).join(' ');
+    const begin = `echo $$ > ${quoted(terminal.#pidFile)}; exec env -i ${variables.join(' ')} ${words}`;
     // A shell that has a trap of its own outlives the Ctrl-C that its program gets.
-    writeFileSync(
-      script,
-      `trap : INT\ncd ${quoted(options.cwd)}\nenv -i ${variables.join(' ')} ${words}\necho "[exit $?]"\ncat\n`,
-    );
+    writeFileSync(script, `trap : INT\ncd ${quoted(options.cwd)}\nsh -c ${quoted(begin)}\necho "[exit $?]"\ncat\n`);
     const size = ['-x', String(options.columns ?? 100), '-y', String(options.rows ?? 30)];
     await terminal.#tmux('new-session', '-d', '-s', 'main', ...size, `sh ${quoted(script)}`);
     return terminal;
@@ -94,10 +94,8 @@ export class Terminal implements AsyncDisposable {
 
   /** The program stands still meanwhile: it knows of its new size before it draws again, however late tmux tells it. */
   async resize(columns: number, rows: number): Promise<void> {
-    const [shell = '', tty = ''] = (await this.#tmux('display', '-p', '-t', 'main', '#{pane_pid} #{pane_tty}'))
-      .trim()
-      .split(' ');
-    const program = Number((await run('pgrep', ['-P', shell])).stdout);
+    const tty = (await this.#tmux('display', '-p', '-t', 'main', '#{pane_tty}')).trim();
+    const program = Number(readFileSync(this.#pidFile, 'utf8'));
     process.kill(program, 'SIGSTOP');
     try {
       await this.#tmux('resize-window', '-t', 'main', '-x', String(columns), '-y', String(rows));
