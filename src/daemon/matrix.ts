@@ -35,6 +35,8 @@ export function matrixWorld(store: Store, engine: Engine): Omit<MatrixWorld, 'no
       set: (key, value) => store.commit((tx) => tx.meta.set(key, value)),
     },
     task: (id) => read.tasks.get(id),
+    tasksOf: (id) => read.tasks.list({ requestId: id }),
+    isPaused: ({ requestId }) => read.requests.get(requestId)?.state === 'paused',
     approval: (id) => read.approvals.get(id),
     observersOf: ({ requestId }) => read.requests.get(requestId)?.delegation?.observers ?? [],
     named: (id) => taskNamed(read, id),

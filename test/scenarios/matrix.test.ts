@@ -175,6 +175,11 @@ test('a program commands by control events, of either form, if it is one of the 
   await saying(server, `${MALLORY} may not command Gantry`);
   control(ALICE, { task_id: task.id, control_signal: 'pause', reason: 'a break' });
   await world.until('the pause', ({ requests }) => requests.get(id)?.state === 'paused');
+  const says = (words: string) =>
+    server.until(`a message that says ${words}`, () => server.changes().some((one) => bodyOf(one).includes(words)));
+  await says(`${task.id} · paused`);
+  server.write(room, ALICE, '/status');
+  await saying(server, `${task.id} · paused`);
   control(ALICE, { control: 'cancel', reason: 'no need' });
   expect(await world.over(id)).toMatchObject({ state: 'cancelled', cause: 'no need' });
 });

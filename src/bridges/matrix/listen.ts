@@ -35,6 +35,8 @@ export type Listener = {
   /** Resolves when commands can be carried out. */
   readonly ready: Promise<void>;
   readonly task: (id: string) => Task | null;
+  /** Its whole request is. */
+  readonly isPaused: (task: Task) => boolean;
   /** By the id of a task, of a request of one task, or of a delegation. */
   readonly named: (id: string) => Task | null;
   readonly live: () => readonly Task[];
@@ -232,14 +234,15 @@ async function aboutTask(
   { type, target, words }: Extract<Command, { target: unknown }>,
   here: Task | null,
   sender: string,
-  { acts, live: listLive, named, pending }: Listener,
+  { acts, live: listLive, named, pending, isPaused }: Listener,
 ): Promise<string> {
   const live = listLive();
   if (type === 'status' && target === null && here === null) return listOf(live);
   const only = here ?? (live.length === 1 ? live[0] : null);
   const task = target === null ? only : named(target);
   if (!task) return `Which task? /${type} takes the id of one.\n${listOf(live)}`;
-  return type === 'status' ? statusAnswer(task, pending(task)) : await acts.control(type, task, words, sender);
+  if (type === 'status') return statusAnswer(task, isPaused(task), pending(task));
+  return await acts.control(type, task, words, sender);
 }
 
 function listOf(tasks: readonly Task[]): string {

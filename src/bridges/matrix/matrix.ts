@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { redact } from '../../base/redact.ts';
 import type { Approval } from '../../contract/approval.ts';
 import type { Fact, FactKind } from '../../contract/fact.ts';
-import { ApprovalId, TaskId } from '../../contract/ids.ts';
+import { ApprovalId, type RequestId, TaskId } from '../../contract/ids.ts';
 import { type MatrixPlace, type MatrixSettings, matrixKey } from '../../contract/matrix.ts';
 import { isTaskOver, type Task } from '../../contract/task.ts';
 import type { Entry, Item, Projection } from '../projection.ts';
@@ -15,6 +15,7 @@ import { askWords, cut, endWords, statusWords } from './words.ts';
 export type MatrixWorld = Listener & {
   readonly memory: Memory;
   readonly approval: (id: string) => Approval | null;
+  readonly tasksOf: (id: RequestId) => readonly Task[];
   /** Further people and programs that the one who handed the task over wants there. */
   readonly observersOf: (task: Task) => readonly string[];
   /** Of this home: rooms and messages must not be those of another. */
@@ -34,7 +35,13 @@ const Payload = z.discriminatedUnion('step', [
 type Payload = z.infer<typeof Payload>;
 type PayloadOf<S extends Payload['step']> = Extract<Payload, { step: S }>;
 
-const KINDS = ['task.changed', 'approval.changed', 'text', 'tool.ended'] as const satisfies readonly FactKind[];
+const KINDS = [
+  'task.changed',
+  'request.changed',
+  'approval.changed',
+  'text',
+  'tool.ended',
+] as const satisfies readonly FactKind[];
 const UPDATE_EVERY_MS = 5_000;
 const USE_BY_MS = 86_400_000;
 const MAX_ACTIVITY = 300;
@@ -55,7 +62,13 @@ export function matrix(settings: MatrixSettings, token: string | null, world: Ma
     target: `${new URL(url).origin} as ${user}`,
     problem: token === null ? tokenProblem(settings) : null,
     kinds: KINDS,
-    project: (fact, waiting) => entriesOf(fact, waiting, updateEvery),
+    project: (fact, waiting) => {
+      if (fact.kind !== 'request.changed') return entriesOf(fact, waiting, updateEvery);
+      const { from, to, row } = fact.data;
+      if (from === to || (from !== 'paused' && to !== 'paused')) return [];
+      const shown = world.tasksOf(row.id).filter(({ state }) => state !== 'blocked' && !isTaskOver(state));
+      return shown.flatMap(({ id }) => entriesOf({ ...fact, taskId: id }, waiting, updateEvery));
+    },
     deliver: async (item, signal) => {
       try {
         await connect(signal);
@@ -121,6 +134,8 @@ function entriesOf(fact: Fact, waiting: (key: string) => Item | null, updateEver
       if (from === row.state || !isTaskOver(row.state)) return [status(null, from === null ? 0 : updateEveryMs)];
       return [status(null, 0), entry('end', { step: 'end', taskId, seq })];
     }
+    case 'request.changed':
+      return [status(null, updateEveryMs)];
     case 'approval.changed': {
       const { id } = fact.data.row;
       return [entry(`ask.${id}`, { step: 'ask', taskId, seq, approvalId: id })];
@@ -185,7 +200,7 @@ function matrixSteps(client: MatrixClient, settings: MatrixSettings, world: Matr
     if (known.root !== null) return { ...known, root: known.root };
     // What is written in a room is for its task before the room has said anything.
     places.put(task.id, known);
-    const content = message(statusWords(task, null), 'm.notice');
+    const content = message(statusWords(task, world.isPaused(task), null), 'm.notice');
     const place = { ...known, root: await client.send(known.room, txn('root', task.id), content, signal) };
     places.put(task.id, place);
     return place;
@@ -196,7 +211,7 @@ function matrixSteps(client: MatrixClient, settings: MatrixSettings, world: Matr
     const isNew = (places.get(task.id)?.root ?? null) === null;
     const { room, root } = await placeOf(task, signal);
     if (isNew) return;
-    const content = changed(root, message(statusWords(task, activity), 'm.notice'));
+    const content = changed(root, message(statusWords(task, world.isPaused(task), activity), 'm.notice'));
     await client.send(room, txn('status', task.id, seq), content, signal);
   };
   const ask = async (task: Task, { seq, approvalId }: PayloadOf<'ask'>, signal: AbortSignal): Promise<void> => {

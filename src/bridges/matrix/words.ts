@@ -6,13 +6,13 @@ const MAX_WORDS = 2_000;
 const MAX_ANSWER = 3_500;
 
 /** What a task is doing, in a message that is changed as it goes on. */
-export function statusWords(task: Task, activity: string | null): string {
+export function statusWords(task: Task, isPaused: boolean, activity: string | null): string {
   const { id, title, state, cause, agent, attempts } = task;
   const by = agent === null ? '' : ` · ${agent}`;
   const tries = attempts > 1 ? ` · attempt ${attempts}` : '';
   return [
     cut(title, MAX_TITLE),
-    `${id} · ${state}${by}${tries}`,
+    `${id} · ${isPaused && !isTaskOver(state) ? 'paused' : state}${by}${tries}`,
     cause === null ? '' : cut(cause, MAX_WORDS),
     activity === null || isTaskOver(state) ? '' : activity,
   ]
@@ -52,9 +52,9 @@ export function askWords({ id, subject, agent, state, decidedBy, cause }: Approv
 }
 
 /** An answer to `/status`. */
-export function statusAnswer(task: Task, pending: readonly Approval[]): string {
+export function statusAnswer(task: Task, isPaused: boolean, pending: readonly Approval[]): string {
   const waits = pending.map(({ id, subject }) => `waits for ${subject.type}: ${id}`);
-  return [statusWords(task, null), ...waits].join('\n');
+  return [statusWords(task, isPaused, null), ...waits].join('\n');
 }
 
 export const cut = (text: string, max: number): string =>
