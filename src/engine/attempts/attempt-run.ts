@@ -57,7 +57,7 @@ export class AttemptRun {
   #isBackendDown = false;
   #overrun: Overrun | null = null;
   readonly #freeze: AttemptFreeze;
-  readonly #left = deferred<void>();
+  readonly #left = deferred<'left'>();
   readonly #opened = deferred<LiveSession>();
   /** Resolves with its first session; rejects if the run ends without one. */
   readonly opened = this.#opened.promise;
@@ -82,10 +82,13 @@ export class AttemptRun {
     this.#settings = parts.settingsFor(this.#project.path);
     this.#prompts = new AttemptPrompts(parts, this.#ledger, this.#settings);
     this.#freeze = new AttemptFreeze(parts, this.#ledger, (reason) => this.stop(reason));
-    this.finished = this.#run().finally(() => {
-      this.#freeze.cancel();
-      this.#opened.reject(new AppError('cancelled', this.#reason?.cause ?? 'it ended before it had a session'));
-    });
+    this.finished = this.#run()
+      // As on a full disk, when it is told to end: a later run takes up what the ledger says.
+      .catch((error: unknown) => parts.log.error({ err: error, attempt: attempt.id }, 'a run broke'))
+      .finally(() => {
+        this.#freeze.cancel();
+        this.#opened.reject(new AppError('cancelled', this.#reason?.cause ?? 'it ended before it had a session'));
+      });
   }
 
   get live(): LiveSession | null {
@@ -105,7 +108,7 @@ export class AttemptRun {
   /** The first reason holds. */
   stop(reason: Stop): void {
     this.#reason ??= reason;
-    if (reason.type !== 'timeout') this.#left.resolve();
+    if (reason.type !== 'timeout') this.#left.resolve('left');
     this.#stop.abort();
     this.#stopped.reject(new AppError('cancelled', this.#reason.cause));
   }

@@ -1,15 +1,16 @@
 import { expect, test } from 'vitest';
 import { bench, over, person, submitSteps } from '../../../test/support/engine-bench.ts';
+import { deferred } from '../../base/wait.ts';
 
 /** An engine whose disk can be full for so many commits. */
-async function filling() {
+async function filling(random = () => 0) {
   let left = 0;
   const onCommit = (): 'disk_full' | null => {
     if (left === 0) return null;
     left -= 1;
     return 'disk_full';
   };
-  const engine = await bench({ faults: { onCommit } });
+  const engine = await bench({ faults: { onCommit }, broken: { random } });
   const fill = (commits: number): true => {
     left = commits;
     return true;
@@ -59,4 +60,26 @@ test('an attempt that fails on a full disk has an end as soon as there is room',
     ['failed', 'crash'],
     ['done', null],
   ]);
+});
+
+test('an attempt that waits for room on a full disk lets the daemon end, and goes on in the next one', async () => {
+  const refused = deferred<void>();
+  const { engine, fill } = await filling(() => {
+    // It is asked for within the commit, which then fails.
+    refused.resolve();
+    return 0;
+  });
+  await using _ = engine;
+  const { id } = await submitSteps(engine, [{ hold: 'go' }, { text: 'end' }]);
+  await engine.until('work', () => engine.store.read.attempts.list({ requestId: id, state: 'working' })[0]);
+  const opened = (await engine.agentLog()).find((line) => line.kind === 'open');
+  fill(Number.POSITIVE_INFINITY);
+  process.kill(opened?.pid ?? expect.unreachable('no program was opened'), 'SIGKILL');
+  await refused.promise;
+  await engine.engine.close();
+  fill(0);
+  await engine.release('go');
+  await engine.restart();
+  expect((await over(engine, id)).state).toBe('done');
+  expect(engine.store.read.attempts.list({ requestId: id }).map(({ resumes }) => resumes)).toEqual([1]);
 });

@@ -1,4 +1,4 @@
-import { deferred } from '../../base/wait.ts';
+import { deferred, firstOf } from '../../base/wait.ts';
 import { type ErrorCode, toAppError } from '../../contract/errors.ts';
 import type { Failure } from '../../contract/failure.ts';
 import type { Task } from '../../contract/task.ts';
@@ -32,7 +32,7 @@ export async function settleFailure(
   ledger: AttemptLedger,
   given: { readonly failure: Failure; readonly how: How; readonly limits: Settings['limits'] },
   onRefused: (failure: Failure) => Promise<void>,
-  left: Promise<void>,
+  left: Promise<'left'>,
 ): Promise<'again' | 'over'> {
   let { failure, how } = given;
   for (let isLeft = false; ; ) {
@@ -58,12 +58,12 @@ export async function settleFailure(
 }
 
 /** @returns whether it was left before the time was over */
-async function waited({ clock }: Parts, left: Promise<void>): Promise<boolean> {
-  const elapsed = deferred<false>();
-  const cancel = clock.after(AGAIN_MS, () => elapsed.resolve(false));
-  const isLeft = await Promise.race([elapsed.promise, left.then(() => true)]);
+async function waited({ clock }: Parts, left: Promise<'left'>): Promise<boolean> {
+  const elapsed = deferred<'elapsed'>();
+  const cancel = clock.after(AGAIN_MS, () => elapsed.resolve('elapsed'));
+  const first = await firstOf<'elapsed' | 'left'>([elapsed.promise, left]);
   cancel();
-  return isLeft;
+  return first === 'left';
 }
 
 function settle(

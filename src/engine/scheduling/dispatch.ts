@@ -219,14 +219,12 @@ export class Dispatcher {
     if (!this.#mayRun(attempt.requestId, attempt.agent)) return;
     const run = new AttemptRun(this.#parts, this.#tools, attempt);
     this.#runs.set(id, run);
-    run.finished
-      .catch((error: unknown) => this.#parts.log.error({ err: error, attempt: id }, 'a run broke'))
-      .finally(() => {
-        this.#runs.delete(id);
-        this.#free(id, run.isParked);
-        this.#tools.standing.bringBack();
-        this.wake();
-      });
+    void run.finished.then(() => {
+      this.#runs.delete(id);
+      this.#free(id, run.isParked);
+      this.#tools.standing.bringBack();
+      this.wake();
+    });
   }
 
   /**
