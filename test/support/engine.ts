@@ -54,7 +54,7 @@ export type EngineOptions = {
   readonly freeMemory?: () => number;
   readonly faults?: StoreFaults;
   /** In place of the engine's own, as if Gantry had a bug there. */
-  readonly broken?: Partial<Pick<Parts, 'agentEnvironment' | 'hostFor' | 'random'>>;
+  readonly broken?: Partial<Pick<Parts, 'agentEnvironment' | 'hostFor' | 'log' | 'random'>>;
 };
 
 /** A real engine on a real store with the fake backend, in this process. */

@@ -272,23 +272,29 @@ export class StandingRun {
     if (this.#isWarm) return await this.#pause(message);
     if (this.#deaths <= MAX_DEATHS) return;
     const text = `${this.#agent.id} does not stand by: ${message}. A message, or gantry agent start ${this.#agent.id}, tries again`;
-    this.#parts.store.commit((tx) => openAlert(tx, this.#alert, text, { agent: this.#agent.id }));
+    this.#alarm(text);
     this.#mail = deferred();
     await firstOf<unknown>([this.#mail.promise, this.#stopped.promise]);
   }
 
   /** Nobody waits for one that is kept ready, and nobody would call it: it is made again by itself, ever less often. */
   async #pause(cause: string): Promise<void> {
-    const { id } = this.#agent;
     const pause = pauseMs(this.#deaths);
-    if (this.#deaths > MAX_DEATHS)
-      this.#parts.store.commit((tx) =>
-        openAlert(tx, this.#alert, `${id} cannot be kept ready: ${cause}`, { agent: id }),
-      );
+    if (this.#deaths > MAX_DEATHS) this.#alarm(`${this.#agent.id} cannot be kept ready: ${cause}`);
     const elapsed = deferred<'elapsed'>();
     const cancel = this.#parts.clock.after(pause, () => elapsed.resolve('elapsed'));
     await firstOf<unknown>([elapsed.promise, this.#stopped.promise]);
     cancel();
+  }
+
+  /** On a full disk there is no alert; the run goes on without it. */
+  #alarm(text: string): void {
+    const { id } = this.#agent;
+    try {
+      this.#parts.store.commit((tx) => openAlert(tx, this.#alert, text, { agent: id }));
+    } catch (error) {
+      this.#parts.log.error({ err: error, agent: id, text }, 'an alert could not be written down');
+    }
   }
 
   get #alert(): string {

@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest';
 import { bench, over, person, submitSteps } from '../../../test/support/engine-bench.ts';
+import { silentLog } from '../../base/log.ts';
 import { deferred } from '../../base/wait.ts';
 
 /** An engine whose disk can be full for so many commits. */
-async function filling(random = () => 0) {
+async function filling({ random = (): number => 0, log = silentLog } = {}) {
   let left = 0;
   const onCommit = (): 'disk_full' | null => {
     if (left === 0) return null;
     left -= 1;
     return 'disk_full';
   };
-  const engine = await bench({ faults: { onCommit }, broken: { random } });
+  const engine = await bench({ faults: { onCommit }, broken: { random, log } });
   const fill = (commits: number): true => {
     left = commits;
     return true;
@@ -45,14 +46,33 @@ test('an agent that stood by and died on a full disk stands by again', async () 
   expect((await engine.agentLog()).filter((line) => line.kind === 'open')).toHaveLength(2);
 });
 
+test('an agent that could stand by no longer for want of room does so again when it is written to', async () => {
+  const givenUp = deferred<void>();
+  const error = (_fields: object, words: string): void => {
+    if (words === 'an alert could not be written down') givenUp.resolve();
+  };
+  const { engine, fill } = await filling({ log: { ...silentLog, error } });
+  await using _ = engine;
+  const { sessionId } = await engine.engine.agents.start({ agent: 'w1', directory: engine.repo.root }, person);
+  const opened = (await engine.agentLog()).find((line) => line.kind === 'open');
+  fill(Number.POSITIVE_INFINITY);
+  process.kill(opened?.pid ?? expect.unreachable('no program was opened'), 'SIGKILL');
+  await givenUp.promise;
+  fill(0);
+  engine.engine.send({ to: 'w1', text: 'Come back.', mode: 'next-turn' }, person);
+  await engine.until('an answer', () => engine.store.read.messages.list({ state: 'seen' }).length === 1);
+  expect(engine.store.read.sessions.need(sessionId).state).toBe('running');
+});
+
 test('an attempt that fails on a full disk has an end as soon as there is room', async () => {
   const { engine, fill, isFull } = await filling();
   await using _ = engine;
-  const { id } = await submitSteps(engine, [{ once: 'held', hold: 'never' }, { text: 'end' }]);
+  const { id } = await submitSteps(engine, [{ hold: 'go' }, { text: 'end' }]);
   await engine.until('work', () => engine.store.read.attempts.list({ requestId: id, state: 'working' })[0]);
   const opened = (await engine.agentLog()).find((line) => line.kind === 'open');
   fill(4);
   process.kill(opened?.pid ?? expect.unreachable('no program was opened'), 'SIGKILL');
+  await engine.release('go');
   expect((await over(engine, id)).state).toBe('done');
   expect(isFull()).toBe(false);
   const attempts = engine.store.read.attempts.list({ requestId: id });
@@ -64,11 +84,12 @@ test('an attempt that fails on a full disk has an end as soon as there is room',
 
 test('an attempt that waits for room on a full disk lets the daemon end, and goes on in the next one', async () => {
   const refused = deferred<void>();
-  const { engine, fill } = await filling(() => {
+  const random = (): number => {
     // It is asked for within the commit, which then fails.
     refused.resolve();
     return 0;
-  });
+  };
+  const { engine, fill } = await filling({ random });
   await using _ = engine;
   const { id } = await submitSteps(engine, [{ hold: 'go' }, { text: 'end' }]);
   await engine.until('work', () => engine.store.read.attempts.list({ requestId: id, state: 'working' })[0]);
