@@ -14,14 +14,15 @@ export async function factsUntilNow(
   query: FactQuery,
 ): Promise<{ readonly facts: Fact[]; readonly next: number }> {
   const facts: Fact[] = [];
+  const { next: head } = await client.call('facts.list', { recent: 1 });
   let next = 0;
-  for (;;) {
+  // A page may be short because its facts are long, and meanwhile others may go on and on.
+  do {
     const page = await client.call('facts.list', { ...query, since: next, limit: PAGE });
     facts.push(...page.items);
-    // A page may be short because its facts are long: it is the last if it leads no further.
-    if (page.next === next) return { facts, next };
     next = page.next;
-  }
+  } while (next < head);
+  return { facts, next };
 }
 
 /** Hands over what comes after a position, until Ctrl-C. */

@@ -10,7 +10,7 @@ import type { Entry, Hearing } from '../projection.ts';
 import { type MatrixClient, MatrixError, type RoomEvent, type Synced, waitAfter } from './client.ts';
 import { type Command, HELP, readCommand } from './command.ts';
 import type { Places } from './places.ts';
-import { cut, statusAnswer } from './words.ts';
+import { cut, stateWord, statusAnswer } from './words.ts';
 
 /** What a command does. The answers are words for the one who wrote it; a refusal is an AppError. */
 export type MatrixActs = {
@@ -237,17 +237,19 @@ async function aboutTask(
   { acts, live: listLive, named, pending, isPaused }: Listener,
 ): Promise<string> {
   const live = listLive();
-  if (type === 'status' && target === null && here === null) return listOf(live);
+  if (type === 'status' && target === null && here === null) return listOf(live, isPaused);
   const only = here ?? (live.length === 1 ? live[0] : null);
   const task = target === null ? only : named(target);
-  if (!task) return `Which task? /${type} takes the id of one.\n${listOf(live)}`;
+  if (!task) return `Which task? /${type} takes the id of one.\n${listOf(live, isPaused)}`;
   if (type === 'status') return statusAnswer(task, isPaused(task), pending(task));
   return await acts.control(type, task, words, sender);
 }
 
-function listOf(tasks: readonly Task[]): string {
+function listOf(tasks: readonly Task[], isPaused: Listener['isPaused']): string {
   if (tasks.length === 0) return 'No task is under way.';
-  const lines = tasks.slice(0, MAX_LISTED).map(({ id, state, title }) => `${id} · ${state} · ${cut(title, 100)}`);
+  const lines = tasks
+    .slice(0, MAX_LISTED)
+    .map((task) => `${task.id} · ${stateWord(task, isPaused(task))} · ${cut(task.title, 100)}`);
   const more = tasks.length > MAX_LISTED ? [`and ${tasks.length - MAX_LISTED} more`] : [];
   return [...lines, ...more].join('\n');
 }

@@ -5,6 +5,9 @@ const MAX_TITLE = 200;
 const MAX_WORDS = 2_000;
 const MAX_ANSWER = 3_500;
 
+export const stateWord = ({ state }: Task, isPaused: boolean): string =>
+  isPaused && !isTaskOver(state) ? 'paused' : state;
+
 /** What a task is doing, in a message that is changed as it goes on. */
 export function statusWords(task: Task, isPaused: boolean, activity: string | null): string {
   const { id, title, state, cause, agent, attempts } = task;
@@ -12,7 +15,7 @@ export function statusWords(task: Task, isPaused: boolean, activity: string | nu
   const tries = attempts > 1 ? ` · attempt ${attempts}` : '';
   return [
     cut(title, MAX_TITLE),
-    `${id} · ${isPaused && !isTaskOver(state) ? 'paused' : state}${by}${tries}`,
+    `${id} · ${stateWord(task, isPaused)}${by}${tries}`,
     cause === null ? '' : cut(cause, MAX_WORDS),
     activity === null || isTaskOver(state) ? '' : activity,
   ]

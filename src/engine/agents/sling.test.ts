@@ -197,6 +197,18 @@ describe('an emergency stop', () => {
     expect(test.store.read.attempts.list({}).map((a) => [a.state, a.resumes])).toEqual([['done', 1]]);
   });
 
+  it('that ends while an agent that stands by still ends lets it stand by again', async () => {
+    await using test = await bench();
+    const { sessionId } = await test.engine.agents.start({ agent: 'w1', directory: test.repo.root }, person);
+    const stopping = test.engine.estop({ reason: 'test', keep: [] }, person);
+    test.engine.thaw({}, person);
+    await stopping;
+    await test.until('another life', () => {
+      const { state, activity } = test.store.read.sessions.need(sessionId);
+      return state === 'running' && activity === 'idle';
+    });
+  });
+
   it('ends a prompt that is given outside of any plan and refuses the next one, and no plan is begun', async () => {
     await using test = await bench({ policy: { default: 'allow', rules: [] } });
     const directory = test.repo.root;

@@ -69,7 +69,7 @@ export class StandingRun {
   #openedAt: number;
   /** How the program ended; null if there was none. */
   closed: CloseReport | null = null;
-  /** Resolves when nothing of the run is left; never rejects. */
+  /** Resolves when nothing of the run is left; rejects if it broke, as on a full disk. */
   readonly finished: Promise<void>;
 
   constructor(
@@ -134,6 +134,11 @@ export class StandingRun {
   mailCame(): void {
     this.#mail.resolve('mail');
     this.#turns.mailCame();
+  }
+
+  /** Told to end, and to go on later. */
+  get isParked(): boolean {
+    return this.#reason?.type === 'park';
   }
 
   /** The first reason holds. */
@@ -272,29 +277,23 @@ export class StandingRun {
     if (this.#isWarm) return await this.#pause(message);
     if (this.#deaths <= MAX_DEATHS) return;
     const text = `${this.#agent.id} does not stand by: ${message}. A message, or gantry agent start ${this.#agent.id}, tries again`;
-    this.#alarm(text);
+    this.#parts.store.commit((tx) => openAlert(tx, this.#alert, text, { agent: this.#agent.id }));
     this.#mail = deferred();
     await firstOf<unknown>([this.#mail.promise, this.#stopped.promise]);
   }
 
   /** Nobody waits for one that is kept ready, and nobody would call it: it is made again by itself, ever less often. */
   async #pause(cause: string): Promise<void> {
+    const { id } = this.#agent;
     const pause = pauseMs(this.#deaths);
-    if (this.#deaths > MAX_DEATHS) this.#alarm(`${this.#agent.id} cannot be kept ready: ${cause}`);
+    if (this.#deaths > MAX_DEATHS)
+      this.#parts.store.commit((tx) =>
+        openAlert(tx, this.#alert, `${id} cannot be kept ready: ${cause}`, { agent: id }),
+      );
     const elapsed = deferred<'elapsed'>();
     const cancel = this.#parts.clock.after(pause, () => elapsed.resolve('elapsed'));
     await firstOf<unknown>([elapsed.promise, this.#stopped.promise]);
     cancel();
-  }
-
-  /** On a full disk there is no alert; the run goes on without it. */
-  #alarm(text: string): void {
-    const { id } = this.#agent;
-    try {
-      this.#parts.store.commit((tx) => openAlert(tx, this.#alert, text, { agent: id }));
-    } catch (error) {
-      this.#parts.log.error({ err: error, agent: id, text }, 'an alert could not be written down');
-    }
   }
 
   get #alert(): string {
@@ -302,9 +301,13 @@ export class StandingRun {
   }
 
   async #close({ type, cause }: StandingStop): Promise<void> {
-    this.#hold.end(cause);
     // A turn that is under way goes on without the daemon; a program that only waits for it has nothing to do.
     const isLeft = type === 'hand-over' || (type === 'shutdown' && this.#inTurn !== null);
+    try {
+      this.#hold.end(cause);
+    } catch (error) {
+      this.#parts.log.error({ err: error, agent: this.#agent.id }, 'an alert could not be closed');
+    }
     if (isLeft) return;
     try {
       this.closed = (await this.#live?.close(GRACE_MS, type === 'stop' ? 'stopped' : 'paused', cause)) ?? null;

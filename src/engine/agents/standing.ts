@@ -59,7 +59,11 @@ export class StandingAgents {
         this.#parts.log.error({ err: error, agent: agent.id }, 'an agent does not stand by any more');
         this.#parts.clock.after(AGAIN_MS, () => this.bringBack());
       })
-      .finally(() => this.#runs.delete(agent.id));
+      .finally(() => {
+        this.#runs.delete(agent.id);
+        // What it was parked for may have ended first.
+        if (run.isParked) this.bringBack();
+      });
     return run;
   }
 
@@ -82,7 +86,8 @@ export class StandingAgents {
   async end(ids: readonly AgentAddress[], reason: StandingStop): Promise<void> {
     const runs = ids.flatMap((id) => this.#runs.get(id) ?? []);
     for (const run of runs) run.stop(reason);
-    await Promise.all(runs.map((run) => run.finished));
+    // One that broke is looked after where it was started.
+    await Promise.allSettled(runs.map((run) => run.finished));
   }
 
   /** Of one that was kept ready the open session, for whoever has taken its agent; null if it is not open. */

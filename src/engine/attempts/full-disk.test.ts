@@ -46,10 +46,10 @@ test('an agent that stood by and died on a full disk stands by again', async () 
   expect((await engine.agentLog()).filter((line) => line.kind === 'open')).toHaveLength(2);
 });
 
-test('an agent that could stand by no longer for want of room does so again when it is written to', async () => {
+test('an agent that stands by no longer for want of room does so again when there is some', async () => {
   const givenUp = deferred<void>();
   const error = (_fields: object, words: string): void => {
-    if (words === 'an alert could not be written down') givenUp.resolve();
+    if (words === 'an agent does not stand by any more') givenUp.resolve();
   };
   const { engine, fill } = await filling({ log: { ...silentLog, error } });
   await using _ = engine;
@@ -58,10 +58,20 @@ test('an agent that could stand by no longer for want of room does so again when
   fill(Number.POSITIVE_INFINITY);
   process.kill(opened?.pid ?? expect.unreachable('no program was opened'), 'SIGKILL');
   await givenUp.promise;
+  const { journal } = engine.store;
+  const full = journal.head();
   fill(0);
-  engine.engine.send({ to: 'w1', text: 'Come back.', mode: 'next-turn' }, person);
-  await engine.until('an answer', () => engine.store.read.messages.list({ state: 'seen' }).length === 1);
-  expect(engine.store.read.sessions.need(sessionId).state).toBe('running');
+  await engine.until('another life', () =>
+    journal
+      .since(full, { kinds: ['session.changed'] })
+      .facts.some(
+        ({ kind, data }) =>
+          kind === 'session.changed' &&
+          data.row.id === sessionId &&
+          data.row.state === 'running' &&
+          data.row.activity === 'idle',
+      ),
+  );
 });
 
 test('an attempt that fails on a full disk has an end as soon as there is room', async () => {

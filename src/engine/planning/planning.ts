@@ -52,6 +52,9 @@ export class Planning {
       .catch((error: unknown) => this.#failed(id, error, abort.signal))
       .finally(() => {
         this.#running.delete(id);
+        // What it was stopped for may have ended first.
+        if (abort.signal.aborted && abort.signal.reason !== 'shutdown' && read.requests.need(id).state === 'planning')
+          this.start(id);
         this.#onPlanned();
       });
     this.#running.set(id, { abort, finished });
