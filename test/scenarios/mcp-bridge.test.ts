@@ -81,11 +81,14 @@ describe('the bridge', () => {
 
       const alone = await may('make time', { timeout_seconds: 0.2 });
       expect(alone.value).toMatchObject({ behavior: 'deny', reason: expect.stringContaining('Nobody answered') });
+      const third = await world.until('its deadline', ({ approvals }) =>
+        [...approvals.values()].find(({ state }) => state === 'expired'),
+      );
 
       const abort = new AbortController();
       const given = { tool_name: 'Bash', input: { command: 'make haste' } };
       const upon = bridge.tool('request_permission', given, { signal: abort.signal }).catch(() => 'gone');
-      const last = await pending(world, first, second);
+      const last = await pending(world, first, second, third);
       abort.abort();
       expect(await upon).toBe('gone');
       await world.until('the question is taken back', ({ approvals }) => approvals.get(last.id)?.state === 'withdrawn');

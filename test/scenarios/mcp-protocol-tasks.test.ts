@@ -50,7 +50,9 @@ describe('tasks of protocol version 2025-11-25', () => {
       expect(made).toMatchObject({ status: 'working' });
       const { taskId } = made;
       await world.until('a question', ({ approvals }) =>
-        [...approvals.values()].some(({ state }) => state === 'pending'),
+        [...approvals.values()].some(
+          ({ state, requestId }) => state === 'pending' && requestId === requestOf(String(taskId)),
+        ),
       );
       expect(await tasks.get(taskId)).toMatchObject({ status: 'input_required', statusMessage: 'waits for approval' });
       // Whoever waits for the result is asked.
