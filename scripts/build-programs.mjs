@@ -1,21 +1,11 @@
 // Builds the programs: bundled, which takes a third off the start of each (docs/decisions/0008), the plugin for OpenCode, and
 // the files beside them that are not TypeScript. `node scripts/build-programs.mjs` builds those that the tests start, into
 // dist-test, if they are not there or the sources are newer.
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { dirname, extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
+import { buildOnce } from './build-once.mjs';
 import { buildPlugin } from './build-plugin.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -77,23 +67,12 @@ export async function buildPrograms(target) {
 }
 
 /** For the tests, beside the dashboard that is built for them. */
-async function buildOnce(target) {
-  const mark = join(target, 'built');
-  const newest = Math.max(...['src', 'scripts'].flatMap((name) => timesIn(join(root, name))));
-  if (existsSync(mark) && Number(readFileSync(mark, 'utf8')) >= newest) return;
-  // Built beside and then put in place: whoever starts a program meanwhile never finds half of it.
-  const fresh = `${target}.${process.pid}`;
-  await buildPrograms(fresh);
-  symlinkSync(join('..', 'ui', 'dist'), join(fresh, 'ui'));
-  // As old as the newest source that it was made from: a change made meanwhile is newer.
-  writeFileSync(join(fresh, 'built'), String(newest));
-  const old = `${fresh}.old`;
-  if (existsSync(target)) renameSync(target, old);
-  renameSync(fresh, target);
-  rmSync(old, { recursive: true, force: true });
+async function buildForTests(target) {
+  await buildPrograms(target);
+  symlinkSync(join('..', 'ui', 'dist'), join(target, 'ui'));
 }
 
-const timesIn = (directory) =>
-  readdirSync(directory, { recursive: true }).map((name) => statSync(join(directory, name)).mtimeMs);
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) await buildOnce(join(root, 'dist-test'));
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const sources = [src, join(root, 'scripts')];
+  await buildOnce(join(root, 'dist-test'), { sources, mark: join('cli', 'main.js'), build: buildForTests });
+}

@@ -1,17 +1,5 @@
-import type { Fact, FactClass, FactKind, FactSubject, StreamMessage } from '../contract/fact.ts';
+import type { Fact, FactFilter, StreamMessage } from '../contract/fact.ts';
 import { Frame, type FrameSource, SharedPages } from './frames.ts';
-
-/** Which facts: all that is named must hold. */
-export type FactFilter = {
-  readonly kinds?: readonly FactKind[];
-  readonly classes?: readonly FactClass[];
-  /** Who caused them. */
-  readonly actors?: readonly string[];
-  /** The apps of outside programs whose events they are. */
-  readonly sources?: readonly string[];
-} & {
-  readonly [K in keyof FactSubject]?: NonNullable<FactSubject[K]>;
-};
 
 /** The journal as the stream reads it. */
 export type JournalReader = {

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { FACT_KINDS, FactClass, type FactKind, FactSubject } from '../contract/fact.ts';
-import type { FactFilter } from './fact-pages.ts';
+import { FACT_KINDS, FactClass, type FactFilter, type FactKind, FactSubject } from '../contract/fact.ts';
 import { parse, queryOf } from './operations.ts';
 
 /** Where a reader stands, null = from now on, and what it wants. */

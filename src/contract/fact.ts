@@ -127,6 +127,18 @@ export const FactSubject = z.object({
 });
 export type FactSubject = z.infer<typeof FactSubject>;
 
+/** Which facts: all that is named must hold. */
+export type FactFilter = {
+  readonly kinds?: readonly FactKind[];
+  readonly classes?: readonly FactClass[];
+  /** Who caused them. */
+  readonly actors?: readonly string[];
+  /** The apps of outside programs whose events they are. */
+  readonly sources?: readonly string[];
+} & {
+  readonly [K in keyof FactSubject]?: NonNullable<FactSubject[K]>;
+};
+
 export const NO_SUBJECT: FactSubject = {
   projectId: null,
   requestId: null,

@@ -1,22 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { z } from 'zod';
 import { AppError } from '../contract/errors.ts';
-import { classOf, Fact, type FactClass, type FactKind, type FactSubject } from '../contract/fact.ts';
+import { classOf, Fact, type FactFilter } from '../contract/fact.ts';
 import type { RequestId } from '../contract/ids.ts';
 import type { Connection, SqlRow } from './connection.ts';
 import { PRUNED_TO } from './meta.ts';
-
-/** Which facts: all that is named must hold. */
-export type FactFilter = {
-  readonly kinds?: readonly FactKind[];
-  readonly classes?: readonly FactClass[];
-  /** Who caused them. */
-  readonly actors?: readonly string[];
-  /** The apps of outside programs whose events they are. */
-  readonly sources?: readonly string[];
-} & {
-  readonly [K in keyof FactSubject]?: NonNullable<FactSubject[K]>;
-};
 
 export type FactPage = {
   readonly facts: Fact[];
