@@ -139,7 +139,8 @@ async function listFacts(journal: JournalReader, input: ParsedInputOf<'facts.lis
   const filter = present({ ...subject, classes, actors, sources, kinds: kind?.map(requireKind) });
   if (since === undefined) {
     const next = journal.head();
-    return { items: [...(await journal.newest(recent ?? limit, filter))], next };
+    const { facts, isCut } = await journal.newest(recent ?? limit, filter);
+    return { items: [...facts], next, isCut };
   }
   const page = journal.since(since, { ...filter, limit });
   if (since > 0 && since < page.prunedTo) {

@@ -13,8 +13,11 @@ export type JournalReader = {
     cursor: number,
     options: FactFilter & { readonly limit: number },
   ) => { readonly facts: readonly Fact[]; readonly next: number; readonly prunedTo: number };
-  /** The newest `n` of all that is kept, oldest of them first. */
-  readonly newest: (n: number, filter: FactFilter) => Promise<readonly Fact[]>;
+  /** The newest `n` of all that is kept, oldest of them first; `isCut` if there may be older ones. */
+  readonly newest: (
+    n: number,
+    filter: FactFilter,
+  ) => Promise<{ readonly facts: readonly Fact[]; readonly isCut: boolean }>;
 };
 
 /** Reads the journal in pages; readers that wait at the same position share the reading and the encoding. */

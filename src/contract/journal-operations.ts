@@ -38,7 +38,12 @@ export const JOURNAL_OPERATIONS = {
       agent: AgentAddress.optional(),
       limit,
     }),
-    output: z.object({ items: z.array(Fact), next: z.number() }),
+    output: z.object({
+      items: z.array(Fact),
+      next: z.number(),
+      /** Of the most recent: there may be older ones. A page ends at 8 MB, too, however few facts that is. */
+      isCut: z.boolean().optional(),
+    }),
   },
   'usage.summary': {
     method: 'GET',

@@ -14,6 +14,13 @@ export type FactPage = {
   readonly prunedTo: number;
 };
 
+export type Newest = {
+  /** Oldest first. */
+  readonly facts: Fact[];
+  /** There may be older ones: they are as many as were asked for, or 8 MB. */
+  readonly isCut: boolean;
+};
+
 /** Reads the journal by position. */
 export type Journal = {
   /**
@@ -25,7 +32,7 @@ export type Journal = {
   /** The newest `n` or 8 MB of them, oldest first; with a filter that no index serves, of the newest 100,000 (`sources`: 20,000). */
   readonly recent: (n: number, filter?: FactFilter) => Fact[];
   /** The same of all that is kept, however far back: lets others in between its reads. Later facts are not in it. */
-  readonly newest: (n: number, filter?: FactFilter) => Promise<Fact[]>;
+  readonly newest: (n: number, filter?: FactFilter) => Promise<Newest>;
   /** The facts of which `taskEventOf` makes an event: how many a request has, and the position of the one after `offset` others. */
   readonly taskEvents: (
     requestId: RequestId,
@@ -66,13 +73,13 @@ export function openJournal(connection: Connection, head: Journal['head']): Jour
   const prunedTo = (): number => connection.number('SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?', PRUNED_TO);
 
   /** What each stretch holds of the newest `n`, newest first, until there are so many, or 8 MB. */
-  function* backwards(n: number, filter: FactFilter): Generator<Fact[], undefined, undefined> {
+  function* backwards(n: number, filter: FactFilter): Generator<Newest, undefined, undefined> {
     const { sql, values, index, window } = search(filter);
     const query = `${index} WHERE seq > ? AND seq <= ?${sql} ORDER BY seq DESC`;
     let [limit, room] = [n, PAGE_LENGTH];
     for (let end = head(); ; end -= window) {
       const page = read(connection, query, [Math.max(0, end - window), end, ...values], limit, room);
-      yield page.facts;
+      yield page;
       if (page.isCut || end <= window) return undefined;
       limit -= page.facts.length;
       room -= page.length;
@@ -92,14 +99,16 @@ export function openJournal(connection: Connection, head: Journal['head']): Jour
       const { facts, isCut } = read(connection, query, [cursor, end, ...values], limit);
       return { facts, next: isCut ? (facts.at(-1)?.seq ?? cursor) : end, prunedTo: prunedTo() };
     },
-    recent: (n, filter = {}) => backwards(n, filter).next().value?.toReversed() ?? [],
+    recent: (n, filter = {}) => backwards(n, filter).next().value?.facts.toReversed() ?? [],
     async newest(n, filter = {}) {
       const found: Fact[] = [];
-      for (const facts of backwards(n, filter)) {
-        found.push(...facts);
+      let isCut = false;
+      for (const page of backwards(n, filter)) {
+        found.push(...page.facts);
+        ({ isCut } = page);
         await turn();
       }
-      return found.reverse();
+      return { facts: found.reverse(), isCut };
     },
     taskEvents(requestId, offset) {
       const total = connection.number(`SELECT COUNT(*) FROM fact ${IS_TASK_EVENT}`, requestId);

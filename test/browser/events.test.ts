@@ -264,4 +264,14 @@ describe.skipIf(!hasChromium)('events and use in Chromium', () => {
     await dashboard.shoot('cost');
     expect(faults).toEqual([]);
   });
+
+  test('newest facts that are long, and so are few in a page, are not taken for all', async () => {
+    await exec(Array.from({ length: 130 }, () => ({ bigLine: 65_000 })));
+    const { items, isCut } = await world.call('facts.list', { recent: 1_000 });
+    expect([items.length < 200, isCut]).toEqual([true, true]);
+    await dashboard.go('#/events?kinds=text');
+    const texts = world.journal.facts.filter(({ kind }) => kind === 'text').length;
+    expect(texts).toBeGreaterThan(230);
+    await dashboard.page.getByText(`${texts} facts`, { exact: true }).waitFor();
+  });
 });

@@ -68,10 +68,10 @@ export function useJournal(store: Store, filter: Ref<FactFilter>): Journal {
   }
 
   async function newest(own: number): Promise<void> {
-    const { items, next } = await store.client.call('facts.list', { ...query(), recent: PAGE });
+    const { items, next, isCut } = await store.client.call('facts.list', { ...query(), recent: PAGE });
     if (own !== round) return;
-    from = items.length === PAGE ? (items[0]?.seq ?? 0) : 0;
-    isAtBeginning.value = items.length < PAGE;
+    from = isCut ? (items[0]?.seq ?? 0) : 0;
+    isAtBeginning.value = from <= 1;
     rows.value = wanted(items);
     // What came by the stream while this was read.
     add(store.recent.facts.filter(({ seq }) => seq > next));
