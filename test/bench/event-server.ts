@@ -8,7 +8,7 @@ import { benchHome } from './bench-home.ts';
 
 /** What takes events: the built daemon, or what it is compared with. */
 export type EventServer = {
-  readonly name: 'Gantry' | 'original';
+  readonly name: 'Gantry' | 'original' | 'reconstruction';
   readonly url: string;
   readonly pid: number;
   /** Null: it asks for none. */

@@ -18,9 +18,9 @@ export const live: Measure = {
   name: 'live',
   title: 'Events of outside programs: to those who look on',
   how: `Events of about 700 bytes at ${PER_SECOND} a second, one after the other, and so many WebSockets of \`/stream\` in the measuring process. A wait is from the POST to the last of the readers: Gantry’s transaction, whose commit comes first, and about 7 µs for each reader, of which the original’s Bun needs about 4. Each round is one of the original’s and one of Gantry’s. ${ORIGINAL}`,
-  run: async ({ isQuick }) => {
+  run: async ({ isQuick, original: folder }) => {
     await using gantry = await startGantry();
-    await using original = await startOriginal([]);
+    await using original = await startOriginal(folder);
     const bodies = someEvents(PER_SECOND).map((event) => JSON.stringify(event));
     for (const server of [original, gantry]) await postLoad(server, { connections: 4, ms: WARM_UP_MS, bodies });
     const length = { bodies, count: PER_SECOND * (isQuick ? 1 : 3), rounds: isQuick ? 1 : 3 };
@@ -47,7 +47,7 @@ async function compared(
   const ratio = median(ours) / median(theirs);
   const name = `POST to the last of ${readers} ${readers === 1 ? 'reader' : 'readers'}`;
   return [
-    sampled(`${name}: original`, 'ms', theirs),
+    sampled(`${name}: ${original.name}`, 'ms', theirs),
     sampled(`${name}: Gantry`, 'ms', ours),
     single('… ratio of the medians', '×', ratio, ours.length, { text: '≤ 1', isMet: ratio <= 1 }),
     single('… missing', 'events', missing, ours.length * readers, { text: '0', isMet: missing === 0 }),

@@ -25,7 +25,7 @@ import { scheduler } from './scheduler.ts';
 import { stalled } from './stalled.ts';
 import { store } from './store.ts';
 
-/** Measures Gantry's own overhead: `npm run bench [-- --only NAME] [--quick | --write]`. */
+/** Measures Gantry's own overhead: `npm run bench [-- --only NAME] [--original DIR] [--quick | --write]`. */
 const MEASURES = [
   commands,
   hook,
@@ -55,25 +55,30 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: [] },
     quick: { type: 'boolean', default: false },
+    /** `apps/server` of a checkout of the hooks observability server. */
+    original: { type: 'string' },
     /** Writes what was measured into docs/performance.md; only from a run in full. */
     write: { type: 'boolean', default: false },
   },
 });
 const unknown = values.only.filter((name) => !MEASURES.some((measure) => measure.name === name));
 if (unknown.length > 0 || (values.write && values.quick)) {
-  console.error(`npm run bench -- [--only ${MEASURES.map(({ name }) => name).join('|')}] [--quick | --write]`);
+  console.error(
+    `npm run bench -- [--only ${MEASURES.map(({ name }) => name).join('|')}] [--original DIR] [--quick | --write]`,
+  );
   process.exit(2);
 }
 
 const began = performance.now();
 const machine = await lookAtMachine();
 execFileSync(process.execPath, [BUILD], { stdio: 'inherit' });
+const options = { isQuick: values.quick, original: values.original ?? null };
 const results: Result[] = [];
 for (const measure of MEASURES) {
   if (values.only.length > 0 && !values.only.includes(measure.name)) continue;
   const { name, title, how } = measure;
   process.stderr.write(`${name} …\n`);
-  results.push({ name, title, how, rows: await measure.run({ isQuick: values.quick }) });
+  results.push({ name, title, how, rows: await measure.run(options) });
 }
 console.log(textReport(machine, results));
 console.log(`took ${Math.round((performance.now() - began) / 1000)} s`);

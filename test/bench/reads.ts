@@ -15,7 +15,7 @@ export const reads: Measure = {
   name: 'reads',
   title: 'Events of outside programs: out',
   how: `The database is filled in batches of 1,000 events of about 700 bytes, of which one has an app that is rare, and read at several sizes, each time by a call on a connection of its own, the original’s and Gantry’s in turn; \`recent\` is 100 events. The last rows are of the largest size. ${ORIGINAL}`,
-  run: async ({ isQuick }) => {
+  run: async ({ isQuick, original: folder }) => {
     await using gantry = await startGantry();
     const n = isQuick ? 50 : 200;
     const rows: Row[] = [];
@@ -26,7 +26,7 @@ export const reads: Measure = {
       middle = Date.now() - SPAN_MS;
       from = size;
       await settled(gantry);
-      rows.push(...(await ofSize(gantry, size, n)));
+      rows.push(...(await ofSize(gantry, { folder, size, n })));
     }
     const span = `from=${middle}&to=${middle + SPAN_MS}`;
     const read = async (what: string, path: string, most?: number): Promise<Row> =>
@@ -48,8 +48,11 @@ export const reads: Measure = {
   },
 };
 
-async function ofSize(gantry: EventServer, size: number, n: number): Promise<Row[]> {
-  await using original = await startOriginal(someEvents(5_000), size);
+async function ofSize(
+  gantry: EventServer,
+  { folder, size, n }: { readonly folder: string | null; readonly size: number; readonly n: number },
+): Promise<Row[]> {
+  await using original = await startOriginal(folder, someEvents(5_000), size);
   const servers = [original, gantry];
   const read = async (what: string, path: string, most: number): Promise<Row[]> => {
     for (const server of servers) await repeat(WARM_UP, () => call(server, path));
@@ -60,7 +63,7 @@ async function ofSize(gantry: EventServer, size: number, n: number): Promise<Row
     const name = `${what} at ${size.toLocaleString('en-US')}`;
     return [
       sampled(
-        `${name}: original`,
+        `${name}: ${original.name}`,
         'ms',
         pairs.map(({ theirs }) => theirs),
       ),

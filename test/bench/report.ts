@@ -13,7 +13,11 @@ export type Row = {
   readonly goal: Goal | null;
 };
 
-export type BenchOptions = { readonly isQuick: boolean };
+export type BenchOptions = {
+  readonly isQuick: boolean;
+  /** The folder of the server that Gantry is compared with; null if it is not to be had. */
+  readonly original: string | null;
+};
 
 /** Something that is measured by itself: `npm run bench -- --only <name>`. */
 export type Measure = {

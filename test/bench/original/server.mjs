@@ -1,13 +1,11 @@
 // A reconstruction of the ingest of the hooks observability server, for Bun: its tables, indexes and journal settings, one
 // INSERT of its own and one broadcast per POST, and its reads. Without themes and questions, which nothing here measures.
-// Usage: bun server.mjs <events.db> <a JSON file of events> <how many of them to begin with>; prints its port
+// Usage: bun run server.mjs, in the folder of its database; says where it listens
 
 import { Database } from 'bun:sqlite';
-import { readFileSync } from 'node:fs';
 
-const [file, filling, count] = process.argv.slice(2);
 const SHOWN_AT_FIRST = 300;
-const db = new Database(file);
+const db = new Database('events.db');
 db.exec('PRAGMA journal_mode = WAL');
 db.exec('PRAGMA synchronous = NORMAL');
 db.exec(`CREATE TABLE IF NOT EXISTS events (
@@ -92,11 +90,6 @@ async function take(request) {
   }
 }
 
-const events = JSON.parse(readFileSync(filling, 'utf8'));
-db.transaction(() => {
-  for (let i = 0; i < Number(count); i += 1) insert({ ...events[i % events.length], timestamp: Date.now() });
-})();
-
 const server = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
@@ -121,4 +114,4 @@ const server = Bun.serve({
     },
   },
 });
-console.log(server.port);
+console.log(`http://localhost:${server.port}`);
