@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts';
 import type { NativeLine } from './decode.ts';
 import { answeredInput, gate, type Places, subjectsOf } from './tools.ts';
 
+type Answering = Pick<Connection, 'reply' | 'refuse'>;
 type Ask = { readonly requestId: string; readonly input: unknown; readonly isFromChild: boolean };
 type Open = Ask & { readonly subjects: readonly [ApprovalSubject, ...ApprovalSubject[]]; readonly step: number };
 
@@ -13,7 +14,7 @@ type Open = Ask & { readonly subjects: readonly [ApprovalSubject, ...ApprovalSub
  * is gone, every further call is refused.
  */
 export class Asks {
-  readonly #connection: Connection;
+  readonly #connection: Answering;
   readonly #profile: PermissionProfile;
   readonly #places: Places;
   readonly #emit: (event: BackendEvent) => void;
@@ -23,7 +24,7 @@ export class Asks {
 
   /** `isNoted` waits, not for ever, until the program has a call in its transcript. */
   constructor(parts: {
-    readonly connection: Connection;
+    readonly connection: Answering;
     readonly profile: PermissionProfile;
     readonly places: Places;
     readonly emit: (event: BackendEvent) => void;
@@ -94,7 +95,8 @@ export class Asks {
   /** A call runs when it is written down: after a kill it must not be taken for one that was never made. */
   async #gate({ requestId, tool, input, isFromChild, callId }: NativeLine & { type: 'hook' | 'ask' }): Promise<void> {
     // What a sub-agent does stands in a transcript of its own.
-    if (callId !== null && !isFromChild) await this.#isNoted(callId);
+    // A transcript that cannot be read holds up nothing: then a kill is answered as one of a call that was never made.
+    if (callId !== null && !isFromChild) await this.#isNoted(callId).catch(() => false);
     this.#connection.reply(requestId, this.#verdict(tool, input));
   }
 
