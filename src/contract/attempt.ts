@@ -27,8 +27,10 @@ export const ATTEMPT_MOVES: Readonly<Record<AttemptState, readonly AttemptState[
   lost: [],
 };
 
+export const LIVE_ATTEMPT_STATES = ['starting', 'working', 'verifying'] as const satisfies readonly AttemptState[];
+
 export const isAttemptLive = (state: AttemptState): boolean =>
-  state === 'starting' || state === 'working' || state === 'verifying';
+  (LIVE_ATTEMPT_STATES as readonly AttemptState[]).includes(state);
 
 /** A prompt is stored before it is sent: the same id and text are sent again after any doubt. */
 export const StoredPrompt = z.object({

@@ -39,6 +39,7 @@ export function makeEngine(parts: {
     settingsFor: configuration.settingsFor,
     checkSettings: (path) => void configuration.check(path),
     askPlannerModel: (path) => plannerModel(configuration.settingsFor(path), environment, path),
+    gitEnvironment: environment,
     environment: buildEnvironment(environment, {}),
     agentEnvironment: (agent, names, attempt) => ({
       ...passed(environment, names),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { TestEngine } from '../../test/support/engine.ts';
 import { bench, over, person, submit } from '../../test/support/engine-bench.ts';
+import { systemClock } from '../base/clock.ts';
 import type { RequestId } from '../contract/ids.ts';
 
 type Work = {
@@ -257,5 +258,28 @@ describe('a restart', () => {
     expect(request.result?.filesChanged.map((f) => f.path)).toEqual(['a.txt', 'b.txt']);
     const given = (await test.agentLog()).filter((line) => line.kind === 'prompt' && line.text?.includes('Do it.'));
     expect(new Set(given.map((line) => line.promptId)).size).toBe(1);
+  });
+
+  it('does not count the time in which no daemon ran against limits, of attempts or of questions', async () => {
+    let slept = 0;
+    const clock = { now: () => systemClock.now() + slept, after: systemClock.after };
+    await using test = await bench({ clock });
+    const { id } = await submit(
+      test,
+      test.repo.root,
+      single([{ run: { command: 'touch b.txt' } }, { text: 'end' }]),
+      one,
+    );
+    const asked = await pending(test);
+    const [attempt] = test.store.read.attempts.list({ requestId: id });
+    await test.restart(() => {
+      slept = 72 * 3_600_000;
+    });
+    const again = test.store.read.approvals.need(asked.id);
+    expect(again.state).toBe('pending');
+    expect(again.expiresAt).toBeGreaterThan(clock.now());
+    expect(test.store.read.attempts.need(attempt?.id ?? '').deadlineAt).toBeGreaterThan(clock.now());
+    test.engine.decide(asked.id, { type: 'allow', scope: 'once', expiresAt: null }, person);
+    expect((await over(test, id)).state).toBe('done');
   });
 });

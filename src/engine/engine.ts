@@ -20,6 +20,7 @@ import { Collector } from './attempts/collect.ts';
 import { Workspaces } from './attempts/workspace.ts';
 import { Control, type Controlled } from './control.ts';
 import { Delegations } from './delegation/delegations.ts';
+import { grantDowntime } from './downtime.ts';
 import { EmergencyStops } from './estop.ts';
 import { type Explanation, explain } from './explain.ts';
 import { MergeQueue } from './merge/merge-queue.ts';
@@ -70,7 +71,7 @@ export class Engine {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#git = new Git(parts.environment, `git:${parts.workspaces}`);
+    this.#git = new Git(parts.gitEnvironment, `git:${parts.workspaces}`);
     const foreign = new ForeignAnswers(parts, (seq) => this.events.json(seq));
     this.#foreign = foreign;
     this.#approvals = new Approvals(parts, foreign);
@@ -130,6 +131,7 @@ export class Engine {
 
   /** Brings everything back that was under way, ends what nobody owns, then gives work out. */
   async start(): Promise<Recovered> {
+    grantDowntime(this.#parts);
     this.#approvals.start();
     await this.#git.settle();
     const recovered = await recover(this.#parts, {

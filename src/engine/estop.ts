@@ -1,5 +1,6 @@
 import type { EmergencyStop } from '../contract/agent-operations.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import { LIVE_ATTEMPT_STATES } from '../contract/attempt.ts';
 import type { Caller } from '../contract/caller.ts';
 import type { ProjectId } from '../contract/ids.ts';
 import type { Transaction } from '../store/store.ts';
@@ -51,7 +52,7 @@ export class EmergencyStops {
     const inScope = ({ projectId }: { readonly projectId: ProjectId | null }): boolean =>
       stop.project === null || stop.project === projectId;
     const attempts = read.attempts
-      .list({ state: ['starting', 'working', 'verifying'] })
+      .list({ state: LIVE_ATTEMPT_STATES })
       .filter((a) => inScope(read.requests.need(a.requestId)) && !stop.keep.includes(a.agent));
     const standing = read.agents.list({}).filter((a) => inScope(a) && !stop.keep.includes(a.id));
     const planning = read.requests.list({ state: 'planning' }).filter(inScope);
@@ -97,7 +98,7 @@ const alertKey = (project: ProjectId | null): string => `estop:${project ?? 'all
 
 function extendDeadlines(tx: Transaction, stop: EmergencyStop, now: number): void {
   const meta = { actor: 'gantry', cause: 'the clock stood still during the emergency stop' };
-  for (const attempt of tx.attempts.list({ state: ['starting', 'working', 'verifying'] })) {
+  for (const attempt of tx.attempts.list({ state: LIVE_ATTEMPT_STATES })) {
     const { projectId } = tx.requests.need(attempt.requestId);
     if ((stop.project !== null && stop.project !== projectId) || stop.keep.includes(attempt.agent)) continue;
     const add = now - Math.max(stop.at, attempt.createdAt);

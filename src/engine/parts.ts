@@ -26,7 +26,9 @@ export type Parts = {
   readonly checkSettings?: (projectPath: string) => void;
   /** Asks the planner's own model directly; null when the configuration names none: then a backend's model plans. */
   readonly askPlannerModel: ((projectPath: string) => PlanAsk | null) | null;
-  /** Allow-listed variables for git, setup and verification commands. */
+  /** The daemon's own, of which git takes what it needs. */
+  readonly gitEnvironment: Readonly<Record<string, string | undefined>>;
+  /** Allow-listed variables for setup and verification commands. */
   readonly environment: Readonly<Record<string, string>>;
   /** Made by the daemon for one agent: its address and a token scoped to it; `attempt` null: without a task. */
   readonly agentEnvironment: (

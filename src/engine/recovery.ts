@@ -1,3 +1,4 @@
+import { LIVE_ATTEMPT_STATES } from '../contract/attempt.ts';
 import type { Session } from '../contract/session.ts';
 import type { Loans } from './agents/loans.ts';
 import type { StandingAgents } from './agents/standing.ts';
@@ -66,7 +67,7 @@ export async function recover(
 /** Sessions that something will open again: of live attempts, of waiting retries, of standing agents, of plans under way. */
 function liveSessions(parts: Parts, ofPlans: ReadonlySet<string>): Session[] {
   const { read } = parts.store;
-  const attempts = read.attempts.list({ state: ['starting', 'working', 'verifying'] });
+  const attempts = read.attempts.list({ state: LIVE_ATTEMPT_STATES });
   const tasks = read.tasks.list({ state: ['ready', 'deferred', 'waiting'] });
   const kept = new Set<string>(attempts.flatMap((a) => a.sessionId ?? []));
   for (const task of tasks) {

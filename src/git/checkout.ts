@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Git } from './git.ts';
-import { needCommit, worktrees } from './refs.ts';
+import { needCommit } from './refs.ts';
+import { registered, removal } from './worktree.ts';
 
 /**
  * Lets `use` run commands in a clean checkout of a commit, detached, at `path`; then it is gone. Only for content that is
@@ -31,8 +32,6 @@ export const discardCheckout = (git: Git, repoRoot: string, path: string): Promi
   git.exclusive(repoRoot, () => remove(git, repoRoot, path));
 
 async function remove(git: Git, repoRoot: string, path: string): Promise<void> {
-  // Twice --force: also one that is locked, as after a kill in the middle of its making.
-  const isRegistered = (await worktrees(git, repoRoot)).some((worktree) => worktree.path === path);
-  if (isRegistered) await git.run(repoRoot, ['worktree', 'remove', '--force', '--force', '--', path]);
+  if (await registered(git, repoRoot, path)) await git.run(repoRoot, removal(path));
   await rm(path, { recursive: true, force: true });
 }

@@ -18,6 +18,17 @@ test('git gets its own environment only', async () => {
   expect(names).not.toContain('GIT_CONFIG_COUNT');
 });
 
+test("the person's SSH agent and proxies are there for a remote, and for nothing else", async () => {
+  await using repo = await makeRepository();
+  await repo.git(['config', 'alias.show-env', '!env']);
+  const git = new Git({ ...repo.env, SSH_AUTH_SOCK: '/agent', https_proxy: 'http://proxy', SECRET: 'x' });
+  const shown = async (isRemote: boolean): Promise<string> => await git.read(repo.root, ['show-env'], { isRemote });
+  expect(await shown(true)).toMatch(/^SSH_AUTH_SOCK=\/agent$/m);
+  expect(await shown(true)).toMatch(/^https_proxy=http:\/\/proxy$/m);
+  expect(await shown(true)).not.toContain('SECRET');
+  expect(await shown(false)).not.toMatch(/SSH_AUTH_SOCK|https_proxy/);
+});
+
 test("a refusal has git's own words and its exit code", async () => {
   await using repo = await makeRepository();
   const refused = new Git(repo.env).read(repo.root, ['rev-parse', '--verify', 'no-such-thing']);

@@ -31,10 +31,24 @@ export type GitOptions = {
   readonly encoding?: 'utf8' | 'latin1';
   /** Exit codes that are an answer; default: 0 only. */
   readonly accepts?: readonly number[];
+  /** It speaks with a remote, and gets what leads there: the person's SSH agent, proxies, certificates. */
+  readonly isRemote?: boolean;
 };
 
 /** From the caller's environment; the rest of it does not reach git. */
 const PASSED = ['PATH', 'HOME', 'XDG_CONFIG_HOME', 'TMPDIR'];
+const PASSED_TO_REMOTES = [
+  ...[
+    'SSH_AUTH_SOCK',
+    'GIT_SSH',
+    'GIT_SSH_COMMAND',
+    'GIT_SSL_CAINFO',
+    'GIT_SSL_CAPATH',
+    'SSL_CERT_FILE',
+    'SSL_CERT_DIR',
+  ],
+  ...['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()]),
+];
 
 /** Git asks nobody, runs no hook, signs nothing, tidies nothing up, and takes no lock that it can do without. */
 const FIXED_ENV = {
@@ -68,15 +82,18 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** Runs git. One for the daemon: it also keeps changes of one repository apart in time. */
 export class Git {
   readonly #env: Readonly<Record<string, string>>;
+  readonly #remoteEnv: Readonly<Record<string, string>>;
   readonly #marker: string | null;
   readonly #tails = new Map<string, Promise<unknown>>();
   #version: string | null = null;
 
   /** `marker`: the same for every daemon of one home, so that the next one finds what this one leaves running. */
   constructor(env: Readonly<Record<string, string | undefined>>, marker: string | null = null) {
-    const passed = PASSED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
+    const passed = (names: readonly string[]): Record<string, string> =>
+      Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const])));
     const mark = marker === null ? {} : { [MARKER_VARIABLE]: marker };
-    this.#env = { ...Object.fromEntries(passed), ...FIXED_ENV, ...mark };
+    this.#env = { ...passed(PASSED), ...FIXED_ENV, ...mark };
+    this.#remoteEnv = passed(PASSED_TO_REMOTES);
     this.#marker = marker;
   }
 
@@ -152,7 +169,7 @@ export class Git {
       return await runCommand({
         command: ['git', ...SETTINGS, ...args],
         cwd: directory,
-        env: { ...this.#env, ...options.env },
+        env: { ...this.#env, ...(options.isRemote && this.#remoteEnv), ...options.env },
         marker: null,
         limitMs: LIMIT_MS,
         maxOutputBytes: options.maxOutputBytes ?? MAX_OUTPUT_BYTES,

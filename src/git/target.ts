@@ -17,7 +17,8 @@ export async function targetTip(git: Git, repoRoot: string, target: Target): Pro
   const ref = targetRef(target);
   if (remote !== null) {
     const source = `+${branchRef(branch)}:${ref}`;
-    await git.run(repoRoot, ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--', remote, source]);
+    const args = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--', remote, source];
+    await git.run(repoRoot, args, { isRemote: true });
   }
   return await needCommit(git, repoRoot, ref);
 }
@@ -56,7 +57,7 @@ async function push(
 ): Promise<void> {
   const { remote, branch } = target;
   const args = ['push', '--quiet', '--', remote, `${commit}:${branchRef(branch)}`];
-  const { stderr } = await git.run(repoRoot, args, { accepts: [0, 1, 128] });
+  const { stderr } = await git.run(repoRoot, args, { accepts: [0, 1, 128], isRemote: true });
   const actual = await targetTip(git, repoRoot, target);
   if (actual === commit) return;
   // A push that is not a fast-forward is refused by the remote: somebody else was first.

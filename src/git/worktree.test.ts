@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeRepository, type TestRepository } from '../../test/support/repository.ts';
 import { runCommand } from '../process/run.ts';
+import { withCheckout } from './checkout.ts';
 import { Git } from './git.ts';
 import { commitAll, snapshot } from './snapshot.ts';
 import { addWorktree, removeWorktree, restoreWorktree } from './worktree.ts';
@@ -84,6 +85,17 @@ test('a refused worktree names the cause and leaves nothing', async () => {
     expect(await isThere(repo.beside('tree'))).toBe(false);
   }
   expect(await isThere(join(repo.beside('occupied'), 'file'))).toBe(true);
+});
+
+test('a checkout that was asked for through a link is gone after its use, and can be made again', async () => {
+  await using repo = await makeRepository();
+  await mkdir(repo.beside('real'));
+  await symlink(repo.beside('real'), repo.beside('link'));
+  const gantry = new Git(repo.env);
+  const spec = { repoRoot: repo.root, path: join(repo.beside('link'), 'gate'), commit: 'main' };
+  const before = await traces(repo);
+  for (const round of [1, 2]) expect(await withCheckout(gantry, spec, async () => round)).toBe(round);
+  expect(await traces(repo)).toEqual(before);
 });
 
 test('a checkout that fails in the middle leaves neither files nor branch', async () => {

@@ -169,9 +169,10 @@ async function saveAll(git: Git, { repoRoot, path, snapshotName: name }: Removal
 const OBJECT_STORE = ['rev-parse', '--path-format=absolute', '--git-common-dir'];
 
 /** Twice --force: also one that is locked, as after a kill in the middle of its making. */
-const removal = (path: string): string[] => ['worktree', 'remove', '--force', '--force', '--', path];
+export const removal = (path: string): string[] => ['worktree', 'remove', '--force', '--force', '--', path];
 
-async function registered(git: Git, repoRoot: string, path: string): Promise<Worktree | null> {
+/** The worktree at a path, whichever way the path leads there. */
+export async function registered(git: Git, repoRoot: string, path: string): Promise<Worktree | null> {
   const places = [path, await resolved(path)];
   return (await worktrees(git, repoRoot)).find((worktree) => places.includes(worktree.path)) ?? null;
 }

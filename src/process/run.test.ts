@@ -48,6 +48,14 @@ test.runIf(process.platform === 'linux')('at the limit the whole family is ended
   expect(await findByMarker(marker)).toEqual([]);
 });
 
+test.runIf(process.platform === 'linux')(
+  'a program that ends well when it is told to has not done its work',
+  async () => {
+    const script = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    expect(await shell(script, { limitMs: 500 })).toMatchObject({ code: null, stdout: 'ready\n', isTimedOut: true });
+  },
+);
+
 test('an abort ends it', async () => {
   const abort = new AbortController();
   const running = shell('sleep 600', { signal: abort.signal });

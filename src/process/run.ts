@@ -41,7 +41,7 @@ const LONGEST_LIMIT_MS = 2_147_483_647;
 
 /**
  * Runs a program to its end, its limit or the abort; in each case nothing of its tree is left.
- * How it ended is a value: `code` null means a signal. An abort that came first starts nothing.
+ * How it ended is a value: `code` null means a signal, or that it did not end by itself. An abort that came first starts nothing.
  * @throws AppError `spawn_failed`, naming the program and the cause.
  */
 export async function runCommand(spec: RunSpec): Promise<RunResult> {
@@ -70,7 +70,9 @@ export async function runCommand(spec: RunSpec): Promise<RunResult> {
   await settled(collected, DRAIN_LIMIT_MS);
   child.process.stdout?.destroy();
   child.process.stderr?.destroy();
-  return result({ code: exit.code, signal: exit.signal, isTimedOut: why === 'elapsed', isAborted: why === 'aborted' });
+  // What a program answers that was told to end says nothing of its work.
+  const code = why === 'exited' ? exit.code : null;
+  return result({ code, signal: exit.signal, isTimedOut: why === 'elapsed', isAborted: why === 'aborted' });
 }
 
 /** The same for a script in the words of /bin/sh. */

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createBackends } from '../../src/backends/registry.ts';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { within } from '../../src/base/wait.ts';
 import type { BackendSettings } from '../../src/contract/config.ts';
@@ -32,7 +32,7 @@ export type TestEngine = AsyncDisposable & {
   /** Lets the fake agents pass a `hold` of that name. */
   readonly release: (name: string) => Promise<void>;
   /** Closes engine and store in order and opens them again on the same home. */
-  readonly restart: () => Promise<void>;
+  readonly restart: (whileDown?: () => void) => Promise<void>;
   /** What the fake agents wrote down. */
   readonly agentLog: () => Promise<readonly AgentLogLine[]>;
 };
@@ -53,6 +53,7 @@ export type EngineOptions = {
   /** Bytes that new programs could use; without it nothing is known. */
   readonly freeMemory?: () => number;
   readonly faults?: StoreFaults;
+  readonly clock?: Clock;
   /** In place of the engine's own, as if Gantry had a bug there. */
   readonly broken?: Partial<Pick<Parts, 'agentEnvironment' | 'hostFor' | 'log' | 'random'>>;
 };
@@ -79,8 +80,9 @@ export async function startEngine(options: EngineOptions): Promise<TestEngine> {
     },
     until: (what, check) => untilCommitted(current.store, what, check),
     release: (name) => writeFile(join(control, name), ''),
-    restart: async () => {
+    restart: async (whileDown) => {
       await close();
+      whileDown?.();
       current = await open();
     },
     agentLog: async () => {
@@ -123,6 +125,7 @@ async function openEngine(
     second,
     freeMemory = () => null,
     faults,
+    clock = systemClock,
     broken,
     ...configured
   }: Omit<EngineOptions, 'freeMemory'> & {
@@ -133,7 +136,7 @@ async function openEngine(
   const environment = environmentFor(home);
   const store = Store.open({
     dir: join(home, 'gantry'),
-    clock: systemClock,
+    clock,
     log: silentLog,
     ...(faults && { faults }),
   });
@@ -143,21 +146,22 @@ async function openEngine(
     id,
     settings: { ...own[id as keyof typeof own], env: { ...env, ...own[id as keyof typeof own]?.env } },
     host: localHost,
-    clock: systemClock,
+    clock,
     log: silentLog,
-    book: processBook(store, systemClock, localHost.id),
+    book: processBook(store, clock, localHost.id),
     environment,
     home: join(home, 'gantry', id),
   }));
   const engine = new Engine({
     store,
-    clock: systemClock,
+    clock,
     log: silentLog,
     host: localHost,
     hostFor: async () => localHost,
     backends,
     settingsFor: () => settings,
     askPlannerModel: null,
+    gitEnvironment: environment,
     environment,
     agentEnvironment: () => ({}),
     workspaces: join(home, 'gantry', 'workspaces'),

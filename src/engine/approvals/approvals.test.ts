@@ -8,6 +8,22 @@ import { ForeignAnswers } from './foreign-answers.ts';
 
 const LIMIT_MS = 60_000;
 
+test('what Gantry would ask for a run that was ended already is not asked, and nobody waits for it', async () => {
+  await using home = await temporaryStore();
+  const { store, clock } = home;
+  const session = sampleSession(1, { attemptId: null, agent: null });
+  store.commit((tx) => {
+    tx.projects.insert(sampleProject(), PERSON);
+    tx.sessions.insert(session, PERSON);
+  });
+  const settings = testSettings();
+  const parts = { store, clock, log: silentLog, settingsFor: () => settings };
+  const approvals = new Approvals(parts, new ForeignAnswers(parts, () => null));
+  const call = { tool: 'bash', patterns: ['touch x'], command: 'touch x', diff: null };
+  expect((await approvals.askOwn(session, call, AbortSignal.abort())).type).toBe('deny');
+  expect(store.read.approvals.list({})).toEqual([]);
+});
+
 test('a deadline that falls into a full disk is kept as soon as there is room again', async () => {
   let limit = (_: number): void => undefined;
   await using home = await temporaryStore({

@@ -25,6 +25,8 @@ export type Asker = Pick<BackendSession, 'answer'> & {
   readonly onSettled: () => void;
   readonly ended: Promise<void>;
 };
+const ENDED: Decision = { type: 'deny', reason: 'the attempt was ended' };
+
 type Asked = Extract<BackendEvent, { type: 'asked' }>;
 
 type Asking = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor'>;
@@ -122,6 +124,7 @@ export class Approvals {
   async askOwn(session: Session, call: ToolCall, signal: AbortSignal): Promise<Decision> {
     const verdict = this.#judge.ofGantry(session, call);
     if (verdict.action !== 'ask') return decisionOf(verdict);
+    if (signal.aborted) return ENDED;
     const before = this.#parts.store.read.approvals
       .list({ sessionId: session.id })
       .findLast((a) => a.nativeId.startsWith('check:') && isSame(a.subject, { type: 'permission', call }));
@@ -138,7 +141,7 @@ export class Approvals {
           );
     const waiter = deferred<Decision>();
     this.#own.set(approval.id, waiter);
-    const onAbort = (): void => waiter.resolve({ type: 'deny', reason: 'the attempt was ended' });
+    const onAbort = (): void => waiter.resolve(ENDED);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       return await waiter.promise;

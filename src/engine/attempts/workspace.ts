@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Agent, Standing } from '../../contract/agent.ts';
-import type { Attempt } from '../../contract/attempt.ts';
+import { type Attempt, LIVE_ATTEMPT_STATES } from '../../contract/attempt.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { SessionId } from '../../contract/ids.ts';
 import type { Project } from '../../contract/project.ts';
@@ -114,7 +114,7 @@ export class Workspaces {
   /** Those that were kept ready, and that a kill has left to nobody. */
   async dropStray(project: Project): Promise<void> {
     const { attempts, agents } = this.#parts.store.read;
-    const live = attempts.list({ state: ['starting', 'working', 'verifying'] });
+    const live = attempts.list({ state: LIVE_ATTEMPT_STATES });
     const held = [...live, ...agents.list({}).flatMap(({ standing }) => standing ?? [])];
     const names = new Set(held.map(({ workspace }) => basename(workspace)));
     for (const { path, branch } of await worktrees(this.#git, project.path))

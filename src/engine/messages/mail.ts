@@ -1,5 +1,5 @@
 import type { Backend } from '../../backends/backend.ts';
-import type { StoredPrompt } from '../../contract/attempt.ts';
+import { LIVE_ATTEMPT_STATES, type StoredPrompt } from '../../contract/attempt.ts';
 import type { AgentAddress, PromptId, SessionId } from '../../contract/ids.ts';
 import type { Message } from '../../contract/message.ts';
 import type { Reader, Transaction } from '../../store/store.ts';
@@ -71,7 +71,7 @@ const carriedBy = (tx: Transaction, agent: AgentAddress, promptId: PromptId, sta
 export function expireMail(parts: Parts): number | null {
   const { read } = parts.store;
   const now = parts.clock.now();
-  const live = read.attempts.list({ state: ['starting', 'working', 'verifying'] });
+  const live = read.attempts.list({ state: LIVE_ATTEMPT_STATES });
   const standing = read.agents.list({}).flatMap((agent) => agent.standing ?? []);
   const carrying = storedIds([...live, ...standing].flatMap(({ prompts }) => prompts));
   let next: number | null = null;

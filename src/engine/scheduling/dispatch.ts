@@ -1,4 +1,4 @@
-import { type Attempt, isAttemptLive } from '../../contract/attempt.ts';
+import { type Attempt, isAttemptLive, LIVE_ATTEMPT_STATES } from '../../contract/attempt.ts';
 import type { AgentAddress, AttemptId, RequestId } from '../../contract/ids.ts';
 import { isTaskActive, type Task } from '../../contract/task.ts';
 import { raiseEscalations } from '../agents/escalate.ts';
@@ -79,7 +79,7 @@ export class Dispatcher {
   /** Brings live attempts back: after a restart, or when a paused request goes on. */
   bringBack(requestId: RequestId | null): readonly AttemptId[] {
     const { read } = this.#parts.store;
-    const live = read.attempts.list({ state: ['starting', 'working', 'verifying'], ...(requestId && { requestId }) });
+    const live = read.attempts.list({ state: LIVE_ATTEMPT_STATES, ...(requestId && { requestId }) });
     return live.filter((attempt) => this.#takeUp(attempt)).map(({ id }) => id);
   }
 
