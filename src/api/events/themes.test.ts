@@ -49,6 +49,11 @@ it('makes, lists, changes, exports, imports and deletes; only its owner changes 
     status: 404,
     body: { success: false, error: 'Theme not found' },
   });
+  const listed = async (search: string): Promise<unknown> =>
+    ((await other('GET', search)).body.data as unknown as { readonly id: string }[]).map((one) => one.id).sort();
+  expect(await listed('')).toEqual([id, copy].sort());
+  expect(await listed('?isPublic=true')).toEqual([id]);
+  expect(await listed('?isPublic=false')).toEqual([copy]);
   expect((await other('GET', '/stats')).body.data).toEqual({
     totalThemes: 2,
     publicThemes: 1,

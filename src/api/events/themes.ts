@@ -142,6 +142,7 @@ function found(themes: readonly Theme[], search: string): Theme[] {
   const sign = asked.sortOrder === 'asc' ? 1 : -1;
   return themes
     .filter(({ authorId }) => asked.authorId === undefined || authorId === asked.authorId)
+    .filter(({ isPublic }) => asked.isPublic === undefined || String(isPublic) === asked.isPublic)
     .filter(({ name, displayName, description = '', tags }) =>
       [name, displayName, description, ...tags].some((text) => text.toLowerCase().includes(words)),
     )
