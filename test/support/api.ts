@@ -41,11 +41,12 @@ export async function openTestApi(
   const calls: Call[] = [];
   const access = testAccess();
   const { handlers, eventLimits = {}, ...parts } = given;
+  const observing = testEvents(store, scope);
   const api = await startApi({
     access,
     idempotency: testKeys(),
     journal: store.journal,
-    events: { ...testEvents(store, scope), limits: eventLimits },
+    events: { ...observing, limits: eventLimits },
     onCommit: (listener) => store.onCommit(listener),
     clock: systemClock,
     log: silentLog,
@@ -74,7 +75,16 @@ export async function openTestApi(
       ...init,
       headers: { 'Content-Type': 'application/json', ...(headers as Record<string, string>) },
     });
-  return { ...api, store, access, calls, send, post, [Symbol.asyncDispose]: () => scope.close() };
+  return {
+    ...api,
+    store,
+    events: observing.events,
+    access,
+    calls,
+    send,
+    post,
+    [Symbol.asyncDispose]: () => scope.close(),
+  };
 }
 
 /** The events API as it is without any configuration. */

@@ -114,6 +114,38 @@ describe('POST /events', () => {
 });
 
 describe('GET /events', () => {
+  it('hands out transcripts of the newest events, says of how many messages older ones are, and pages what is large', async () => {
+    await using api = await openTestApi({
+      eventLimits: { maxBodyBytes: 20_000, maxInitial: 10_000, maxRecent: 2_000 },
+    });
+    const messages = Array.from({ length: 12 }, (_, i) => ({ text: `${i} ${'x'.repeat(1_000)}` }));
+    for (let n = 1; n <= 12; n += 1) await postOne(api, { hook_event_type: 'Stop', chat: messages.slice(0, n) });
+    const newest = await recent(api);
+    expect(newest.at(-1)).toMatchObject({ id: 12, chat: messages });
+    expect(newest.at(-2)).toMatchObject({ id: 11, chatOmitted: 11 });
+    expect(newest.length).toBeLessThan(12);
+    const all: unknown[] = [];
+    for (let page = await recent(api, '?since=0'); page.length > 0; ) {
+      expect(page.length).toBeLessThan(12);
+      all.push(...page.map(({ id }) => id));
+      page = await recent(api, `?since=${all.at(-1)}`);
+    }
+    expect(all).toEqual(messages.map((_, i) => i + 1));
+  });
+
+  it('reads no more transcripts at once for who goes on in a stream than go out together', async () => {
+    await using api = await openTestApi();
+    const messages = Array.from({ length: 10 }, (_, i) => ({ text: `${i} ${'x'.repeat(200_000)}` }));
+    for (let n = 1; n <= 10; n += 1) await postOne(api, { hook_event_type: 'Stop', chat: messages.slice(0, n) });
+    const all = { sources: [], sessions: [], types: [], projects: [], tasks: [], agents: [] };
+    const { events, next } = api.events.page(0, all, 100);
+    expect([events.map(({ seq }) => seq), next]).toEqual([[1, 2, 3], 3]);
+    await using stream = followEvents(api.url, '/view/read/stream?since=0');
+    for (let n = 1; n <= 10; n += 1) {
+      expect(await stream.next()).toMatchObject({ data: { id: n, chat: { length: n } } });
+    }
+  });
+
   it('reads pages in the order of receipt, filtered, and offers the names there are', async () => {
     await using api = await openTestApi();
     for (const [app, session] of [

@@ -28,6 +28,8 @@ export type EventLimits = PostLimits & {
   readonly stream: StreamLimits;
   /** Characters of the first message of a stream. */
   readonly maxInitial: number;
+  /** Characters of the events of one answer, without their transcripts; one event may have more. */
+  readonly maxRecent: number;
 };
 
 export const EVENT_LIMITS: EventLimits = {
@@ -35,6 +37,7 @@ export const EVENT_LIMITS: EventLimits = {
   maxDepth: 200,
   maxBatch: 1_000,
   maxInitial: 5_000_000,
+  maxRecent: 32_000_000,
   stream: {
     maxBufferBytes: 1_000_000,
     maxLagFacts: 50_000,
@@ -249,8 +252,9 @@ export class EventDoor {
   }
 
   async #recent({ response, route, headers }: Visit): Promise<void> {
-    const found = await recentEvents(parseRecent(route.search), this.#parts);
-    answer(response, 200, this.#parts.events.texts(found), headers);
+    const { maxRecent: maxLength, maxInitial, maxBodyBytes } = this.#limits;
+    const found = await recentEvents({ ...parseRecent(route.search), maxLength }, this.#parts);
+    answer(response, 200, this.#parts.events.texts(found, Math.max(maxInitial, maxBodyBytes)), headers);
   }
 
   #names({ response, headers }: Visit): void {

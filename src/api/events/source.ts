@@ -47,6 +47,7 @@ export class EventPages {
     const seq = this.#events.head();
     const query = { ...newestOf(filter, INITIAL), maxLength, before: seq + 1 };
     const rows = await recentEvents(query, { events: this.#events, search: this.#search });
-    return new Frame('initial', `{"type":"initial","data":${this.#events.initial(rows, maxLength)}}`, seq);
+    const maxChats = rows.reduce((room, { json }) => room - json.length, maxLength);
+    return new Frame('initial', `{"type":"initial","data":${this.#events.texts(rows, maxChats)}}`, seq);
   }
 }

@@ -44,8 +44,12 @@ function chatJson(chat: Chat): string {
 }
 
 /** The transcript that an event came with. */
-export function chatOf(events: EventReader, { notes }: EventParts): Chat {
-  if (notes.chat === undefined) return null;
-  const json = events.chat(notes.chat.id, notes.chat.count);
-  return json === null ? { omitted: notes.chat.count } : { json };
+export function chatOf(events: EventReader, parts: EventParts): Chat {
+  const { chat } = parts.notes;
+  const json = chat === undefined ? null : events.chat(chat.id, chat.count);
+  return json === null ? omittedOf(parts) : { json };
 }
+
+/** The same where it is left out. */
+export const omittedOf = ({ notes: { chat } }: EventParts): Chat =>
+  chat === undefined ? null : { omitted: chat.count };

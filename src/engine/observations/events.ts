@@ -13,7 +13,7 @@ import { checkPlace } from '../approvals/picked-files.ts';
 import type { Parts } from '../parts.ts';
 import { needProject } from '../projects.ts';
 import { type EventFilter, type Taken, wants } from './event-filter.ts';
-import { chatOf, type EventParts, eventJson, partsOf } from './event-text.ts';
+import { chatOf, type EventParts, eventJson, omittedOf, partsOf } from './event-text.ts';
 
 /** What it works with. */
 type Recording = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor' | 'workspaces'>;
@@ -38,6 +38,8 @@ export type TurnEnd = Pick<NewEvent, 'source' | 'session'>;
 
 const TURN_ENDS: ReadonlySet<string> = new Set(['Stop', 'StopFailure', 'SubagentStop', 'SessionEnd']);
 const REFUSED_EVERY_MS = 10_000;
+/** Characters of a page for a live reader, over which it ends. */
+const PAGE_LENGTH = 1_000_000;
 
 type Inbox = Pick<Approvals, 'decide' | 'openedForeign' | 'withdrawForeign'>;
 
@@ -226,23 +228,19 @@ export class Events {
     }
   }
 
-  /** Events as they are read back, as one JSON array. */
-  texts(rows: readonly EventRow[]): string {
-    return `[${rows.map((row) => this.#read(row)).join(',')}]`;
-  }
-
-  /** The same of about `maxLength` characters: transcripts of the newest first, as far as there is room. */
-  initial(rows: readonly EventRow[], maxLength: number): string {
+  /**
+   * Events as they are read back, as one JSON array with at most so many characters of transcripts: those of the newest
+   * come first, and where one has no room, older ones are left out too.
+   */
+  texts(rows: readonly EventRow[], maxChats: number): string {
     const { events } = this.#parts.store;
-    let length = rows.reduce((sum, { json }) => sum + json.length, 0);
+    let room = maxChats;
     const texts = [...rows].reverse().map((row) => {
       const parts = partsOf(row);
-      const chat = length < maxLength ? chatOf(events, parts) : null;
-      const isFit = chat !== null && 'json' in chat && length + chat.json.length <= maxLength;
-      if (isFit) length += chat.json.length;
-      const omitted = parts.notes.chat && { omitted: parts.notes.chat.count };
-      const status = this.#statusOf(parts);
-      return eventJson(parts, { chat: isFit ? chat : (omitted ?? null), status, isReadBack: true });
+      const kept = room > 0 ? chatOf(events, parts) : omittedOf(parts);
+      if (kept !== null && 'json' in kept) room -= kept.json.length;
+      const chat = room < 0 ? omittedOf(parts) : kept;
+      return eventJson(parts, { chat, status: this.#statusOf(parts), isReadBack: true });
     });
     return `[${texts.reverse().join(',')}]`;
   }
@@ -260,13 +258,18 @@ export class Events {
     const { events } = this.#parts.store;
     const { rows, next, prunedTo } = events.since(cursor, limit);
     const isWanted = wants(filter);
-    const told = rows.flatMap((row) => {
+    const told: { readonly seq: number; readonly json: string }[] = [];
+    let length = 0;
+    for (const row of rows) {
       const event = row.kind === 'observed' ? row : this.#askedBy(row);
-      if (event === null || !isWanted(event)) return [];
+      if (event === null || !isWanted(event)) continue;
       const parts = partsOf(event);
-      const status = this.#statusOf(parts);
-      return [{ seq: row.seq, json: eventJson(parts, { chat: chatOf(events, parts), status, isReadBack: false }) }];
-    });
+      const json = eventJson(parts, { chat: chatOf(events, parts), status: this.#statusOf(parts), isReadBack: false });
+      told.push({ seq: row.seq, json });
+      length += json.length;
+      // A transcript may be a thousand times its event: what follows is the next page's.
+      if (length > PAGE_LENGTH) return { events: told, next: row.seq, prunedTo };
+    }
     return { events: told, next, prunedTo };
   }
 
