@@ -246,6 +246,7 @@ describe('bad input is refused with the place', () => {
     ['a text', '"x"', /must be a JSON object/],
     ['a wrong type', '{"text":1,"project":"p"}', /text: Invalid input: expected string, received number/],
     ['an unknown name', '{"text":"x","project":"p","optoins":{}}', /"optoins"; accepted: text, project, isDirty/],
+    ['an unknown name inside', '{"text":"x","project":"p","options":{"isSingle":true}}', /options: .*"isSingle"/],
     ['a wrong type inside', '{"text":"x","project":"p","options":{"maxParallel":"many"}}', /options\.maxParallel: /],
     ['lists 200,000 deep', `${'['.repeat(200_000)}${']'.repeat(200_000)}`, /deeper than 100 levels at position 100/],
     ['objects 200,000 deep', `${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}`, /deeper than 100 .* position 500/],

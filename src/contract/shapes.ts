@@ -146,7 +146,7 @@ export const SubmitInput = z.object({
   project: z.string().min(1),
   /** Start from HEAD though tracked files have uncommitted changes, which agents will not see. */
   isDirtyAllowed: z.boolean().default(false),
-  options: RequestOptions.partial().default({}),
+  options: RequestOptions.partial().strict().default({}),
 });
 
 export const PlanPreview = z.object({
