@@ -98,8 +98,10 @@ export function checkClean(project: Pick<Project, 'path'>, state: RepositoryStat
   );
 }
 
-function checkedDirectory(path: string): string {
-  if (!isAbsolute(path)) throw new AppError('bad_request', `a project's path must be absolute; got ${path}`);
+/** @throws AppError `bad_request`, `project_not_directory` */
+export function checkedDirectory(path: string): string {
+  if (!isAbsolute(path))
+    throw new AppError('bad_request', `a directory must be given by its absolute path; got ${path}`);
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new AppError('project_not_directory', `${path} is not a directory`);
   return realpathSync(path);

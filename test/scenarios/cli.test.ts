@@ -193,6 +193,11 @@ describe('gantry plan', () => {
 });
 
 describe('gantry exec', () => {
+  it.each(['/no/such/place', 'no-such-place'])('refuses to work in %s', async (place) => {
+    const { code, stdout } = await bench.run(['exec', '-p', '@@fake [{"text":"x"}]', '-f', 'json', '-c', place]);
+    expect([code, stdout]).toEqual([2, expect.stringContaining(place)]);
+  });
+
   it('answers in one line with the native session id', async () => {
     const prompt = '-p "quoted" $(x)\nsecond line @@fake [{"text":"the answer"}]';
     const { code, stdout } = await bench.run(['exec', '-p', prompt, '-f', 'json', '-q', '-c', bench.repo.root]);

@@ -7,6 +7,7 @@ import type { ExecResult } from '../../contract/shapes.ts';
 import type { Approvals } from '../approvals/approvals.ts';
 import { noRoomWithoutTask } from '../budget/budget.ts';
 import type { Parts } from '../parts.ts';
+import { checkedDirectory } from '../projects.ts';
 import { refuseStopped } from '../stops.ts';
 import { type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
 import type { TurnEnd } from './session-turns.ts';
@@ -28,8 +29,12 @@ export class Execs {
     this.#approvals = approvals;
   }
 
-  /** @throws AppError `conflict` in an emergency stop, `overloaded` if the budget of the project or the day is used up */
+  /**
+   * @throws AppError `conflict` in an emergency stop, `overloaded` if the budget of the project or the day is used up,
+   * `bad_request` or `project_not_directory` for a place where nobody can work
+   */
   start(input: ParsedInputOf<'exec.start'>): ExecResult {
+    checkedDirectory(input.directory);
     const settings = this.#parts.settingsFor(input.directory);
     const project = this.#parts.store.read.projects
       .list({})
