@@ -82,6 +82,10 @@ describe('a command line', () => {
     expect((await run('project', 'ls', '--json')).globals.isJson).toBe(true);
   });
 
+  it.each(['--home', '--url', '--token'])('takes no empty %s for one that was not given', async (flag) => {
+    expect(await refusal('down', flag, '')).toMatchObject({ code: 'usage', message: `${flag} is empty` });
+  });
+
   it('without a command is the prompt', async () => {
     expect((await run()).name).toBe('repl');
     expect((await run('--home', '/h')).globals.home).toBe('/h');
@@ -131,6 +135,10 @@ describe('a command line', () => {
     expect(direct.details?.accepted).toEqual(['queue', 'local']);
     expect((await run('sling', 'x', 'p', '--merge', 'mr')).args).toMatchObject({ merge: 'queue' });
     expect((await refusal('project')).details?.accepted).toEqual(['project add', 'project ls', 'project rm']);
+    expect(await refusal('project', 'bogus')).toMatchObject({
+      message: "unknown command 'bogus'",
+      details: { accepted: ['project add', 'project ls', 'project rm'] },
+    });
   });
 
   it('asks for help without running anything', async () => {

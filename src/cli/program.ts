@@ -20,8 +20,11 @@ export async function parse(argv: readonly string[]): Promise<Invocation> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed') return { type: 'help', text: written() };
-    if (error.code === 'commander.help') throw groupError(argv);
-    throw usageError(error.message, argv);
+    const members = membersOf(argv);
+    if (error.code === 'commander.help') {
+      throw new AppError('usage', 'this command needs another word', { details: { accepted: members } });
+    }
+    throw usageError(error.message, argv, error.code === 'commander.unknownCommand' ? members : []);
   }
   return found() ?? { type: 'help', text: written() };
 }
@@ -33,13 +36,9 @@ function rewrite(argv: readonly string[], operands: readonly string[], unknown: 
   return isPrompt ? argv.toSpliced(argv.length - unknown.length, 0, 'repl') : argv;
 }
 
-/** `gantry project` alone. */
-function groupError(argv: readonly string[]): AppError {
-  const names = COMMANDS.map((row) => row.name).filter(
-    (name) => argv.includes(name.split(' ')[0] ?? '') && name.includes(' '),
-  );
-  return new AppError('usage', 'this command needs another word', { details: { accepted: names } });
-}
+/** The commands of two words whose first one was given. */
+const membersOf = (argv: readonly string[]): readonly string[] =>
+  COMMANDS.map((row) => row.name).filter((name) => argv.includes(name.split(' ')[0] ?? '') && name.includes(' '));
 
 /** The command that is named in the first two words that are no options; null if there is none. */
 const namedIn = (argv: readonly string[]): string | null => {
@@ -48,13 +47,14 @@ const namedIn = (argv: readonly string[]): string | null => {
   return COMMANDS.find(({ name }) => named.includes(name))?.name ?? null;
 };
 
-function usageError(message: string, argv: readonly string[]): AppError {
+function usageError(message: string, argv: readonly string[], accepted: readonly string[]): AppError {
   const text = message
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')
     .trim();
   const named = namedIn(argv);
-  return new AppError('usage', text, { details: { remedy: `See: gantry ${named === null ? '' : `${named} `}--help` } });
+  const remedy = `See: gantry ${named === null ? '' : `${named} `}--help`;
+  return new AppError('usage', text, { details: accepted.length > 0 ? { accepted } : { remedy } });
 }
 
 /** Texts may begin with a dash; what holds a space is no flag. NUL cannot come from a command line and marks them. */
@@ -165,7 +165,10 @@ function globalsOf(leaf: Commander): Globals {
   const chain: Commander[] = [];
   for (let at: Commander | null = leaf; at !== null; at = at.parent) chain.unshift(at);
   const options: Record<string, unknown> = Object.assign({}, ...chain.map((command) => command.opts()));
-  const text = (name: string): string | null => (typeof options[name] === 'string' ? options[name] : null);
+  const text = (name: string): string | null => {
+    if (options[name] === '') throw new AppError('usage', `--${name} is empty`);
+    return typeof options[name] === 'string' ? options[name] : null;
+  };
   return {
     isJson: options.json === true,
     isQuiet: options.quiet === true,
