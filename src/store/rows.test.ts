@@ -238,6 +238,7 @@ describe('list', () => {
     expect(names({ after: 'demo/worker/w3', limit: 1 })).toEqual(['w1']);
     expect(names({ after: 'demo/worker/w1', order: 'desc' })).toEqual(['w3']);
     expect(codeOf(() => names({ after: 'demo/worker/w9' }))).toBe('bad_request');
+    expect(() => names({ after: 'demo/worker/w9' })).toThrow(/^cursor: /);
   });
 
   it('refuses a column that it cannot filter on', async () => {

@@ -81,7 +81,7 @@ export function rowReader<R extends BaseRow, C extends keyof R & string>(
       const { sql, values } = conditions(entity.columns, where as Columns);
       if (after !== undefined) {
         const from = connection.get(`SELECT ordinal FROM ${table} WHERE id = ?`, after);
-        if (!from) throw new AppError('bad_request', `after: there is no ${word} ${after}`);
+        if (!from) throw new AppError('bad_request', `cursor: there is no ${word} ${after}`);
         sql.push(`ordinal ${order === 'asc' ? '>' : '<'} ?`);
         values.push(Number(from.ordinal));
       }
