@@ -7,6 +7,7 @@ import { linesOf } from './merge/merge-list.ts';
 import { shown } from './messages/hold.ts';
 import type { Parts } from './parts.ts';
 import type { Dispatcher } from './scheduling/dispatch.ts';
+import { settingsProblem } from './settings.ts';
 
 export type Explanation = {
   readonly id: string;
@@ -64,6 +65,7 @@ function explainMerge(parts: Parts, merge: Merge): Explanation {
     const index = merges.findIndex(({ id }) => id === merge.id);
     return index < 0 ? [] : [`place ${index + 1} of ${merges.length} in line for ${merge.target}`];
   });
+  const problem = problemOf(parts, merge);
   const asked = (merge.reviewId === null ? [] : parts.store.read.tasks.list({ requestId: merge.reviewId })).map(
     (task) => `${task.target} was asked for a verdict: ${task.id} is ${task.state}`,
   );
@@ -71,8 +73,21 @@ function explainMerge(parts: Parts, merge: Merge): Explanation {
   const until =
     merge.reviewUntil === null ? [] : [`verdicts are taken until ${new Date(merge.reviewUntil).toISOString()}`];
   const gate = merge.gate === null ? [] : [merge.gate.output.trimEnd()];
-  const lines = [...(merge.cause === null ? [] : [merge.cause]), ...place, ...asked, ...reviews, ...until, ...gate];
+  const lines = [
+    ...(merge.cause === null ? [] : [merge.cause]),
+    ...problem,
+    ...place,
+    ...asked,
+    ...reviews,
+    ...until,
+    ...gate,
+  ];
   return { id: merge.id, kind: 'merge', state: merge.state, lines };
+}
+
+/** Why nothing starts in its project. */
+function problemOf({ store, settingsFor }: Parts, { projectId }: Pick<Merge, 'projectId'>): string[] {
+  return [settingsProblem(settingsFor, store.read.projects.need(projectId).path) ?? []].flat();
 }
 
 function explainTask(parts: Parts, dispatcher: Dispatcher, task: Task): Explanation {
@@ -113,6 +128,10 @@ function waits(parts: Parts, dispatcher: Dispatcher, task: Task): string[] {
     }
     case 'deferred':
       return task.notBefore === null ? paused : [`goes on at ${new Date(task.notBefore).toISOString()}`, ...paused];
+    case 'assigned':
+    case 'working':
+    case 'verifying':
+      return [...problemOf(parts, task), ...paused];
     default:
       return paused;
   }

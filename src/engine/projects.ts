@@ -10,7 +10,8 @@ import type { Parts } from './parts.ts';
 
 /**
  * Registers the repository that holds `path`; a known one gets the new name or trust.
- * @throws AppError `project_not_directory`, `project_not_git`, `project_no_commit`, `git_missing`, `conflict` for a taken name
+ * @throws AppError `project_not_directory`, `project_not_git`, `project_no_commit`, `git_missing`, `conflict` for a taken name,
+ * `bad_config`
  */
 export async function addProject(
   parts: Parts,
@@ -31,6 +32,7 @@ export async function addProject(
     if (patch.name === known.name && patch.isTrusted === known.isTrusted) return known;
     return store.commit((tx) => tx.projects.update(known.id, patch, meta));
   }
+  parts.checkSettings?.(root);
   const row: Project = {
     id: newId('prj', now),
     name,

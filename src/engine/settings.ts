@@ -1,5 +1,6 @@
 import type { PolicyRule } from '../contract/approval.ts';
 import type { Config, Gate, PlannerSettings, RoleSettings } from '../contract/config.ts';
+import { toAppError } from '../contract/errors.ts';
 import type { BackendId } from '../contract/ids.ts';
 import type { Isolation } from '../contract/isolation.ts';
 
@@ -65,5 +66,26 @@ export type Settings = {
   readonly setup: { readonly command: string; readonly timeout: number } | null;
 };
 
-/** The settings for a project's directory, or for none. */
+/** The settings for a project's directory, or for none. @throws AppError `bad_config` */
 export type SettingsFor = (projectPath: string | null) => Settings;
+
+/** The settings of a project, or in words why they cannot be read: then nothing starts there, and the others go on. */
+export function settingsOrCause(settingsFor: SettingsFor, projectPath: string): Settings | string {
+  try {
+    return settingsFor(projectPath);
+  } catch (error) {
+    return `the settings of ${projectPath} cannot be read: ${toAppError(error).message}`;
+  }
+}
+
+/** Why nothing starts in a project; null if its settings can be read. */
+export function settingsProblem(settingsFor: SettingsFor, projectPath: string): string | null {
+  const found = settingsOrCause(settingsFor, projectPath);
+  return typeof found === 'string' ? found : null;
+}
+
+/** What holds for all where the settings of a project cannot be read: for what only counts or tells. */
+export function settingsOrUsual(settingsFor: SettingsFor, projectPath: string | null): Settings {
+  const found = projectPath === null ? null : settingsOrCause(settingsFor, projectPath);
+  return found === null || typeof found === 'string' ? settingsFor(null) : found;
+}

@@ -75,3 +75,52 @@ scenario(
     await rm(join(root, '.gantry'), { recursive: true });
   },
 );
+
+scenario(
+  'a project whose settings cannot be read is refused, and one that is known waits and says why while others go on',
+  { not: { real: 'it is about no agent program' } },
+  async (world) => {
+    const other = await world.addProject();
+    const bad = async ({ root }: { readonly root: string }): Promise<string> => {
+      await mkdir(join(root, '.gantry'), { recursive: true });
+      const file = join(root, '.gantry', 'config.jsonc');
+      await writeFile(file, '{ "limitz": {} }');
+      return file;
+    };
+    const file = await bad(other);
+    for (const refused of [
+      await world.gantry(['project', 'add', other.root]),
+      await world.gantry(['run', '--allow-dirty', 'Do it.'], { cwd: other.root }),
+    ]) {
+      expect(refused.code).toBe(2);
+      expect(refused.stderr).toContain('limitz');
+    }
+    expect([...world.journal.view.projects.values()].filter(({ path }) => path === other.root)).toEqual([]);
+    await rm(file);
+
+    const { id } = await world.submitOne([{ hold: 'go' }, { text: 'whole' }]);
+    const held = await world.task(id, 'T1', 'working');
+    await world.kill();
+    const slip = await bad(world.project);
+    await world.up();
+    const alert = await world.until('an alert', ({ alerts }) =>
+      [...alerts.values()].find((text) => text.includes('limitz')),
+    );
+    expect(alert).toContain('nothing starts in');
+    const why = await world.gantry(['explain', held.id]);
+    expect(why.stdout).toContain('limitz');
+    const next = await world.submit(`Do it.\n${world.agent.play({ text: 'done' })}`, {
+      project: other.root,
+      options: { isSingleTask: true },
+    });
+    expect(await world.over(next.id)).toMatchObject({ state: 'done' });
+    expect(await world.task(id)).toMatchObject({ state: 'working', attempts: 1 });
+
+    await rm(slip);
+    await world.agent.release('go');
+    expect(await world.over(id)).toMatchObject({ state: 'done' });
+    expect(await world.task(id)).toMatchObject({ state: 'done', attempts: 1 });
+    await world.until('no alert', ({ alerts }) => alerts.size === 0);
+    for (const { root } of [other, world.project]) await rm(join(root, '.gantry'), { recursive: true });
+  },
+);

@@ -4,6 +4,7 @@ import { type Escalation, type Message, Severity } from '../../contract/message.
 import type { Reader, Transaction } from '../../store/store.ts';
 import { messageRow } from '../messages/post.ts';
 import type { Parts } from '../parts.ts';
+import { settingsOrUsual } from '../settings.ts';
 
 /** How long one may go without an answer before it is raised, and how often that is done. */
 const RAISE_AFTER_MS = 4 * 3_600_000;
@@ -107,7 +108,7 @@ function leadsFor({ store, settingsFor }: Needed, from: string): string[] {
   const { read } = store;
   const projectId = read.agents.get(from)?.projectId ?? null;
   const path = projectId === null ? null : read.projects.need(projectId).path;
-  const { roles } = settingsFor(path);
+  const { roles } = settingsOrUsual(settingsFor, path);
   return read.agents
     .list({})
     .filter(({ id, role }) => id !== from && roles[role]?.may?.includes('assign'))

@@ -5,6 +5,7 @@ import type { Approvals } from '../approvals/approvals.ts';
 import type { Workspaces } from '../attempts/workspace.ts';
 import type { Parts } from '../parts.ts';
 import type { LiveSession } from '../sessions/session.ts';
+import { settingsProblem } from '../settings.ts';
 import { stopFor } from '../stops.ts';
 import { StandingRun, type StandingStop } from './standing-run.ts';
 
@@ -45,7 +46,9 @@ export class StandingAgents {
   }
 
   #mayRun({ id, projectId, lent }: Agent): boolean {
-    return !this.#runs.has(id) && lent === null && stopFor(this.#parts.store.read, projectId, id) === null;
+    const { store, settingsFor } = this.#parts;
+    if (this.#runs.has(id) || lent !== null || stopFor(store.read, projectId, id) !== null) return false;
+    return projectId === null || settingsProblem(settingsFor, store.read.projects.need(projectId).path) === null;
   }
 
   #run(agent: Agent, isFirst: boolean): StandingRun | null {

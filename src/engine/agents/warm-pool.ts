@@ -14,6 +14,7 @@ import type { MemoryUse } from '../scheduling/memory-use.ts';
 import { type Placement, placementOf } from '../scheduling/roles.ts';
 import type { Waiting } from '../scheduling/scheduler.ts';
 import { freshSession } from '../sessions/session-row.ts';
+import { settingsOrCause } from '../settings.ts';
 import { stopFor } from '../stops.ts';
 import type { StandingAgents } from './standing.ts';
 import { readyFor, type WarmAgent, warmAgents, warmKey } from './warm-fit.ts';
@@ -148,7 +149,8 @@ export class WarmPool {
   #wanted(): Wanted[] {
     const projects = this.#parts.store.read.projects.list({ state: 'active' });
     return projects.flatMap((project) => {
-      const settings = this.#parts.settingsFor(project.path);
+      const settings = settingsOrCause(this.#parts.settingsFor, project.path);
+      if (typeof settings === 'string') return [];
       return Object.entries(settings.roles).flatMap(([role, { warm = 0, instances = 'many' }]) => {
         // The one agent of a role has a name, and is started by it.
         if (warm === 0 || instances !== 'many') return [];

@@ -9,6 +9,7 @@ import type { Reader, Transaction } from '../../store/store.ts';
 import { propose } from '../approvals/proposals.ts';
 import type { Parts } from '../parts.ts';
 import type { Rerouted } from '../scheduling/failover.ts';
+import { settingsOrUsual } from '../settings.ts';
 import { raisesOf } from './budget-raises.ts';
 import { type Spending, type Spent, spendingOf } from './spending.ts';
 import { dayOf } from './spent-today.ts';
@@ -30,7 +31,8 @@ export type Scope = {
 
 /** What may have a budget in a project. */
 export function scopesIn(parts: Parts, read: Reader, projectId: ProjectId | null, spending: Spending) {
-  const { limits, budgets, roles } = parts.settingsFor(projectId === null ? null : read.projects.need(projectId).path);
+  const path = projectId === null ? null : read.projects.need(projectId).path;
+  const { limits, budgets, roles } = settingsOrUsual(parts.settingsFor, path);
   const day = dayOf(parts.clock.now());
   return {
     roles: Object.keys(roles),

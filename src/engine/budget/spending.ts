@@ -6,6 +6,7 @@ import { isTaskActive, type Task } from '../../contract/task.ts';
 import { addUsage, NO_USAGE, type Usage } from '../../contract/usage.ts';
 import type { Reader } from '../../store/store.ts';
 import type { Parts } from '../parts.ts';
+import { settingsOrUsual } from '../settings.ts';
 import { spentToday } from './spent-today.ts';
 
 /** What a role, a project or a day pays for. */
@@ -75,7 +76,7 @@ function reservedFor(parts: Parts, read: Reader, isMeant: (task: Task) => boolea
   return active
     .filter((t) => isTaskActive(t.state) && isMeant(t))
     .map((task): Amounts => {
-      const { limits, budgets, roles } = parts.settingsFor(read.projects.need(task.projectId).path);
+      const { limits, budgets, roles } = settingsOrUsual(parts.settingsFor, read.projects.need(task.projectId).path);
       const usd = budgets?.task?.usd ?? roles[task.role]?.taskUsd ?? limits.taskUsd;
       const tokens = budgets?.task?.tokens;
       return {

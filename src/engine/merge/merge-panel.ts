@@ -13,6 +13,7 @@ import type { Reader } from '../../store/store.ts';
 import type { Parts } from '../parts.ts';
 import { insertPlanned } from '../planning/planning.ts';
 import { onlyAgentOf } from '../scheduling/roles.ts';
+import { settingsOrCause } from '../settings.ts';
 import { requestRow } from '../submit.ts';
 import { reviewMerge } from './merge-intake.ts';
 
@@ -97,7 +98,8 @@ export class Panels {
   #ask(merge: Merge): boolean {
     const { store, clock, settingsFor } = this.#parts;
     const project = store.read.projects.need(merge.projectId);
-    const settings = settingsFor(project.path);
+    const settings = settingsOrCause(settingsFor, project.path);
+    if (typeof settings === 'string') return false;
     const { reviewRole: role, reviewers, approvals } = settings.merge;
     if (role === null) return false;
     const only = onlyAgentOf(settings, project.name, role);

@@ -4,8 +4,10 @@ import { type Caller, GANTRY } from '../../contract/caller.ts';
 import { toAppError } from '../../contract/errors.ts';
 import type { MergeId, RequestId, TaskId } from '../../contract/ids.ts';
 import { isMergeOver, type Merge } from '../../contract/merge.ts';
+import type { Request } from '../../contract/request.ts';
 import type { Git } from '../../git/git.ts';
 import type { Parts } from '../parts.ts';
+import { settingsOrCause, settingsProblem } from '../settings.ts';
 import { addMerge, mergeOf, retryMerge, reviewMerge, withdrawMerge } from './merge-intake.ts';
 import { MergeLane, rejectMerge } from './merge-lane.ts';
 import { type Line, linesOf, listMerges } from './merge-list.ts';
@@ -49,7 +51,9 @@ export class MergeQueue {
   /** Settles what an earlier daemon was at, then takes up the work. */
   async start(): Promise<void> {
     const { store } = this.#parts;
-    for (const merge of store.read.merges.list({ state: 'merging' })) await this.#lane(merge).settle(merge);
+    for (const merge of store.read.merges.list({ state: 'merging' })) {
+      if (this.#problem(merge) === null) await this.#lane(merge).settle(merge);
+    }
     this.#panels.load();
     this.#forget = store.onWork(() => this.wake());
     this.wake();
@@ -115,18 +119,17 @@ export class MergeQueue {
     const { facts, next } = store.journal.since(cursor, { kinds: ['request.changed'] });
     for (const fact of facts) {
       if (fact.kind !== 'request.changed' || fact.data.to !== 'done') continue;
-      const { row } = fact.data;
-      const { isAuto } = this.#parts.settingsFor(store.read.projects.need(row.projectId).path).merge;
-      const isWanted = row.options.merge === 'queue' || (isAuto && row.options.merge === null);
-      if (isWanted && row.result?.commit) await this.#join(row.id);
+      if (fact.data.row.result?.commit) await this.#joinIfWanted(fact.data.row);
     }
     // Writing the position down is a commit that wakes this again: only what was found is worth it.
     if (known === null || facts.length > 0) store.commit((tx) => tx.meta.set(CURSOR, String(next)));
     if (next < store.journal.head()) this.#isWoken = true;
   }
 
-  async #join(requestId: RequestId): Promise<void> {
+  async #joinIfWanted({ id: requestId, projectId, options }: Request): Promise<void> {
     try {
+      const { isAuto } = this.#parts.settingsFor(this.#parts.store.read.projects.need(projectId).path).merge;
+      if (options.merge !== 'queue' && !(isAuto && options.merge === null)) return;
       await addMerge(this.#parts, this.#git, { requestId }, GANTRY);
     } catch (error) {
       const text = `${requestId} could not join the merge queue: ${toAppError(error).message}`;
@@ -134,13 +137,21 @@ export class MergeQueue {
     }
   }
 
+  #problem({ projectId }: Pick<Merge, 'projectId'>): string | null {
+    return settingsProblem(this.#parts.settingsFor, this.#parts.store.read.projects.need(projectId).path);
+  }
+
   /** What the verdicts came to. @returns when the next one is due, or null */
   #judge(): number | null {
     const { store, clock } = this.#parts;
     const deadlines: number[] = [];
     for (const merge of store.read.merges.list({ state: 'reviewing' })) {
-      const project = store.read.projects.need(merge.projectId);
-      const end = reviewEnd(merge, this.#parts.settingsFor(project.path).merge.approvals, clock.now());
+      const settings = settingsOrCause(this.#parts.settingsFor, store.read.projects.need(merge.projectId).path);
+      if (typeof settings === 'string') {
+        deadlines.push(clock.now() + MOST_BACK_OFF_MS);
+        continue;
+      }
+      const end = reviewEnd(merge, settings.merge.approvals, clock.now());
       if (end.type === 'changes') rejectMerge(this.#parts, merge, end.cause, {});
       else if (end.type === 'waiting') deadlines.push(...(merge.reviewUntil === null ? [] : [merge.reviewUntil]));
       else {
@@ -177,7 +188,9 @@ export class MergeQueue {
     const heldUntil = this.#backOff.get(key) ?? 0;
     if (!first || this.#serving.has(key) || this.#stop.signal.aborted) return null;
     if (heldUntil > clock.now()) return heldUntil;
-    const { maxBatch, batchWait } = this.#parts.settingsFor(store.read.projects.need(first.projectId).path).merge;
+    const settings = settingsOrCause(this.#parts.settingsFor, store.read.projects.need(first.projectId).path);
+    if (typeof settings === 'string') return clock.now() + MOST_BACK_OFF_MS;
+    const { maxBatch, batchWait } = settings.merge;
     const atWork = store.read.tasks.list({ projectId: first.projectId, state: ['assigned', 'working', 'verifying'] });
     const rules = { max: maxBatch, waitMs: batchWait, isMoreComing: atWork.length > 0, now: clock.now() };
     const { batch, until } = nextBatch(merges, rules);

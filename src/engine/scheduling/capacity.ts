@@ -5,6 +5,7 @@ import { lentText } from '../agents/lent.ts';
 import { isWarm, warmAgents } from '../agents/warm-fit.ts';
 import { overBudgetNow } from '../budget/budget.ts';
 import type { Parts } from '../parts.ts';
+import { settingsOrCause, settingsProblem } from '../settings.ts';
 import { stopFor, stopText } from '../stops.ts';
 import { blockedNow, blockText } from './breaker.ts';
 import type { MemoryUse } from './memory-use.ts';
@@ -50,7 +51,8 @@ export function capacityFor(
     stopped: new Map(
       projects.flatMap((id): [ProjectId, string][] => {
         const stop = stopFor(read, id);
-        return stop ? [[id, stopText(stop)]] : [];
+        const cause = stop ? stopText(stop) : settingsProblem(parts.settingsFor, read.projects.need(id).path);
+        return cause === null ? [] : [[id, cause]];
       }),
     ),
     busy: new Map([
@@ -70,7 +72,9 @@ function perProject(parts: Parts, ids: readonly ProjectId[]): Pick<Capacity, 'pe
   const perProject = new Map<ProjectId, number>();
   const perRole = new Map<string, number>();
   for (const id of ids) {
-    const { limits, roles } = parts.settingsFor(parts.store.read.projects.need(id).path);
+    const settings = settingsOrCause(parts.settingsFor, parts.store.read.projects.need(id).path);
+    if (typeof settings === 'string') continue;
+    const { limits, roles } = settings;
     perProject.set(id, limits.maxPerProject);
     for (const [role, { maxSessions }] of Object.entries(roles))
       if (maxSessions !== undefined) perRole.set(roleKey(id, role), maxSessions);

@@ -12,7 +12,7 @@ import { expireQueued } from '../delegation/delegation-queue.ts';
 import { expireMail } from '../messages/mail.ts';
 import type { Parts } from '../parts.ts';
 import { endSession } from '../sessions/session-row.ts';
-import type { Settings } from '../settings.ts';
+import { settingsOrCause, settingsProblem } from '../settings.ts';
 import { stopFor } from '../stops.ts';
 import { candidate, capacityFor } from './capacity.ts';
 import { claimOrStop } from './claim.ts';
@@ -21,6 +21,7 @@ import { finishRequests } from './finish.ts';
 import type { MemoryUse } from './memory-use.ts';
 import { promote } from './promote.ts';
 import { type Candidate, type Choice, choose } from './scheduler.ts';
+import { limitsIn, type Seen, tellUnread } from './seen-settings.ts';
 
 /** Free memory is not told by anybody: it is looked at again. */
 const MEMORY_LOOK_MS = 5_000;
@@ -48,6 +49,8 @@ export class Dispatcher {
   #isWoken = false;
   #pumping: Promise<void> | null = null;
   #isStopped = false;
+  /** Settings of a project could not be read, as far as is known: its attempts may wait for that. */
+  #isUnread = true;
   #cancelTimer: (() => void) | null = null;
   #cancelLook: () => void = () => undefined;
 
@@ -98,7 +101,8 @@ export class Dispatcher {
     const { state, projectId } = read.requests.need(requestId);
     const worker = read.agents.get(agent);
     const isHeld = worker?.state === 'stopped' || (worker?.lent ?? null) !== null;
-    return state === 'running' && !stopFor(read, projectId, agent) && !isHeld;
+    if (state !== 'running' || stopFor(read, projectId, agent) !== null || isHeld) return false;
+    return settingsProblem(this.#parts.settingsFor, read.projects.need(projectId).path) === null;
   }
 
   /** Resolves when what is known now has been given out as far as it can be. */
@@ -177,6 +181,7 @@ export class Dispatcher {
     this.#isWoken = false;
     try {
       const settings = this.#settings();
+      this.#goOn(tellUnread(this.#parts));
       this.#tools.standing.limitsChanged();
       const nextTask = promote(this.#parts);
       const nextMail = expireMail(this.#parts);
@@ -199,13 +204,22 @@ export class Dispatcher {
       this.#tools.pool.settle(waiting);
       this.#tools.memory.watch(this.#runs.size > 0);
       const nextLook = waiting.some(({ isPassing }) => isPassing) ? this.#parts.clock.now() + MEMORY_LOOK_MS : null;
-      const isWaiting = waiting.length > 0 || this.#tools.pool.isUsed || this.#tools.standing.isHeld;
+      const isWaiting = waiting.length > 0 || this.#isUnread || this.#tools.pool.isUsed || this.#tools.standing.isHeld;
       this.#lookAtSettings(settings, isWaiting ? SETTINGS_LOOK_MS : IDLE_LOOK_MS);
       this.#wakeAt([nextTask, nextMail, nextRaise, nextQueued, nextBackend, nextLook]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a dispatch pass failed; the next one starts from the ledger again');
       this.#wakeAt([this.#parts.clock.now() + AGAIN_MS]);
     }
+  }
+
+  /** What waits for settings that could not be read goes on when they can. */
+  #goOn(isUnread: boolean): void {
+    if (this.#isUnread) {
+      this.bringBack(null);
+      this.#tools.standing.bringBack();
+    }
+    this.#isUnread = isUnread;
   }
 
   #hasRun(requestId: RequestId): boolean {
@@ -262,16 +276,17 @@ export class Dispatcher {
   }
 
   /** Of the daemon and every project, as they are now: the same objects as long as no file has changed. */
-  #settings(): readonly Settings[] {
-    const projects = this.#parts.store.read.projects.list({ state: 'active' }).map(({ path }) => path);
-    return [null, ...projects].map((path) => this.#parts.settingsFor(path));
+  #settings(): readonly Seen[] {
+    const { store, settingsFor } = this.#parts;
+    const projects = store.read.projects.list({ state: 'active' });
+    return [settingsFor(null), ...projects.map(({ path }) => settingsOrCause(settingsFor, path))];
   }
 
   /** @param seen what the pass began with: a change during the pass is one that it may have missed */
-  #lookAtSettings(seen: readonly Settings[], ms: number): void {
+  #lookAtSettings(seen: readonly Seen[], ms: number): void {
     this.#cancelLook();
     if (this.#isStopped) return;
-    const isSame = (now: Settings, i: number): boolean => {
+    const isSame = (now: Seen, i: number): boolean => {
       const before = seen[i];
       return now === before || (before !== undefined && limitsIn(now) === limitsIn(before));
     };
@@ -290,7 +305,3 @@ export class Dispatcher {
     this.#cancelTimer = this.#parts.clock.after(Math.min(...due) - this.#parts.clock.now(), () => this.wake());
   }
 }
-
-/** By what a task may have to wait. */
-const limitsIn = ({ limits, backends, roles, budgets }: Settings): string =>
-  JSON.stringify([limits, backends, roles, budgets]);

@@ -3,6 +3,7 @@ import type { Task } from '../../contract/task.ts';
 import type { Reader, Transaction } from '../../store/store.ts';
 import { giveTo, propose } from '../approvals/proposals.ts';
 import type { Parts } from '../parts.ts';
+import { settingsProblem } from '../settings.ts';
 import { blockedNow } from './breaker.ts';
 
 /** What a role does when its backend cannot be used. Null: nothing was configured, the usual attempts are made. */
@@ -58,7 +59,8 @@ export function rerouteBlocked(parts: Parts): number | null {
   const { read } = parts.store;
   const blocked = new Map([...blockedNow(parts, read)].filter(([, { isPassing }]) => !isPassing));
   if (blocked.size === 0) return null;
-  for (const { id, backend } of read.tasks.list({ state: 'ready', backend: [...blocked.keys()] })) {
+  for (const { id, backend, projectId } of read.tasks.list({ state: 'ready', backend: [...blocked.keys()] })) {
+    if (settingsProblem(parts.settingsFor, read.projects.need(projectId).path) !== null) continue;
     parts.store.commit((tx) => {
       const task = tx.tasks.need(id);
       const rerouted = task.state === 'ready' ? reroute(parts, tx, task, blocked.get(backend)?.cause ?? '') : null;
