@@ -6,6 +6,8 @@ import type { Collector } from '../attempts/collect.ts';
 import { usageOfRequest } from '../budget/spending.ts';
 import type { Parts } from '../parts.ts';
 
+type Needed = Pick<Parts, 'store' | 'clock' | 'log'>;
+
 type End = {
   readonly state: Extract<RequestState, 'done' | 'failed' | 'cancelled'>;
   readonly cause: string | null;
@@ -14,39 +16,41 @@ type End = {
 
 /** Ends requests whose tasks can get no further by themselves. A request whose attempt is still being cleaned up waits. */
 export async function finishRequests(
-  parts: Parts,
-  collector: Collector,
+  parts: Needed,
+  collector: Pick<Collector, 'result'>,
   hasRun: (id: RequestId) => boolean,
 ): Promise<void> {
   for (const request of parts.store.read.requests.list({ state: 'running' })) {
     if (request.plan === null || hasRun(request.id)) continue;
     const tasks = parts.store.read.tasks.list({ requestId: request.id });
-    const end = endOf(tasks);
-    if (!end) continue;
+    if (!endOf(tasks)) continue;
     const project = parts.store.read.projects.need(request.projectId);
     try {
-      endRequest(parts, request, end, await collector.result(project, request, tasks));
+      const result = await collector.result(project, request, tasks);
+      endRequest(parts, request, (end) => ({ ...end, result }));
     } catch (error) {
       // The repository cannot be read: that is the request's end, said with its cause; its branch, if any, is untouched.
       const message = `the result could not be read: ${error instanceof Error ? error.message : String(error)}`;
       parts.log.error({ err: error, request: request.id }, 'a result could not be read');
       const failure = { class: 'internal', message, resetAt: null } as const;
-      endRequest(parts, request, { state: 'failed', cause: message, failure }, null);
+      endRequest(parts, request, () => ({ state: 'failed', cause: message, failure, result: null }));
     }
   }
 }
 
-function endRequest(parts: Parts, request: Request, end: End, result: RequestResult | null): void {
-  const now = parts.clock.now();
-  parts.store.commit((tx) => {
-    if (tx.requests.need(request.id).state !== 'running') return;
-    tx.requests.move(
-      request.id,
-      'running',
-      end.state,
-      { cause: end.cause, failure: end.failure, result, usage: usageOfRequest(tx, request), endedAt: now },
-      { actor: 'gantry', cause: end.cause },
-    );
+function endRequest(
+  { store, clock }: Needed,
+  request: Request,
+  as: (end: End) => End & { readonly result: RequestResult | null },
+): void {
+  store.commit((tx) => {
+    // A task may have been tried again while the repository was read.
+    const end = endOf(tx.tasks.list({ requestId: request.id }));
+    if (tx.requests.need(request.id).state !== 'running' || end === null) return;
+    const { state, ...patch } = as(end);
+    const usage = usageOfRequest(tx, request);
+    const meta = { actor: 'gantry', cause: patch.cause };
+    tx.requests.move(request.id, 'running', state, { ...patch, usage, endedAt: clock.now() }, meta);
   });
 }
 
