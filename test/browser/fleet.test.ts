@@ -187,6 +187,37 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
     expect(faults).toEqual([]);
   });
 
+  test('a key that is held answers one question, and what comes into its place is chosen before it is answered', async () => {
+    const { page, faults } = dashboard;
+    await dashboard.go('#/requests');
+    await dashboard.go('#/fleet');
+    const card = (words: string) => page.locator('[data-approval]').filter({ hasText: words });
+    const ids: string[] = [];
+    for (const words of ['echo first', 'echo second', 'echo third']) {
+      await world.submitOne([{ run: `${words} > held.txt` }, { text: 'done' }]);
+      await card(words).waitFor();
+      ids.push((await card(words).getAttribute('data-approval')) ?? '');
+    }
+    await page.keyboard.down('a');
+    await card('echo first').waitFor({ state: 'detached' });
+    // The browser's repetition, first with nothing chosen, then with the next.
+    await page.keyboard.down('a');
+    await page.keyboard.press('j');
+    await page.keyboard.down('a');
+    await page.keyboard.up('a');
+    await page.keyboard.press('d');
+    await page.keyboard.press('Enter');
+    await card('echo second').waitFor({ state: 'detached' });
+    await page.keyboard.press('a');
+    await page.keyboard.press('k');
+    await page.keyboard.press('a');
+    await card('echo third').waitFor({ state: 'detached' });
+    const { items } = await world.call('approvals.list', { all: 'true' });
+    const decided = ids.map((id) => items.find((one) => one.id === id)?.decision?.type);
+    expect(decided).toEqual(['allow', 'deny', 'allow']);
+    expect(faults).toEqual([]);
+  });
+
   test('what a program asks by the bridge is answered: a file by keys, one of its choices, a permission', async () => {
     const { page, faults } = dashboard;
     await mkdir(join(world.project.root, 'docs'));
@@ -215,7 +246,8 @@ describe.skipIf(!hasChromium)('the fleet in Chromium', () => {
 
     const may = bridge.tool('request_permission', { tool_name: 'Bash', input: { command: 'make world' } });
     await card.getByText('make world', { exact: true }).waitFor();
-    await page.locator('main').press('d');
+    await page.locator('main').press('j');
+    await page.keyboard.press('d');
     await page.keyboard.type('Not today.');
     await page.keyboard.press('Enter');
     expect((await may).value).toMatchObject({ behavior: 'deny', status: 'denied', reason: 'Not today.' });

@@ -23,10 +23,14 @@ export const KEYS = [
 export const isTyping = ({ target }: KeyboardEvent): boolean =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 
+/** Keys that only move: the others act once however long they are held. */
+const MOVING: ReadonlySet<string> = new Set(['j', 'k']);
+
 /** Acts on single keys, where nobody types and they are not switched off. */
 export function onKey(store: Store, act: (key: string, event: KeyboardEvent) => void): void {
   const listener = (event: KeyboardEvent): void => {
     const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
+    if (event.repeat && !MOVING.has(event.key)) return;
     if (hasModifier || isTyping(event) || document.querySelector('dialog[open]') !== null) return;
     if (store.settings.kept.value.hasShortcuts) act(event.key, event);
   };
