@@ -12,10 +12,12 @@ const TOUCH_LIMIT_MS = 250;
 /**
  * Makes this process the only daemon of a home until `release`, or until it ends in whatever way: SQLite holds the
  * file by a lock of the operating system, so nothing stale can be left behind and nobody can take over a living one.
- * @throws AppError daemon_running, with the other's `url` and `pid` in `details` as far as they are known
+ * @throws AppError daemon_running, with the other's `url` and `pid` in `details` as far as they are known; bad_config for
+ * a copy of a home whose daemon runs
  */
 export function lockHome(home: string): { readonly release: () => void } {
   makePrivateDirectory(home);
+  readDaemonFile(home);
   const file = join(home, 'daemon.lock');
   let database: DatabaseSync | null = null;
   try {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { findByMarker } from '../process/sweep.ts';
 import { readDaemonFile, writeDaemonFile } from './daemon-file.ts';
 import { type Environment, processEnvironment } from './environment.ts';
 import { findDaemon, type RunningDaemon } from './find-daemon.ts';
+import { lockHome } from './lock.ts';
 import { ensureDaemon, logFile, stopDaemon } from './spawn-daemon.ts';
 
 const GRACE = { graceMs: 20_000 };
@@ -97,6 +98,20 @@ describe('start', () => {
     await stopDaemon(home, GRACE);
     writeDaemonFile(home, { pid: process.pid, startTime: 'another', url: 'http://127.0.0.1:9', version: '0' });
     expect((await start()).isStarted).toBe(true);
+  });
+
+  test('does not take the daemon of a home for that of a copy, and starts none beside it', async () => {
+    const daemon = await start();
+    const copy = `${home}-copy`;
+    await mkdir(copy, { mode: 0o700 });
+    for (const file of ['daemon.json', 'tokens']) await copyFile(join(home, file), join(copy, file));
+    const isCopy = { code: 'bad_config', message: expect.stringContaining(`is a copy of ${await realpath(home)}`) };
+    await expect(findDaemon(copy)).rejects.toMatchObject(isCopy);
+    await expect(stopDaemon(copy, GRACE)).rejects.toMatchObject(isCopy);
+    expect(() => lockHome(copy)).toThrow('is a copy of');
+    expect(await findDaemon(home)).toMatchObject({ pid: daemon.pid });
+    await stopDaemon(home, GRACE);
+    expect(await findDaemon(copy)).toBeNull();
   });
 
   test('is refused where it is not allowed', async () => {
