@@ -9,6 +9,7 @@ import type { Transaction } from '../../store/store.ts';
 import type { Parts } from '../parts.ts';
 import type { Dispatcher } from '../scheduling/dispatch.ts';
 import type { LiveSession } from '../sessions/session.ts';
+import { written } from '../written.ts';
 import { refuseLent } from './lent.ts';
 import type { StandingAgents } from './standing.ts';
 
@@ -93,7 +94,9 @@ export class Loans {
 
   #watch(id: AgentAddress, held: Deferred<Loan>, loan: Loan): void {
     held.resolve(loan);
-    void loan.over.then(() => this.#takeBack(id, 'the view was left'));
+    loan.over
+      .then(() => written(this.#parts, () => this.#takeBack(id, 'the view was left')))
+      .catch((error: unknown) => this.#parts.log.error({ err: error, agent: id }, 'a loan was not taken back'));
   }
 
   /** Takes the mark off; then the agent goes on with what waits for it. */

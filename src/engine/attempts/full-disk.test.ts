@@ -114,3 +114,24 @@ test('an attempt that waits for room on a full disk lets the daemon end, and goe
   expect((await over(engine, id)).state).toBe('done');
   expect(engine.store.read.attempts.list({ requestId: id }).map(({ resumes }) => resumes)).toEqual([1]);
 });
+
+test('a plan that finds a full disk is carried out as soon as there is room', async () => {
+  const { engine, fill, isFull } = await filling();
+  await using _ = engine;
+  const filled = engine.until('a request', () => engine.store.read.requests.list({ state: 'planning' })[0] && fill(2));
+  const { id } = await submitSteps(engine, [{ text: 'end' }]);
+  await filled;
+  expect((await over(engine, id)).state).toBe('done');
+  expect(isFull()).toBe(false);
+});
+
+test('a prompt outside of any plan that ends on a full disk has its answer as soon as there is room', async () => {
+  const { engine, fill, isFull } = await filling();
+  await using _ = engine;
+  const prompt = `Say it. @@fake ${JSON.stringify([{ text: 'the end' }])}`;
+  const filled = engine.until('its end', () => engine.store.read.sessions.list({ state: 'stopped' })[0] && fill(2));
+  const { sessionId } = await engine.engine.exec({ prompt, directory: engine.repo.root, timeoutMs: 60_000 });
+  await filled;
+  expect(await engine.engine.execResult(sessionId, 60_000)).toMatchObject({ state: 'done', content: 'the end' });
+  expect(isFull()).toBe(false);
+});

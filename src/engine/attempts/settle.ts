@@ -1,5 +1,4 @@
-import { deferred, firstOf } from '../../base/wait.ts';
-import { type ErrorCode, toAppError } from '../../contract/errors.ts';
+import { toAppError } from '../../contract/errors.ts';
 import type { Failure } from '../../contract/failure.ts';
 import type { Task } from '../../contract/task.ts';
 import type { Transaction } from '../../store/store.ts';
@@ -10,13 +9,9 @@ import { block, USUAL_FAILURES } from '../scheduling/breaker.ts';
 import { hasFallback, type Rerouted, reroute } from '../scheduling/failover.ts';
 import type { Settings } from '../settings.ts';
 import { subjectOf } from '../subject.ts';
+import { isPassing, leftMeanwhile } from '../written.ts';
 import type { AttemptLedger } from './attempt-ledger.ts';
 import { afterFailure } from './outcome.ts';
-
-/** After an end that could not be written down. */
-const AGAIN_MS = 5_000;
-/** The store takes it later. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(['disk_full', 'store_locked']);
 
 type How = { readonly isHopeless: boolean; readonly isBackendDown: boolean; readonly overrun: Overrun | null };
 
@@ -45,25 +40,16 @@ export async function settleFailure(
       parts.log.error({ err: error, attempt: ledger.id, failure }, 'the end of an attempt could not be written down');
       if (isLeft) throw error;
       await onRefused(failure);
-      if (!PASSING.has(code) && failure.class !== 'internal') {
+      if (!isPassing(error) && failure.class !== 'internal') {
         // What decides about this failure is broken: it counts as one of Gantry.
         const words = `${message}, when it was settled that it failed (${failure.class}: ${failure.message})`;
         failure = { class: 'internal', message: words, resetAt: null };
         how = { isHopeless: false, isBackendDown: false, overrun: null };
         continue;
       }
-      isLeft = await waited(parts, left);
+      isLeft = await leftMeanwhile(parts.clock, left);
     }
   }
-}
-
-/** @returns whether it was left before the time was over */
-async function waited({ clock }: Parts, left: Promise<'left'>): Promise<boolean> {
-  const elapsed = deferred<'elapsed'>();
-  const cancel = clock.after(AGAIN_MS, () => elapsed.resolve('elapsed'));
-  const first = await firstOf<'elapsed' | 'left'>([elapsed.promise, left]);
-  cancel();
-  return first === 'left';
 }
 
 function settle(

@@ -16,6 +16,7 @@ import { onlyAgentOf, placementOf } from '../scheduling/roles.ts';
 import { isTurnAtHand, type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from '../sessions/one-turn.ts';
 import type { TurnEnd } from '../sessions/session-turns.ts';
 import { stopFor } from '../stops.ts';
+import { written } from '../written.ts';
 import { makePlan, type PlanAsk, PlanProblem, singleTaskPlan } from './planner.ts';
 import { plannerInput } from './planner-input.ts';
 
@@ -50,6 +51,7 @@ export class Planning {
     const abort = new AbortController();
     const finished = this.#plan(id, abort.signal)
       .catch((error: unknown) => this.#failed(id, error, abort.signal))
+      .catch((error: unknown) => this.#parts.log.error({ err: error, request: id }, 'a plan was left'))
       .finally(() => {
         this.#running.delete(id);
         // What it was stopped for may have ended first.
@@ -87,14 +89,15 @@ export class Planning {
           signal,
         });
     if (signal.aborted) throw new AppError('cancelled', 'planning was stopped');
-    this.#parts.store.commit((tx) => {
+    const take = (tx: Transaction): void => {
       // What a call to a backend used was counted when its turn ended.
       if (this.sessionsOf(id).length === 0) {
         const spent = { projectId: project.id, role: 'planner', usage: plan.usage };
         spendToday(tx, this.#parts.clock.now(), spent);
       }
       this.#take(tx, id, { ...plan, usage: this.#usageOf(id, plan) });
-    });
+    };
+    await written(this.#parts, () => this.#parts.store.commit(take), signal);
   }
 
   /** The planner's own model if one is configured, else the model of the request's backend. */
@@ -207,11 +210,11 @@ export class Planning {
     if (to === 'running') insertTasks(this.#parts, tx, request, plan);
   }
 
-  #failed(id: RequestId, error: unknown, signal: AbortSignal): void {
+  async #failed(id: RequestId, error: unknown, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const { message } = toAppError(error);
     this.#parts.log.error({ err: error, request: id }, 'planning failed inside of Gantry');
-    this.#parts.store.commit((tx) => {
+    const end = (tx: Transaction): void => {
       const request = tx.requests.need(id);
       if (isRequestOver(request.state)) return;
       const failure = { class: 'internal', message, resetAt: null } as const;
@@ -222,7 +225,8 @@ export class Planning {
         { failure, cause: message, endedAt: this.#parts.clock.now() },
         { actor: 'gantry', cause: message },
       );
-    });
+    };
+    await written(this.#parts, () => this.#parts.store.commit(end), signal);
   }
 }
 

@@ -3,6 +3,7 @@ import { AppError, toAppError } from '../../contract/errors.ts';
 import type { BackendId } from '../../contract/ids.ts';
 import type { BackendStatus } from '../../contract/shapes.ts';
 import type { Parts } from '../parts.ts';
+import { written } from '../written.ts';
 import { capabilitiesOf, forgetIfOther } from './capabilities.ts';
 
 /** A found program rarely goes away; one that is missing is looked for again at once. */
@@ -47,10 +48,12 @@ export class Probes {
       return { isInstalled: true, version: null, executable: null, problem, notices: [] };
     });
     this.#known.set(id, { at: now, probe });
-    void probe.then(({ problem, version }) => {
-      if (version !== null) forgetIfOther(this.#parts, id, version);
-      this.#seen.set(id, { status: problem === null ? 'ok' : 'down', checked_at: this.#parts.clock.now() });
-    });
+    probe
+      .then(({ problem, version }) => {
+        this.#seen.set(id, { status: problem === null ? 'ok' : 'down', checked_at: this.#parts.clock.now() });
+        return written(this.#parts, () => version !== null && forgetIfOther(this.#parts, id, version));
+      })
+      .catch((error: unknown) => this.#parts.log.error({ err: error, backend: id }, 'a probe was not written down'));
     return probe;
   }
 

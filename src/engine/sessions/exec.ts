@@ -9,6 +9,7 @@ import { noRoomWithoutTask } from '../budget/budget.ts';
 import type { Parts } from '../parts.ts';
 import { checkedDirectory } from '../projects.ts';
 import { refuseStopped } from '../stops.ts';
+import { written } from '../written.ts';
 import { type OneTurnSpec, prepareTurn, runTurn, type TurnStop } from './one-turn.ts';
 import type { TurnEnd } from './session-turns.ts';
 
@@ -17,6 +18,8 @@ type Running = {
   readonly abort: AbortController;
   readonly finished: Promise<void>;
 };
+
+type End = { readonly content: string | null; readonly failure: Failure | null };
 
 /** Single prompts outside of any plan. */
 export class Execs {
@@ -56,8 +59,9 @@ export class Execs {
     const row = prepareTurn(this.#parts, spec);
     const abort = new AbortController();
     const finished = runTurn(this.#parts, this.#approvals, row.id, spec, { ms: input.timeoutMs, signal: abort.signal })
-      .then((turn) => this.#done(row.id, turn))
-      .catch((error: unknown) => (abort.signal.reason === 'shutdown' ? undefined : this.#failed(row.id, error)))
+      .then(endOf, (error: unknown) => (abort.signal.reason === 'shutdown' ? null : failed(error)))
+      .then((end) => (end === null ? undefined : this.#end(row.id, end, abort.signal)))
+      .catch((error: unknown) => this.#parts.log.error({ err: error, session: row.id }, 'the end of a prompt was left'))
       .finally(() => this.#running.delete(row.id));
     this.#running.set(row.id, { projectId: project?.id ?? null, abort, finished });
     return this.result(row.id);
@@ -78,7 +82,7 @@ export class Execs {
   result(id: SessionId): ExecResult {
     const row = this.#parts.store.read.sessions.need(id);
     const stored = this.#parts.store.read.meta.get(`exec:${id}`);
-    const end = stored ? (JSON.parse(stored) as { content: string | null; failure: Failure | null }) : null;
+    const end = stored ? (JSON.parse(stored) as End) : null;
     const state =
       end === null ? (this.#running.has(id) ? 'running' : 'failed') : end.failure === null ? 'done' : 'failed';
     const lost: Failure | null =
@@ -110,20 +114,18 @@ export class Execs {
     await Promise.all(running.map((r) => r.finished));
   }
 
-  #done(id: SessionId, turn: TurnEnd): void {
-    const failure =
-      turn.outcome === 'done' || turn.outcome === 'length'
-        ? null
-        : (turn.failure ?? { class: 'denied' as const, message: `the turn was ${turn.outcome}`, resetAt: null });
-    this.#end(id, turn.text, failure);
+  async #end(id: SessionId, end: End, signal: AbortSignal): Promise<void> {
+    const { store } = this.#parts;
+    await written(this.#parts, () => store.commit((tx) => tx.meta.set(`exec:${id}`, JSON.stringify(end))), signal);
   }
+}
 
-  #failed(id: SessionId, error: unknown): void {
-    const { code, message } = toAppError(error);
-    this.#end(id, null, { class: code === 'timeout' ? 'timeout' : 'crash', message, resetAt: null });
-  }
+function endOf({ outcome, text, failure }: TurnEnd): End {
+  if (outcome === 'done' || outcome === 'length') return { content: text, failure: null };
+  return { content: text, failure: failure ?? { class: 'denied', message: `the turn was ${outcome}`, resetAt: null } };
+}
 
-  #end(id: SessionId, content: string | null, failure: Failure | null): void {
-    this.#parts.store.commit((tx) => tx.meta.set(`exec:${id}`, JSON.stringify({ content, failure })));
-  }
+function failed(error: unknown): End {
+  const { code, message } = toAppError(error);
+  return { content: null, failure: { class: code === 'timeout' ? 'timeout' : 'crash', message, resetAt: null } };
 }
