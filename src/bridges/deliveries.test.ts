@@ -11,13 +11,14 @@ const LIMITS = { gatherMs: 1, backOffMs: 100, maxBackOffMs: 1_000, timeoutMs: 5_
 
 type Options = {
   readonly project?: Projection['project'];
+  readonly deliver?: Projection['deliver'];
   readonly kinds?: readonly FactKind[];
   readonly problem?: string;
   readonly limits?: Partial<DeliveryLimits>;
 };
 
 /** One projection over a real store, with a receiver that answers as the test says and a clock that the test moves. */
-async function rig({ project, kinds = ['notice'], problem, limits }: Options = {}) {
+async function rig({ project, deliver, kinds = ['notice'], problem, limits }: Options = {}) {
   const home = await temporaryStore();
   onTestFinished(() => home[Symbol.asyncDispose]());
   const { store, clock } = home;
@@ -36,11 +37,13 @@ async function rig({ project, kinds = ['notice'], problem, limits }: Options = {
         const [lane = ''] = fact.data.text.split(' ');
         return [{ key: `${fact.seq}`, lane, payload: fact.data.text, expiresAt: fact.at + 60_000 }];
       }),
-    deliver: async (item: Item) => {
-      const text = String(item.payload);
-      got.push(text);
-      return (await answers.get(text)?.()) ?? { type: 'done' };
-    },
+    deliver:
+      deliver ??
+      (async (item: Item) => {
+        const text = String(item.payload);
+        got.push(text);
+        return (await answers.get(text)?.()) ?? { type: 'done' };
+      }),
   };
   const open = (from: Store = store): Deliveries => {
     const alert = (_: string, text: string | null): number => alerts.push(text);
@@ -114,6 +117,22 @@ test('tries again with a back-off that doubles up to its cap, and says so', asyn
   expect(alerts.at(-2)).toContain('test does not reach a receiver: not now');
   expect(alerts.at(-1)).toBeNull();
   expect(deliveries.status()).toMatchObject({ state: 'ok', delivered: 1, lastError: { text: 'not now' } });
+});
+
+test('tries again what threw before it began to wait, and goes on with the lane', async () => {
+  const tried: unknown[] = [];
+  const deliver: Projection['deliver'] = ({ payload }) => {
+    tried.push(payload);
+    if (tried.length === 1) throw new Error('a mistake');
+    return Promise.resolve({ type: 'done' });
+  };
+  const { open, say, pass } = await rig({ deliver });
+  const deliveries = open();
+  say('a 1', 'a 2');
+  deliveries.wake();
+  await pass(300);
+  expect(tried).toEqual(['a 1', 'a 1', 'a 2']);
+  expect(deliveries.status()).toMatchObject({ state: 'ok', waiting: 0, lastError: { text: 'a mistake' } });
 });
 
 test('waits as long as the other side asks for', async () => {

@@ -242,7 +242,8 @@ export class Deliveries {
     const signal = AbortSignal.any([this.#abort.signal, limit.signal]);
     let delivery: Delivery;
     try {
-      delivery = await this.projection.deliver(item, signal);
+      // Asynchronous also where it throws at once: it is under way before it has ended.
+      delivery = await (async () => this.projection.deliver(item, signal))();
     } catch (error) {
       delivery = { type: 'retry', error: limit.signal.aborted ? 'it took too long' : toAppError(error).message };
     } finally {

@@ -8,6 +8,8 @@ export type Form = {
   readonly entries: (fact: Fact, waiting: (key: string) => Item | null) => readonly Entry[];
   /** What a receiver knows it by: the same after every repetition. */
   readonly id: (item: Item) => string;
+  /** Whether it can tell what waits, which may have been written for another form. Default: all goes as it is. */
+  readonly isOwn?: (payload: unknown) => boolean;
   /** The body of what waits. */
   readonly body: (payload: unknown) => unknown;
 };

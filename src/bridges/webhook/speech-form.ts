@@ -43,6 +43,7 @@ export function speechForm(
       if (URGENT.has(event.kind)) return [urgentEntry(fact, spoken(event, project, fact.seq), expiresAt)];
       return [sumEntry(fact, spoken(event, project, fact.seq), { gatherMs, expiresAt, waiting })];
     },
+    isOwn: (payload) => Spoken.safeParse(payload).success,
     id: ({ payload }) => `speech-${Spoken.parse(payload).seq}`,
     body: (payload) => {
       const { say, kind, urgency, project, agent } = Spoken.parse(payload);

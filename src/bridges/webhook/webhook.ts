@@ -48,7 +48,11 @@ export function webhook(
       secret === null ? `the daemon was started without the variable ${settings.secret}, which holds the secret` : null,
     kinds: form.kinds,
     project: form.entries,
-    deliver: (item, signal) => send(`${world.homeId}_${name}_${form.id(item)}`, form.body(item.payload), signal),
+    deliver: async (item, signal) => {
+      const { isOwn = () => true } = form;
+      if (!isOwn(item.payload)) return { type: 'refused', error: 'it was to be told in another form' };
+      return await send(`${world.homeId}_${name}_${form.id(item)}`, form.body(item.payload), signal);
+    },
     test: (signal) => send(`${world.homeId}_${name}_test_${world.now()}`, testBody(settings, world), signal),
   };
 }
