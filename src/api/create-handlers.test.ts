@@ -161,6 +161,21 @@ test('the journal is read by position, by kind, from its end', async () => {
   expect(await refused({ since: 1_000_000 })).toBe('bad_request');
 });
 
+test('what is kept is read whole from 0, over positions that are gone', async () => {
+  const { store } = engine;
+  await store.prune({ streamMs: -1, observationMs: -1, stateMs: 1e9, maxBytes: 1e9 }, 1_000);
+  const { items: kept, next: end } = await client.call('facts.list', { since: 0, limit: 1000 });
+  expect(kept.length).toBeGreaterThan(2);
+  await expect(client.call('facts.list', { since: 1 })).rejects.toMatchObject({ code: 'gone' });
+  const read: Fact[] = [];
+  for (let since = 0; since < end; ) {
+    const { items, next } = await client.call('facts.list', { since, kept: 'true', limit: 1 });
+    read.push(...items);
+    since = next;
+  }
+  expect(read).toEqual(kept);
+});
+
 test('facts after a position that are no longer kept are said to be gone', async () => {
   const { store } = engine;
   const head = store.journal.head();

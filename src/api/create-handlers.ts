@@ -130,9 +130,9 @@ export function createHandlers(parts: HandlerParts): Handlers {
   };
 }
 
-/** Without `since` the most recent; from 0 what is still kept; from another position only if nothing is missing. */
+/** Without `since` the most recent; from 0, or with `kept`, what is still kept; else only if nothing is missing. */
 async function listFacts(journal: JournalReader, input: ParsedInputOf<'facts.list'>): Promise<OutputOf<'facts.list'>> {
-  const { since, recent, limit, kind, class: classes, actor: actors, source: sources, ...subject } = input;
+  const { since, kept, recent, limit, kind, class: classes, actor: actors, source: sources, ...subject } = input;
   if (since !== undefined && recent !== undefined) {
     throw new AppError('bad_request', 'either `since` or `recent`, not both');
   }
@@ -143,7 +143,7 @@ async function listFacts(journal: JournalReader, input: ParsedInputOf<'facts.lis
     return { items: [...facts], next, isCut };
   }
   const page = journal.since(since, { ...filter, limit });
-  if (since > 0 && since < page.prunedTo) {
+  if (!kept && since > 0 && since < page.prunedTo) {
     const details = { prunedTo: page.prunedTo };
     throw new AppError('gone', `facts after ${since} are no longer kept; go on from ${page.prunedTo}`, { details });
   }

@@ -8,7 +8,7 @@ export type FactQuery = Pick<InputOf<'facts.list'>, 'kind' | 'actor' | 'source' 
 
 const PAGE = 1_000;
 
-/** Everything of the journal that the query asks for, oldest first, and the position to go on from. */
+/** Everything that is kept of the journal and that the query asks for, oldest first, and the position to go on from. */
 export async function factsUntilNow(
   client: Client,
   query: FactQuery,
@@ -18,7 +18,7 @@ export async function factsUntilNow(
   let next = 0;
   // A page may be short because its facts are long, and meanwhile others may go on and on.
   do {
-    const page = await client.call('facts.list', { ...query, since: next, limit: PAGE });
+    const page = await client.call('facts.list', { ...query, since: next, kept: 'true', limit: PAGE });
     facts.push(...page.items);
     next = page.next;
   } while (next < head);

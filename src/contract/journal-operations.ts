@@ -24,6 +24,8 @@ export const JOURNAL_OPERATIONS = {
     status: 200,
     input: z.object({
       since: z.coerce.number().int().nonnegative().optional(),
+      /** With `since`: what is still kept after it, though others are gone. Who began at 0 goes on with it. */
+      kept: z.stringbool().default(false),
       recent: z.coerce.number().int().min(1).max(1000).optional(),
       kind: listOf(z.string()),
       class: listOf(FactClass),
