@@ -19,7 +19,8 @@ export type Observation = {
 };
 
 type Seen = {
-  readonly parentId: string | null;
+  /** Null without one, undefined while OpenCode has not told. */
+  parentId: string | null | undefined;
   isStarted: boolean;
   /** A prompt was given, and its end was not told yet. */
   isActive: boolean;
@@ -70,7 +71,7 @@ export class Observer {
     this.#options = options;
   }
 
-  /** Null for a session without parent, undefined for one that was not met. */
+  /** Null for a session without parent, undefined while it is not known. */
   parentOf(sessionId: string): string | null | undefined {
     return this.#sessions.get(sessionId)?.parentId;
   }
@@ -149,7 +150,9 @@ export class Observer {
   #met(info: unknown, type: string): Observation[] {
     const session = NativeSession.safeParse(info).data;
     if (!session) return [];
-    if (!this.#sessions.has(session.id)) this.#add(session.id, session.parentID ?? null);
+    // Its prompt may have come first.
+    const seen = this.#seen(session.id);
+    seen.parentId = session.parentID ?? seen.parentId ?? null;
     return type === 'session.created' ? this.#start(session.id, 'startup', session) : [];
   }
 
@@ -162,7 +165,7 @@ export class Observer {
       mode: this.#options.kind,
       cwd: session?.directory ?? this.#options.directory,
       ...(session?.title !== undefined && { title: session.title }),
-      ...(seen.parentId !== null && { parent_session_id: seen.parentId }),
+      ...(typeof seen.parentId === 'string' && { parent_session_id: seen.parentId }),
     };
     return [{ type: 'SessionStart', sessionId, payload }];
   }
@@ -272,14 +275,21 @@ export class Observer {
   }
 
   #seen(sessionId: string): Seen {
-    return this.#sessions.get(sessionId) ?? this.#add(sessionId, null);
+    return this.#sessions.get(sessionId) ?? this.#add(sessionId);
   }
 
-  #add(sessionId: string, parentId: string | null): Seen {
+  #add(sessionId: string): Seen {
     const [oldest] = this.#sessions.keys();
     if (this.#sessions.size >= MAX_SESSIONS && oldest !== undefined) this.#sessions.delete(oldest);
     const answer = { id: '', texts: new Map<string, string>() };
-    const seen: Seen = { parentId, isStarted: false, isActive: false, answer, lastText: '', told: new Set() };
+    const seen: Seen = {
+      parentId: undefined,
+      isStarted: false,
+      isActive: false,
+      answer,
+      lastText: '',
+      told: new Set(),
+    };
     this.#sessions.set(sessionId, seen);
     return seen;
   }
