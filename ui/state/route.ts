@@ -15,13 +15,23 @@ export type Route = {
 
 export type Query = Readonly<Record<string, string | number | null | undefined>>;
 
+/** What is no encoding is taken as it stands: anybody may write an address. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return text;
+  }
+}
+
 export function parseRoute(hash: string): Route {
   const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?');
   const [page, id] = path.split('/');
   return {
     // The agents are on the page of the fleet.
     page: (id || page !== 'agents' ? PAGES.find((one) => one === page) : null) ?? 'fleet',
-    id: id ? decodeURIComponent(id) : null,
+    id: id ? decoded(id) : null,
     query: Object.fromEntries(new URLSearchParams(search)),
   };
 }
