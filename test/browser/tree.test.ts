@@ -101,6 +101,14 @@ describe.skipIf(!hasChromium)('the tree of sessions in Chromium', () => {
     await page.getByRole('button', { name: 'What belongs to session mine: Mend all.' }).click();
     await signs.nth(1).waitFor({ state: 'detached' });
     expect(await signs.count()).toBe(1);
+
+    // A session has its name once its first prompt is there.
+    const names = page.locator('.tree .name');
+    const count = await names.count();
+    await tell('late', 'a/priced', ['SessionStart', {}]);
+    await names.nth(count).waitFor();
+    await tell('late', 'a/priced', ['UserPromptSubmit', { prompt: 'Named later.' }]);
+    await names.filter({ hasText: /^mine: Named later\.$/ }).waitFor();
     expect(faults).toEqual([]);
   });
 
