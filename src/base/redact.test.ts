@@ -21,6 +21,18 @@ it('masks by the name of a key, at any depth, and leaves the rest as it is', () 
   });
 });
 
+it('masks every text and number of a list under the name of a secret, and no other', () => {
+  const headers = { 'set-cookie': ['sid=1', ['sid=2']], authorization: [7, null, true], accept: ['*/*', 7] };
+  expect(redact({ headers, password: 123_456 })).toEqual({
+    headers: {
+      'set-cookie': ['[redacted]', ['[redacted]']],
+      authorization: ['[redacted]', null, true],
+      accept: ['*/*', 7],
+    },
+    password: '[redacted]',
+  });
+});
+
 it.each([
   ['dots', 'a.'],
   ['token beginnings', 'eyJaaaaaaaa-'],

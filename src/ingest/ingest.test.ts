@@ -2,6 +2,7 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sampleEvent } from '../../test/support/events.ts';
+import { redact } from '../base/redact.ts';
 import { AppError } from '../contract/errors.ts';
 import { checkAnswerAddress } from './address.ts';
 import { decodeEvent, type EventRules } from './event.ts';
@@ -126,6 +127,26 @@ describe('what anybody may send', () => {
         const event = sampleEvent({ payload: { beside, [`${name} ${hidden}`]: [{ deep: `see ${hidden} there` }] } });
         expect(mask.mayHold(JSON.stringify(event))).toBe(true);
         expect(decodeEvent(event, rules, false).text).not.toContain(hidden);
+      }),
+    );
+  });
+
+  it('has nothing after it of what the name of a secret named, alone or in lists', () => {
+    const name = fc.constantFrom('password', 'Set-Cookie', 'authorization', 'x-api-key', 'PASSPHRASE', 'clientSecret');
+    const hidden = fc.oneof(
+      fc.stringMatching(/^hidden[a-z]{4,20}$/),
+      fc.integer({ min: 1_000_000_000, max: 9_000_000_000 }),
+    );
+    fc.assert(
+      fc.property(name, hidden, fc.nat(4), fc.array(fc.jsonValue()), (named, secret, depth, beside) => {
+        let value: unknown = secret;
+        for (let i = 0; i < depth; i += 1) value = [...beside, value];
+        const given = { headers: [{ [named]: value }] };
+        expect(mask.mayHold(JSON.stringify(given))).toBe(true);
+        const masked = mask.value(given);
+        expect(JSON.stringify(masked)).not.toContain(String(secret));
+        expect(mask.value(masked)).toEqual(masked);
+        expect(JSON.stringify(redact(given))).not.toContain(String(secret));
       }),
     );
   });

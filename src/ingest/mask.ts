@@ -32,8 +32,13 @@ export function createMask(key: Uint8Array, patterns: readonly RegExp[]): Mask {
     // From entries, not by assignment: `__proto__` is a key like any other.
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [ofText(name), ofNamed(name, inner)]));
   };
-  const ofNamed = (name: string, inner: unknown): unknown =>
-    typeof inner === 'string' && inner !== '' && isSecretName(name) ? replace(inner, 'value') : ofValue(inner);
+  const ofNamed = (name: string, inner: unknown): unknown => (isSecretName(name) ? ofSecret(inner) : ofValue(inner));
+  /** What a secret's name names: a text, a number, or several of them, as headers are. */
+  const ofSecret = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(ofSecret);
+    if (typeof value === 'number') return replace(String(value), 'value');
+    return typeof value === 'string' && value !== '' ? replace(value, 'value') : ofValue(value);
+  };
   return {
     value: <T>(value: T): T => ofValue(value) as T,
     mayHold: (json) => patterns.length > 0 || mayHoldSecret(json) || HINT_IN_JSON.test(json),
