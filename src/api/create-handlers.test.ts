@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTestApi, testAccess } from '../../test/support/api.ts';
 import { startEngine, type TestEngine } from '../../test/support/engine.ts';
 import { makeRepository, type TestRepository } from '../../test/support/repository.ts';
+import { sampleApproval } from '../../test/support/rows.ts';
 import { tempDir } from '../../test/support/temp.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
@@ -138,6 +139,25 @@ test.each<[OperationName, object]>([
   ['tokens.list', {}],
 ])('%s answers in its form', async (name, input) => {
   await client.call(name, input as never);
+});
+
+test('approvals are read page by page, each once', async () => {
+  const over = { state: 'denied', attemptId: null, taskId: null, requestId: null, agent: null } as const;
+  engine.store.commit((tx) => {
+    for (const id of ['apr_000000001', 'apr_000000002', 'apr_000000003'] as const)
+      tx.approvals.insert(sampleApproval({ ...over, id }), { actor: 'gantry', subject: {} });
+  });
+  const { items: all, nextCursor: none } = await client.call('approvals.list', { all: 'true' });
+  expect(none).toBeNull();
+  const read: string[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const { items, nextCursor } = await client.call('approvals.list', { all: 'true', limit: 2, cursor });
+    read.push(...items.map(({ id }) => id));
+    if (nextCursor === null) break;
+    cursor = nextCursor;
+  }
+  expect(read).toEqual(all.map(({ id }) => id));
+  expect(read.length).toBeGreaterThan(2);
 });
 
 test('the journal is read by position, by kind, from its end', async () => {

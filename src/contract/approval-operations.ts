@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Approval, Grant, GrantScope, PolicyVerdict } from './approval.ts';
 import { ApprovalId, BackendId, RequestId } from './ids.ts';
-import { limit, type Operation } from './operation.ts';
+import { cursor, limit, type Operation, page } from './operation.ts';
 
 export const APPROVAL_OPERATIONS = {
   'approvals.list': {
@@ -10,8 +10,8 @@ export const APPROVAL_OPERATIONS = {
     scope: 'read',
     summary: 'What waits for a person; with `all`, what was decided too',
     status: 200,
-    input: z.object({ all: z.stringbool().default(false), requestId: RequestId.optional(), limit }),
-    output: z.object({ items: z.array(Approval) }),
+    input: z.object({ all: z.stringbool().default(false), requestId: RequestId.optional(), limit, cursor }),
+    output: page(Approval),
   },
   'approvals.allow': {
     method: 'POST',

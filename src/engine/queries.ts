@@ -168,10 +168,11 @@ export class Queries {
     const items = this.#parts.store.read.approvals.list({
       ...(!input.all && { state: 'pending' as const }),
       ...(input.requestId && { requestId: input.requestId }),
+      ...(input.cursor && { after: input.cursor }),
       limit: input.limit,
       order: 'desc',
     });
-    return { items };
+    return { items, nextCursor: items.length === input.limit ? (items.at(-1)?.id ?? null) : null };
   }
 
   grants(): OutputOf<'grants.list'> {
