@@ -102,6 +102,9 @@ test('a request goes from submitting over an approval to its result', async () =
   expect(allowed).toMatchObject({ state: 'allowed', decidedBy: 'token:admin', decision: { scope: 'session' } });
   await expect(client.call('approvals.deny', { id: approval.id })).rejects.toMatchObject({ code: 'already_answered' });
 
+  expect(await client.call('approvals.get', { id: approval.id })).toMatchObject({ id: approval.id, state: 'allowed' });
+  await expect(client.call('approvals.get', { id: 'apr_000000000' })).rejects.toMatchObject({ code: 'not_found' });
+
   const done = await seen((view) => {
     const request = view.requests.get(id);
     return request?.state === 'done' && request;

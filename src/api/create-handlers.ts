@@ -82,6 +82,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     estop: (input, caller) => engine.estop(input, caller),
     thaw: (input, caller) => engine.thaw(input, caller),
     'approvals.list': (input) => queries.approvals(input),
+    'approvals.get': ({ id }) => queries.approval(id),
     'approvals.allow': ({ id, scope, ttlMs }, caller) => {
       const expiresAt = ttlMs === undefined ? null : clock.now() + ttlMs;
       return engine.decide(id, { type: 'allow', scope, expiresAt }, caller);

@@ -49,6 +49,7 @@ const INPUTS: Partial<Record<OperationName, Record<string, unknown>>> = {
   'agents.attach': { agent: 'demo/worker/one' },
   'agents.fork': { agent: 'demo/worker/one' },
   'messages.escalate': { text: 'stuck' },
+  'approvals.get': { id: ID.apr },
   'approvals.allow': { id: ID.apr },
   'approvals.deny': { id: ID.apr },
   'approvals.answer': { id: ID.apr, answers: [['yes']] },

@@ -13,6 +13,15 @@ export const APPROVAL_OPERATIONS = {
     input: z.object({ all: z.stringbool().default(false), requestId: RequestId.optional(), limit, cursor }),
     output: page(Approval),
   },
+  'approvals.get': {
+    method: 'GET',
+    path: '/api/v1/approvals/:id',
+    scope: 'read',
+    summary: 'One question, whether it waits or was decided',
+    status: 200,
+    input: z.object({ id: ApprovalId }),
+    output: Approval,
+  },
   'approvals.allow': {
     method: 'POST',
     path: '/api/v1/approvals/:id/allow',

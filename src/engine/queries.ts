@@ -1,8 +1,9 @@
 import type { QueueRow } from '../contract/agent-operations.ts';
 import type { OutputOf, ParsedInputOf } from '../contract/api.ts';
+import type { Approval } from '../contract/approval.ts';
 import type { BudgetRow } from '../contract/budget.ts';
 import type { Caller } from '../contract/caller.ts';
-import type { RequestId, SessionId, TaskId } from '../contract/ids.ts';
+import type { ApprovalId, RequestId, SessionId, TaskId } from '../contract/ids.ts';
 import type { ShownMessage } from '../contract/message.ts';
 import type { Project } from '../contract/project.ts';
 import type { Request } from '../contract/request.ts';
@@ -173,6 +174,10 @@ export class Queries {
       order: 'desc',
     });
     return { items, nextCursor: items.length === input.limit ? (items.at(-1)?.id ?? null) : null };
+  }
+
+  approval(id: ApprovalId): Approval {
+    return this.#parts.store.read.approvals.need(id);
   }
 
   grants(): OutputOf<'grants.list'> {

@@ -19,9 +19,7 @@ export const answer = defineCommand({
   run: async (context, args) => {
     const client = await context.client();
     const id = idOf(args.id, ['apr']);
-    const { items } = await client.call('approvals.list', { all: 'true', limit: 1000 });
-    const asked = items.find((item) => item.id === id);
-    if (asked === undefined) throw new AppError('not_found', `there is no approval ${id}`);
+    const asked = await client.call('approvals.get', { id });
     const answers = await answersOf(context, asked, args.given);
     const approval = await client.call('approvals.answer', { id, answers });
     context.output.result(approval, () => [`${approval.id} ${decisionText(approval)}`]);

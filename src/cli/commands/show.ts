@@ -1,6 +1,5 @@
 import type { Client } from '../../client/client.ts';
 import type { Attempt } from '../../contract/attempt.ts';
-import { AppError } from '../../contract/errors.ts';
 import type { TranscriptItem } from '../../contract/session.ts';
 import type { Task } from '../../contract/task.ts';
 import { approvalPage } from '../approvals-page.ts';
@@ -27,7 +26,7 @@ export const show = defineCommand({
     else if (id.startsWith('tsk_')) await showTask(context, client, id as Id<'tsk'>);
     else if (id.startsWith('sess_')) await showSession(context, client, id as Id<'sess'>);
     else if (id.startsWith('mrg_')) await showMerge(context, client, id as Id<'mrg'>);
-    else await showApproval(context, client, id);
+    else await showApproval(context, client, id as Id<'apr'>);
   },
 });
 
@@ -138,9 +137,7 @@ async function showMerge({ output }: Context, client: Client, id: Id<'mrg'>): Pr
   output.result(found, () => mergePage(found, output));
 }
 
-async function showApproval({ output, clock }: Context, client: Client, id: string): Promise<void> {
-  const { items } = await client.call('approvals.list', { all: 'true', limit: 1000 });
-  const found = items.find((approval) => approval.id === id);
-  if (found === undefined) throw new AppError('not_found', `there is no approval ${id}`);
+async function showApproval({ output, clock }: Context, client: Client, id: Id<'apr'>): Promise<void> {
+  const found = await client.call('approvals.get', { id });
   output.result(found, () => approvalPage(found, clock.now(), output));
 }
