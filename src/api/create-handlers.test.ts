@@ -14,6 +14,8 @@ import type { Fact } from '../contract/fact.ts';
 import type { View } from '../contract/fold.ts';
 import { History } from '../history/history.ts';
 import { createMask } from '../ingest/mask.ts';
+import type { Observation } from '../plugin/observe.ts';
+import { Requests } from '../plugin/requests.ts';
 import { Search } from '../store/search/search.ts';
 import { createHandlers } from './create-handlers.ts';
 
@@ -197,6 +199,26 @@ test('what is kept is read whole from 0, over positions that are gone', async ()
     since = next;
   }
   expect(read).toEqual(kept);
+});
+
+test('the plugin tells a request from its first kept fact on, though older facts are gone', async () => {
+  const told: Observation[] = [];
+  const done = Promise.withResolvers<string>();
+  const requests = new Requests({
+    client: async () => client,
+    directory: repository.root,
+    report: (observations) => void told.push(...observations),
+    warn: done.reject,
+    tell: done.resolve,
+  });
+  const [request] = (await client.call('requests.list', { state: ['done'] })).items;
+  if (!request) throw new Error('no request');
+  requests.adopt('ses_1', { ...request, state: 'running' });
+  expect(await done.promise).toContain(`request ${request.id} is done`);
+  requests.close();
+  expect(told.map(({ type }) => type)).toEqual(
+    expect.arrayContaining(['TaskPlanned', 'TaskAssigned', 'TaskCompleted']),
+  );
 });
 
 test('facts after a position that are no longer kept are said to be gone', async () => {

@@ -1,9 +1,12 @@
 import type { Client } from '../client/client.ts';
 import { AppError } from '../contract/errors.ts';
+import type { Fact, StreamMessage } from '../contract/fact.ts';
 import type { Request } from '../contract/request.ts';
 import type { Observation } from './observe.ts';
 import { Relay } from './relay.ts';
 import { contextWords } from './words.ts';
+
+type Gap = Extract<StreamMessage, { type: 'gap' }>;
 
 export type RequestsOptions = {
   readonly client: () => Promise<Client>;
@@ -20,6 +23,7 @@ const GIVE_UP_MS = 600_000;
 /** Of one session, in the text for its model. */
 const MAX_TOLD = 3;
 const MAX_KEPT = 200;
+const PAGE = 200;
 
 /** The requests that this OpenCode's sessions have given to Gantry, followed to their ends. */
 export class Requests {
@@ -104,8 +108,10 @@ export class Requests {
     let isPlanTold = false;
     // From its beginning: what happened before this moment is told as well, and each thing once.
     for await (const message of client.stream({ requestId: id, since: 0, signal, giveUpMs: GIVE_UP_MS })) {
-      if (message.type !== 'fact') continue;
-      this.#options.report(relay.fact(message.fact));
+      // What the stream leaves out is read where it is kept.
+      const facts = message.type === 'gap' ? await keptIn(client, id, message) : [];
+      if (message.type === 'fact') facts.push(message.fact);
+      for (const fact of facts) this.#options.report(relay.fact(fact));
       if (!isPlanTold && relay.request.state === 'planned') {
         isPlanTold = true;
         this.#options.tell(planWords(relay.request));
@@ -113,6 +119,17 @@ export class Requests {
       if (relay.isOver) return this.#options.tell(endWords(relay.request));
     }
   }
+}
+
+/** What is kept of a request's facts in a gap, oldest first. */
+async function keptIn(client: Client, requestId: Request['id'], { after, before }: Gap): Promise<Fact[]> {
+  const facts: Fact[] = [];
+  for (let since = after; since < before - 1; ) {
+    const page = await client.call('facts.list', { requestId, since, kept: 'true', limit: PAGE });
+    facts.push(...page.items.filter(({ seq }) => seq < before));
+    since = page.next;
+  }
+  return facts;
 }
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
