@@ -100,6 +100,19 @@ describe('POST /events', () => {
     expect(api.store.journal.head()).toBe(2 * 997);
   });
 
+  it('takes as many lines as may come at once, and does not count those beyond', async () => {
+    await using api = await openTestApi({ eventLimits: { maxBatch: 2 } });
+    const event = JSON.stringify(sampleEvent());
+    const post = (body: string) =>
+      api.post('/events', body, { token: 'ingest', headers: { 'Content-Type': 'application/x-ndjson' } });
+    const taken = await post(`\n${event}\r\n \n\n${event}\n\n`);
+    expect(await taken.json()).toMatchObject({ accepted: 2, ids: [1, 2], rejected: [] });
+    const refused = await post(`${event}\n${event}\n${'1\n'.repeat(1_000)}`);
+    expect(refused.status).toBe(413);
+    expect(await refused.json()).toMatchObject({ code: 'too_large', error: 'more than 2 events at once' });
+    expect(await recent(api)).toHaveLength(2);
+  });
+
   it('keeps a transcript once for a session and hands out what each event came with', async () => {
     await using api = await openTestApi();
     const messages = Array.from({ length: 5 }, (_, i) => ({ role: 'user', text: `message ${i}` }));

@@ -58,7 +58,7 @@ export class EventPost {
     text: string,
     { isLines, sender, limitTo, key }: Sent & { readonly isLines: boolean },
   ): Promise<string> {
-    if (isLines) return await this.#many(linesOf(text), text, { sender, key, limitTo });
+    if (isLines) return await this.#many(this.#linesOf(text), text, { sender, key, limitTo });
     const value = this.#parse(text);
     if (Array.isArray(value)) return await this.#many(value, text, { sender, key, limitTo });
     const event = this.#decode(value, !this.#parts.rules.mask.mayHold(text), limitTo);
@@ -111,6 +111,22 @@ export class EventPost {
       indexes,
     );
     return JSON.stringify({ accepted: recorded.length, ids: recorded.map(({ id }) => id), rejected });
+  }
+
+  /** The lines that say something. @throws AppError too_large once there are too many, without looking at the rest */
+  #linesOf(text: string): readonly Line[] {
+    const { maxBatch } = this.#parts.limits;
+    const lines: Line[] = [];
+    for (let start = 0; start < text.length; ) {
+      const next = text.indexOf('\n', start);
+      const end = next < 0 ? text.length : next;
+      const line = text.slice(start, end);
+      start = end + 1;
+      if (line.trim() === '') continue;
+      if (lines.length === maxBatch) throw new AppError('too_large', `more than ${maxBatch} events at once`);
+      lines.push(new Line(line));
+    }
+    return lines;
   }
 
   #decode(value: unknown, isClean: boolean, limitTo: string | null): DecodedEvent {
@@ -191,12 +207,6 @@ class Line {
     this.text = text;
   }
 }
-
-const linesOf = (text: string): readonly Line[] =>
-  text
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line) => new Line(line));
 
 function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new AppError('bad_request', 'the body is not UTF-8');
