@@ -148,7 +148,7 @@ async function search(projects: string, text: string, limit: number, signal: Abo
       if (signal.aborted) break;
       if ('title' in line) continue;
       const message = messageOf(line);
-      const excerpt = excerptOf(message.parts.map(wordsOf).join('\n'), needle);
+      const excerpt = excerptOf(message.parts, needle);
       if (excerpt === null) continue;
       own.push({ source: 'claude', sessionId: file.id, messageId: message.id, title, at: message.at, excerpt });
     }

@@ -296,6 +296,21 @@ test('secrets are masked on the way out', async () => {
   expect(JSON.stringify(items)).not.toContain('verysecretvalue');
 });
 
+test('what a search cuts out holds no secret, of a tool or with its name cut off', async () => {
+  await makeDatabase(database, opencodeSchema(), opencodeRows());
+  const db = new DatabaseSync(database);
+  const state = { status: 'completed', input: { password: 'verysecretvalue', note: 'a needle' }, output: '' };
+  const tool = JSON.stringify({ type: 'tool', callID: 'c', tool: 'bash', state });
+  const text = JSON.stringify({ type: 'text', text: `DATABASE_PASSWORD=verysecretvalue ${'x'.repeat(65)} needle` });
+  const change = db.prepare('UPDATE part SET data = ? WHERE rowid = ?');
+  change.run(tool, 1);
+  change.run(text, 2);
+  db.close();
+  const { items } = await history().search({ text: 'needle', limit: 10 });
+  expect(items).toHaveLength(2);
+  expect(JSON.stringify(items)).not.toMatch(/secretvalue/);
+});
+
 test('the oldest of many messages is found without holding up anything else for long', async () => {
   await makeDatabase(database, opencodeSchema());
   fillDatabase(database, 20_000);

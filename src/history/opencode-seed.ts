@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { HistoryHit, HistoryMessage, HistoryPart, HistorySession } from '../contract/history.ts';
 import { NO_USAGE } from '../contract/usage.ts';
-import { jsonOf, wordsOf } from './opencode-rows.ts';
+import { jsonOf } from './opencode-rows.ts';
 import { excerptOf, type Source } from './source.ts';
 import { hasAll, readerOf, selected } from './sqlite.ts';
 
@@ -150,7 +150,7 @@ async function search(read: Read, words: string, limit: number, signal: AbortSig
   let upTo = await read((db) => Number(db.prepare('SELECT max(rowid) AS last FROM messages').get()?.last ?? 0));
   while (upTo > 0 && hits.length < limit && !signal.aborted) {
     for (const row of await read((db) => db.prepare(SEARCH).all(upTo, upTo - SLICE))) {
-      const excerpt = excerptOf(messageOf(row).parts.map(wordsOf).join('\n'), needle);
+      const excerpt = excerptOf(messageOf(row).parts, needle);
       if (excerpt === null || hits.length >= limit) continue;
       const [sessionId, messageId, title] = [String(row.session_id), String(row.id), String(row.title)];
       hits.push({ source: 'opencode', sessionId, messageId, title, at: msOf(row.created_at), excerpt });

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { AppError } from '../contract/errors.ts';
 import type { HistoryHit, HistoryMessage, HistoryPart, HistorySession } from '../contract/history.ts';
 import { usageOf } from '../contract/usage.ts';
-import { messageOf, partOf, wordsOf } from './opencode-rows.ts';
+import { messageOf, partOf } from './opencode-rows.ts';
 import { seedSource } from './opencode-seed.ts';
 import { excerptOf, type Source } from './source.ts';
 import { columnsOf, hasAll, readerOf, selected } from './sqlite.ts';
@@ -120,7 +120,7 @@ async function search(read: Read, text: string, limit: number, signal: AbortSign
   while (upTo > 0 && hits.length < limit && !signal.aborted) {
     const rows = await read((db) => db.prepare(SEARCH).all(upTo, upTo - SLICE, like));
     for (const row of rows) {
-      const excerpt = excerptOf(wordsOf(partOf(String(row.data))), needle);
+      const excerpt = excerptOf([partOf(String(row.data))], needle);
       if (excerpt === null || hits.length >= limit) continue;
       hits.push({
         source: 'opencode',

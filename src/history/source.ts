@@ -1,4 +1,6 @@
-import type { HistoryHit, HistoryMessage, HistorySession } from '../contract/history.ts';
+import { redact } from '../base/redact.ts';
+import type { HistoryHit, HistoryMessage, HistoryPart, HistorySession } from '../contract/history.ts';
+import { wordsOf } from './opencode-rows.ts';
 
 /** One store of conversations: a database, or a directory of transcripts. Reading never writes and never waits for a writer. */
 export type Source = {
@@ -19,8 +21,15 @@ export type Source = {
 
 const AROUND = 80;
 
-/** The words around the first place where `text` (in lower case) is; null if it is nowhere. */
-export function excerptOf(whole: string, text: string): string | null {
+/**
+ * The words around the first place where `text` (in lower case) is; null if it is nowhere. Secrets are masked before it is
+ * cut out, as their names may be cut off.
+ */
+export function excerptOf(parts: readonly HistoryPart[], text: string): string | null {
+  const wordsIn = (said: readonly HistoryPart[]): string => said.map(wordsOf).join('\n');
+  // Masking costs far more than looking.
+  if (!wordsIn(parts).toLowerCase().includes(text)) return null;
+  const whole = wordsIn(redact(parts));
   const at = whole.toLowerCase().indexOf(text);
   if (at < 0) return null;
   const from = Math.max(0, at - AROUND);
