@@ -5,7 +5,6 @@ import type { ExecResult } from '../contract/shapes.ts';
 import type { Context } from './command.ts';
 import { answerCommands, subjectText } from './progress.ts';
 import { usageText } from './result.ts';
-import { safeText } from './text.ts';
 
 /** One wait of the daemon: questions of the agent are looked for in between. */
 const WAIT_MS = 2_000;
@@ -50,7 +49,7 @@ export function printExec(context: Context, result: ExecResult, isJson: boolean)
   }
   const content = result.content ?? '';
   if (isJson) output.jsonLine({ content, session_id: result.nativeId });
-  else output.raw(output.isTerminal ? safeText(content) : content);
+  else output.raw(content);
   return 0;
 }
 

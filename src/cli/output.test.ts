@@ -52,6 +52,19 @@ describe('output', () => {
     });
   });
 
+  it('lets nothing that an agent says act on a terminal, and keeps it for a file', () => {
+    const said = '\u001b]52;c;aGVsbG8=\u0007\u001b[2Ja\u001b[31mb\u001b[39m\rc';
+    const terminal = capture({ isTTY: true });
+    terminal.output.result({}, () => [said, 'next']);
+    terminal.output.note(said);
+    terminal.output.failure(new AppError('backend_failed', said));
+    expect(terminal.written.stdout).toBe('a\u001b[31mb\u001b[39m\ufffdc\nnext\n');
+    expect(terminal.written.stderr).not.toMatch(/\]52|\[2J|\r/);
+    const file = capture();
+    file.output.result({}, () => [said]);
+    expect(file.written.stdout).toBe(`${said}\n`);
+  });
+
   it('colours only on a terminal, and only if that is wanted', () => {
     expect(capture({ isTTY: true }).output.paint('red', 'x')).toBe('\u001b[31mx\u001b[39m');
     expect(capture({ isTTY: false }).output.paint('red', 'x')).toBe('x');

@@ -1,5 +1,5 @@
 import type { AppError } from '../contract/errors.ts';
-import { clip, padEnd, padStart, widthOf, wrap } from './text.ts';
+import { clip, padEnd, padStart, terminalText, widthOf, wrap } from './text.ts';
 
 /** What the CLI needs of stdout and stderr. */
 export type TextStream = {
@@ -90,12 +90,12 @@ export class Output {
 
   /** Lines on stdout in every mode. */
   raw(...lines: readonly string[]): void {
-    if (lines.length > 0) this.#stdout.write(`${lines.join('\n')}\n`);
+    if (lines.length > 0) this.#stdout.write(forStream(this.#stdout, `${lines.join('\n')}\n`));
   }
 
   /** What is not the result: hints, progress. Silent with `--quiet`. */
   note(...lines: readonly string[]): void {
-    if (!this.isQuiet && lines.length > 0) this.stderr.write(`${lines.join('\n')}\n`);
+    if (!this.isQuiet && lines.length > 0) this.stderr.write(forStream(this.stderr, `${lines.join('\n')}\n`));
   }
 
   /** A failure: on stderr in words; with `--json` also as the document on stdout. */
@@ -103,14 +103,14 @@ export class Output {
     if (this.isJson) this.json({ error: { code: error.code, message: error.message, details: error.details ?? null } });
     else {
       const width = columnsOf(this.stderr);
-      this.stderr.write(
-        `${failureLines(error)
-          .flatMap((line) => wrap(line, width))
-          .join('\n')}\n`,
-      );
+      const lines = failureLines(error).flatMap((line) => wrap(line, width));
+      this.stderr.write(forStream(this.stderr, `${lines.join('\n')}\n`));
     }
   }
 }
+
+/** What an agent says must not act on the terminal of the person who reads it; a file gets it as it is. */
+const forStream = ({ isTTY }: TextStream, text: string): string => (isTTY ? terminalText(text) : text);
 
 function failureLines(error: AppError): string[] {
   const { accepted, remedy, issues } = error.details ?? {};
