@@ -10,7 +10,9 @@ export function decisionText({ state, decision, decidedBy, cause }: Approval): s
   const scope =
     decision?.type === 'allow' ? ` ${decision.scope === 'once' ? 'once' : `for this ${decision.scope}`}` : '';
   const reason = decision?.type === 'deny' ? `: ${decision.reason}` : '';
-  return `${state}${scope}${decidedBy === null ? '' : ` by ${decidedBy}`}${reason || (cause === null ? '' : ` (${cause})`)}`;
+  // What a yes is caused by is its scope, which is said already.
+  const why = reason || (cause === null || scope !== '' ? '' : ` (${cause})`);
+  return `${state}${scope}${decidedBy === null ? '' : ` by ${decidedBy}`}${why}`;
 }
 
 /** The keys of the live view: o once, s session, d deny, a answer. What went wrong is said, and the work goes on. */

@@ -117,6 +117,7 @@ describe('a command line', () => {
       message: "missing required argument 'id'",
       details: { remedy: 'See: gantry show --help' },
     });
+    expect((await refusal('stauts')).details?.remedy).toBe('See: gantry --help');
     expect((await refusal('tasks', 'x')).message).toContain('too many arguments');
     expect((await refusal('run', 'x', '--model')).message).toContain('argument missing');
   });
@@ -154,6 +155,15 @@ describe('a command line', () => {
       const help = await parse(argv);
       expect(help.type === 'help' && help.text).toContain('--max-parallel');
     }
+    for (const name of ['status', 'tasks']) {
+      const help = await parse([name, '--help']);
+      const own = name === 'tasks' ? ['Options:'] : [];
+      expect(help.type === 'help' && help.text.match(/^[A-Z][\w ]+:$/gm)).toEqual([...own, 'For every command:']);
+    }
+    const completion = await parse(['completion', '--help']);
+    expect(completion.type === 'help' && completion.text).toContain(
+      '\n  gantry completion bash > ~/.local/share/bash-completion/completions/gantry\n',
+    );
     const group = await parse(['help', 'project', 'add']);
     expect(group.type === 'help' && group.text).toContain('--trust');
     const whole = await parse(['--help']);

@@ -6,6 +6,7 @@ import { COMMANDS, GROUPS } from './table.ts';
 import { wrap } from './text.ts';
 
 const HELP_COLUMNS = 80;
+const EVERY_COMMAND = 'For every command:';
 
 /**
  * Reads a command line; only the command that is named gets loaded.
@@ -126,9 +127,10 @@ function declare(leaf: Commander, command: Command): void {
     );
   }
   const own = new Set(Object.values(command.options).flatMap((fact) => fact.flags.match(/--?[\w-]+/g) ?? []));
+  leaf.addHelpOption(new Option('-h, --help', 'help').helpGroup(EVERY_COMMAND));
   for (const [flags, summary] of GLOBAL_OPTIONS) {
     if (!(flags.match(/--[\w-]+/g) ?? []).some((name) => own.has(name))) {
-      leaf.addOption(new Option(flags, summary).helpGroup('For every command:'));
+      leaf.addOption(new Option(flags, summary).helpGroup(EVERY_COMMAND));
     }
   }
   if (command.details.length > 0)

@@ -119,6 +119,7 @@ describe('a result', () => {
         A logo.png   binary
 
       On branch gantry/req_000000001; your own branch was not touched.
+      To read the work: gantry diff req_000000001
       To take the work over: git -C '/home/a b'\\''s/demo' merge gantry/req_000000001
 
       3,200 tokens in, 410 out · cost unknown · 41s"

@@ -174,6 +174,7 @@ function branchLines({ request, merge }: RequestDetail, path: string | null, { p
     '',
     ...queue,
     `On branch ${paint('bold', result.branch)}; your own branch was not touched.`,
+    `To read the work: gantry diff ${request.id}`,
     `To take the work over: git -C ${quoted(path)} merge ${result.branch}`,
   ];
 }

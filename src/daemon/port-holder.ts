@@ -11,14 +11,10 @@ export async function portInUse<T>(opening: Promise<T>, port: number): Promise<T
     if (!(error instanceof AppError && error.code === 'port_in_use')) throw error;
     const holder = holderOf(port);
     const who = holder ? `${holder.command} (pid ${holder.pid})` : 'another program';
-    throw new AppError(
-      'port_in_use',
-      `port ${port} is taken by ${who}: choose another with --port, 0 takes a free one`,
-      {
-        cause: error,
-        details: { port, pid: holder?.pid ?? null },
-      },
-    );
+    throw new AppError('port_in_use', `port ${port} is taken by ${who}: gantry up --port 0 takes a free one`, {
+      cause: error,
+      details: { port, pid: holder?.pid ?? null },
+    });
   }
 }
 

@@ -88,7 +88,7 @@ describe('gantry run', () => {
     expect((await bench.run(['approvals'])).stdout).toContain('touch asked.txt');
     expect(await bench.json('show', id)).toMatchObject({ id, state: 'pending' });
     const allowed = await bench.run(['approve', id, '--for', 'session', '--ttl', '1h']);
-    expect(allowed.stdout).toContain('allowed for this session by person');
+    expect(allowed.stdout).toContain('allowed for this session by person: ');
     expect((await cli.exited).code).toBe(0);
     expect((await bench.run(['approve', id])).code).toBe(1);
     expect((await bench.run(['grants'])).stdout).toContain('touch asked.txt');
@@ -277,6 +277,8 @@ describe('the daemon from the command line', () => {
     expect((await own.run(['project', 'add', '--name', 'mine'])).stdout).toContain('mine is ');
     expect(await own.json('project', 'ls')).toMatchObject([{ name: 'mine', isTrusted: false }]);
     expect((await own.run(['project', 'rm', 'mine'])).code).toBe(0);
+    const unnamed = await own.run(['inbox', 'read']);
+    expect([unnamed.code, unnamed.stderr]).toEqual([2, expect.stringContaining('accepted: inbox read mail_…')]);
     expect((await own.run(['policy', 'test', 'git push origin'])).stdout).toMatch(/by rule: /);
     expect((await own.run(['config', 'explain', 'limits.maxParallel'])).stdout).toContain('built-in');
     expect((await own.run(['config', 'explain', 'limits.maxParalel'])).code).not.toBe(0);

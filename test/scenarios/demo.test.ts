@@ -26,7 +26,7 @@ describe.skipIf(isMissing)(`gantry demo${isMissing ? ' (OpenCode is not installe
       /tokens in, \d+ out/,
       /merged into the project and compared with the disk: USAGE\.md, hello\.py, test_hello\.sh/,
       /Dashboard: http:\/\/127\.0\.0\.1:\d+/,
-      /A scripted model played the agents\. With your own model: npm start -- "<request>" --project DIR/,
+      /A scripted model played the agents\. With your own model:\n {2}npm start -- "<request>" --project DIR/,
     ]) {
       expect(stdout).toMatch(words);
     }

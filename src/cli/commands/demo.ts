@@ -10,7 +10,7 @@ import { Interrupts } from '../keys.ts';
 import { isSettled } from '../progress.ts';
 import { follow, submit } from '../request.ts';
 import { exitCodeOf, planLines, requestDocument, resultLines } from '../result.ts';
-import { oneLine } from '../text.ts';
+import { oneLine, wrap } from '../text.ts';
 import { newMemory } from '../watch.ts';
 
 export const demo = defineCommand({
@@ -77,6 +77,7 @@ async function report(
   const decisions = await permissionLines(client, id, tasks);
   const { paint } = output;
   const title = (text: string): string[] => ['', paint('bold', text)];
+  const wrapped = (text: string): string[] => wrap(text, output.columns);
   output.result(
     { ...requestDocument(detail, clock.now()), isOnDisk, isScripted: true, url, kept: isKept ? directory : null },
     () => [
@@ -89,20 +90,16 @@ async function report(
       ...diffLines(diff, paint),
       '',
       ...(isOnDisk
-        ? [
-            paint(
-              'green',
-              `✓ merged into the project and compared with the disk: ${files.map((file) => file.path).join(', ')}`,
-            ),
-          ]
+        ? wrapped(
+            `✓ merged into the project and compared with the disk: ${files.map((file) => file.path).join(', ')}`,
+          ).map((line) => paint('green', line))
         : [paint('red', `✗ not on disk: ${missing.join(', ') || 'there is no result'}`)]),
       `Dashboard: ${url} (it ended with the demo; yours: gantry open)`,
-      isKept
-        ? `Kept: ${directory}`
-        : 'The project and the home of the demo are removed. To keep them: npm start -- --keep',
-      paint(
-        'yellow',
-        'A scripted model played the agents. With your own model: npm start -- "<request>" --project DIR',
+      ...(isKept
+        ? [`Kept: ${directory}`]
+        : ['The project and the home of the demo are removed. To keep them:', '  npm start -- --keep']),
+      ...['A scripted model played the agents. With your own model:', '  npm start -- "<request>" --project DIR'].map(
+        (line) => paint('yellow', line),
       ),
     ],
   );

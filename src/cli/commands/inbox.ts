@@ -1,4 +1,5 @@
 import type { Client } from '../../client/client.ts';
+import { AppError } from '../../contract/errors.ts';
 import type { MessageId } from '../../contract/ids.ts';
 import type { Message, ShownMessage } from '../../contract/message.ts';
 import { textFrom } from '../ask.ts';
@@ -8,7 +9,7 @@ import { stateStyle } from '../lists.ts';
 import { table } from '../output.ts';
 import { brief, duration } from '../text.ts';
 
-type Args = { readonly id: string | undefined; readonly text: string | undefined };
+type Args = { readonly id: MessageId; readonly text: string | undefined };
 
 /** What is done with one message, by its word. */
 const VERBS: Readonly<Record<string, (context: Context, args: Args) => Promise<void>>> = { read, reply, archive };
@@ -31,7 +32,7 @@ export const inbox = defineCommand({
   ],
   run: async (context, args) => {
     const verb = VERBS[args.agent ?? ''];
-    if (verb) return verb(context, args);
+    if (verb) return verb(context, { id: mailOf(args.id, args.agent), text: args.text });
     const { output, clock } = context;
     const client = await context.client();
     const { items } = await client.call('messages.list', {
@@ -73,10 +74,15 @@ function rowsOf(items: readonly ShownMessage[], now: number, output: Context['ou
 const titleOf = ({ subject, text }: Message): string =>
   subject === null || subject.endsWith(text) ? (subject ?? text) : `${subject}: ${text}`;
 
-const mailOf = (given: string | undefined): MessageId => idOf(given ?? '', ['mail']);
+function mailOf(given: string | undefined, verb = ''): MessageId {
+  if (given !== undefined) return idOf(given, ['mail']);
+  throw new AppError('usage', `inbox ${verb}: no message is named`, {
+    details: { accepted: [`inbox ${verb} mail_…`], remedy: 'gantry inbox lists them.' },
+  });
+}
 
 async function read({ client, output }: Context, { id }: Args): Promise<void> {
-  const result = await (await client()).call('messages.read', { id: mailOf(id) });
+  const result = await (await client()).call('messages.read', { id });
   output.result(result, () =>
     result.thread.flatMap((m) => [
       output.paint('bold', `${m.id} ${m.from} → ${m.to} (${m.state})${m.subject === null ? '' : ` ${m.subject}`}`),
@@ -89,7 +95,7 @@ async function read({ client, output }: Context, { id }: Args): Promise<void> {
 
 async function reply(context: Context, { id, text }: Args): Promise<void> {
   const daemon = await context.client();
-  const { message } = await daemon.call('messages.read', { id: mailOf(id) });
+  const { message } = await daemon.call('messages.read', { id });
   const words = await textFrom(context, text, 'What is the answer?');
   const to = message.from === (await ownAddress(daemon)) ? message.to : message.from;
   const sent = await daemon.call('messages.send', { to, text: words, replyTo: message.id });
@@ -97,6 +103,6 @@ async function reply(context: Context, { id, text }: Args): Promise<void> {
 }
 
 async function archive({ client, output }: Context, { id }: Args): Promise<void> {
-  const message = await (await client()).call('messages.archive', { id: mailOf(id) });
+  const message = await (await client()).call('messages.archive', { id });
   output.result(message, () => [`${message.id} archived`]);
 }

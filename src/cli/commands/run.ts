@@ -6,7 +6,7 @@ export const run = defineCommand({
   arguments: { text: words('request', 'what is to be done; - reads standard input') },
   options: {
     ...SUBMIT_OPTIONS,
-    yes: flag('-y, --yes', 'carry the plan out without asking'),
+    yes: flag('-y, --yes', 'carry the plan out without asking; without a terminal nobody is asked'),
     detach: flag('-d, --detach', 'print the id and leave; the work goes on'),
   },
   details: [
