@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { ApprovalSubject, Decision } from '../contract/approval.ts';
 import type { BackendSettings } from '../contract/config.ts';
-import type { TurnOutcome } from '../contract/fact.ts';
+import type { ChildState, TurnOutcome } from '../contract/fact.ts';
 import type { Failure } from '../contract/failure.ts';
 import type { AttemptId, BackendId, PromptId, SessionId } from '../contract/ids.ts';
 import type { MessageMode } from '../contract/message.ts';
@@ -151,11 +151,15 @@ export type BackendEvent =
       /** The sub-agent that started it, by its native id; absent: the session itself, or nobody says. */
       readonly parentId?: string | undefined;
     }
+  /** Of a sub-agent that was told: as the program says it, when it changes. */
+  | { readonly type: 'child-state'; readonly nativeId: string; readonly state: ChildState }
   | {
       readonly type: 'asked';
       readonly nativeId: string;
       readonly subject: ApprovalSubject;
       readonly isFromChild: boolean;
+      /** Which sub-agent, by its native id; absent: the session itself, or nobody says. */
+      readonly childId?: string | undefined;
     }
   | { readonly type: 'withdrawn'; readonly nativeId: string; readonly cause: string }
   /** A running sum, to be shown; what counts is what `turn-ended` tells. */

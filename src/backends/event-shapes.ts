@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ApprovalSubject } from '../contract/approval.ts';
-import { TurnOutcome } from '../contract/fact.ts';
+import { ChildState, TurnOutcome } from '../contract/fact.ts';
 import type { Failure } from '../contract/failure.ts';
 import { PromptId } from '../contract/ids.ts';
 import { Usage } from '../contract/usage.ts';
@@ -42,7 +42,14 @@ export const eventShapes = <F extends z.ZodType<Failure>>(failure: F) =>
       title: z.string(),
       parentId: z.string().optional(),
     }),
-    z.object({ type: z.literal('asked'), nativeId: z.string(), subject: ApprovalSubject, isFromChild: z.boolean() }),
+    z.object({ type: z.literal('child-state'), nativeId: z.string(), state: ChildState }),
+    z.object({
+      type: z.literal('asked'),
+      nativeId: z.string(),
+      subject: ApprovalSubject,
+      isFromChild: z.boolean(),
+      childId: z.string().optional(),
+    }),
     z.object({ type: z.literal('withdrawn'), nativeId: z.string(), cause: z.string() }),
     z.object({ type: z.literal('usage'), usage: Usage }),
     z.object({ type: z.literal('compaction'), phase: z.enum(['started', 'ended']) }),

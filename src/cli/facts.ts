@@ -41,6 +41,8 @@ export function factText(fact: Fact): string {
       return fact.data.items.map((item) => `[${item.status}] ${oneLine(item.text)}`).join(' ');
     case 'child.started':
       return oneLine(fact.data.title);
+    case 'child.state':
+      return `${fact.data.state}: ${oneLine(fact.data.nativeId)}`;
     case 'usage':
       return `${fact.data.usage.inputTokens} in, ${fact.data.usage.outputTokens} out`;
     case 'compaction':

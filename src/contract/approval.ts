@@ -88,6 +88,8 @@ export const Approval = z.object({
   nativeId: z.string(),
   /** True if a sub-agent of the session asked. */
   isFromChild: z.boolean(),
+  /** Which one, by its native id; absent where nobody says. */
+  childId: z.string().optional(),
   state: ApprovalState,
   decision: Decision.nullable(),
   /** A person, `policy:<rule>`, or `deadline`. */

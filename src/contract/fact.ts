@@ -22,6 +22,10 @@ const changed = <R extends z.ZodType>(row: R) =>
 export const TurnOutcome = z.enum(['done', 'failed', 'interrupted', 'rejected', 'length']);
 export type TurnOutcome = z.infer<typeof TurnOutcome>;
 
+/** Where a sub-agent stands, by what its program says of it; `unknown`: that is over, and nobody has told how. */
+export const ChildState = z.enum(['running', 'done', 'failed', 'stopped', 'unknown']);
+export type ChildState = z.infer<typeof ChildState>;
+
 /**
  * Every kind of fact with the shape of its data. A new kind is one line here; `fold` then stops compiling.
  * Limits: texts and tool outputs are cut at 64 kB by the writer (`isTruncated` says so).
@@ -70,6 +74,8 @@ export const FACTS = {
   todo: z.object({ items: z.array(z.object({ text: z.string(), status: z.string() })) }),
   /** A sub-agent; `parentId` is the native id of the sub-agent that started it, absent where the session did or nobody says. */
   'child.started': z.object({ nativeId: z.string(), title: z.string(), parentId: z.string().optional() }),
+  /** Told when it changes; one that is over may be given more to do. */
+  'child.state': z.object({ nativeId: z.string(), state: ChildState }),
   usage: z.object({ usage: Usage }),
   compaction: z.object({ phase: z.enum(['started', 'ended']) }),
   retrying: z.object({ try: z.number(), message: z.string(), nextAt: z.number().nullable() }),
@@ -107,6 +113,7 @@ const OBSERVATIONS: ReadonlySet<FactKind> = new Set([
   'file.changed',
   'todo',
   'child.started',
+  'child.state',
   'usage',
   'compaction',
   'retrying',

@@ -109,6 +109,7 @@ export function fold(view: View, fact: Fact): void {
     case 'file.changed':
     case 'todo':
     case 'child.started':
+    case 'child.state':
     case 'usage':
     case 'compaction':
     case 'retrying':

@@ -27,7 +27,7 @@ describe.skipIf(!hasChromium)('the tree of sessions in Chromium', () => {
   let dashboard: DashboardPage;
 
   beforeAll(async () => {
-    world = await World.make(fake);
+    world = await World.make(fake, { policy: { rules: [{ action: 'ask', tool: 'bash', pattern: 'rm *' }] } });
     await world.up();
     browser = await openBrowser();
     dashboard = await DashboardPage.open(browser, world.client, '#/events?view=tree');
@@ -152,12 +152,40 @@ describe.skipIf(!hasChromium)('the tree of sessions in Chromium', () => {
       numbers,
       [[expect.stringMatching(/^T1 /), numbers, [['attempt 1', numbers, [['fake', numbers, [child([child([])])]]]]]]],
     ]);
-    expect(await axeProblems(page)).toEqual([]);
-    await dashboard.shoot('events-sub-agents');
+    const states = page.locator('.line', { hasText: 'a child session' });
+    expect(await states.locator('.mark').allTextContents()).toEqual(['done', 'done']);
     // Whatever else the page shows.
     await dashboard.go('#/events?view=tree&kinds=turn.ended');
     await page.getByText('mine: Mend all.').waitFor({ state: 'detached' });
     await page.getByText('a child session', { exact: true }).nth(1).waitFor();
+    expect(faults).toEqual([]);
+  });
+
+  test('of Gantry’s own: a sub-agent that waits for a person and one that failed, and what is above says so', async () => {
+    const { page, faults } = dashboard;
+    const steps = [
+      { child: true, run: { command: 'rm -f nothing' } },
+      { child: true, fail: { class: 'model', message: 'no quota' } },
+    ];
+    const prompt = `@@fake ${JSON.stringify(steps)}`;
+    const { sessionId } = await world.call('exec.start', { prompt, directory: world.project.root });
+    const asked = await world.until('its question', ({ approvals }) =>
+      [...approvals.values()].find((approval) => approval.sessionId === sessionId && approval.state === 'pending'),
+    );
+    await dashboard.go('#/events?view=tree');
+    const branch = page.locator('.tree > li').filter({ hasText: 'fake, exec' });
+    const lines = branch.locator('div.line');
+    const marks = (index: number) => lines.nth(index).locator('.mark');
+    await lines.nth(1).getByText('waiting approval', { exact: true }).waitFor();
+    expect(await marks(0).allTextContents()).toEqual(['waiting approval', '1 waiting below']);
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('events-sub-agents');
+    await world.call('approvals.allow', { id: asked.id, scope: 'once' });
+    await lines.nth(2).getByText('failed', { exact: true }).waitFor();
+    await lines.nth(0).getByText('1 failed below', { exact: true }).waitFor();
+    expect(await marks(1).allTextContents()).toEqual(['done']);
+    expect(await axeProblems(page)).toEqual([]);
+    await dashboard.shoot('events-sub-agents-failed');
     expect(faults).toEqual([]);
   });
 });

@@ -94,6 +94,11 @@ describe('permissions (C5)', () => {
     expect(await world.gantry(['approve', approval.id])).toMatchObject({ code: 0 });
     expect(await world.over(id)).toMatchObject({ state: 'done' });
     expect(await world.project.git(['show', `gantry/${id.slice('req_'.length)}:runs.txt`])).toBe('ran');
+    const told = world.journal.facts.flatMap(({ kind, data }) => {
+      if (kind === 'child.started') return [[data.nativeId, 'started']];
+      return kind === 'child.state' ? [[data.nativeId, data.state]] : [];
+    });
+    expect(told).toEqual(['started', 'running', 'done'].map((state) => [approval.childId, state]));
   });
 
   scenario('a yes for the session holds in it, and another one asks', asking, async (world) => {

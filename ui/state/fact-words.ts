@@ -20,6 +20,7 @@ const FAMILY_OF: Partial<Readonly<Record<FactKind, Family>>> = {
   'file.changed': 'tools',
   'check.ran': 'tools',
   'child.started': 'tools',
+  'child.state': 'tools',
   observed: 'tools',
   'approval.changed': 'waiting',
   'policy.decided': 'waiting',
@@ -43,6 +44,8 @@ export function isTrouble({ kind, data }: Fact): boolean {
       return /failure|error/i.test(data.hook_event_type);
     case 'turn.ended':
       return data.failure !== null;
+    case 'child.state':
+      return data.state === 'failed';
     case 'notice':
       return data.level === 'error';
     case 'check.ran':
@@ -110,6 +113,8 @@ function wordsOf(fact: Fact): string {
       return observedWords(fact.data);
     case 'child.started':
       return fact.data.title;
+    case 'child.state':
+      return `${fact.data.state}: ${fact.data.nativeId}`;
     default:
       return JSON.stringify(fact.data);
   }

@@ -1,5 +1,6 @@
 import type { Fact } from '../../src/contract/fact.ts';
 import type { View } from '../../src/contract/fold.ts';
+import { isSessionOver } from '../../src/contract/session.ts';
 import { hasTokens, type Usage } from '../../src/contract/usage.ts';
 import type { Priced } from './usage.ts';
 
@@ -17,7 +18,7 @@ export type Branch = {
 export function troubleBelow({ what, state, children }: Branch): { readonly failed: number; readonly waiting: number } {
   let [failed, waiting] = [0, 0];
   // What failed on the way to it was made good.
-  if (what === 'task' && state === 'done') return { failed, waiting };
+  if ((what === 'task' || what === 'attempt') && state === 'done') return { failed, waiting };
   for (const child of children) {
     const below = troubleBelow(child);
     const state = child.state ?? '';
@@ -31,7 +32,8 @@ const WAITING: ReadonlySet<string> = new Set(['waiting', 'waiting-approval', 'wa
 
 export type Used = Priced & { readonly tokens: number };
 
-type Rows = { readonly [T in 'requests' | 'tasks' | 'attempts' | 'sessions']: ReadonlyMap<string, Row<T>> };
+type Table = 'requests' | 'tasks' | 'attempts' | 'sessions' | 'approvals';
+type Rows = { readonly [T in Table]: ReadonlyMap<string, Row<T>> };
 type Row<T extends keyof View> = View[T] extends Map<string, infer R> ? R : never;
 
 const NOTHING: Used = { tokens: 0, sessions: 0, unpriced: 0, pricedUsd: 0 };
@@ -68,8 +70,9 @@ function usedWith(usage: Usage, children: readonly Branch[]): Used {
 }
 
 /** Request → task → attempt → session → what the session itself started; sessions of no attempt stand below. */
-export function sessionTree({ requests, tasks, attempts, sessions }: Rows, facts: readonly Fact[]): Branch[] {
-  const childrenOf = subAgents(facts);
+export function sessionTree(rows: Rows, facts: readonly Fact[]): Branch[] {
+  const { requests, tasks, attempts, sessions } = rows;
+  const childrenOf = subAgents(facts, childStates(rows, facts));
   const sessionBranch = (session: Row<'sessions'>): Branch => ({
     id: session.id,
     what: 'session',
@@ -100,26 +103,48 @@ export function sessionTree({ requests, tasks, attempts, sessions }: Rows, facts
   return [...trees, ...single];
 }
 
-/** By the session that started them, each below the one that started it. Of a sub-agent only its start is told. */
-function subAgents(facts: readonly Fact[]): Map<string, Branch[]> {
+const childKey = (sessionId: string, nativeId: string): string => `${sessionId} ${nativeId}`;
+
+/** Where sub-agents stand: what they ask waits for a person; else as their program has said it. */
+function childStates({ sessions, approvals }: Rows, facts: readonly Fact[]): ReadonlyMap<string, string> {
+  const states = new Map<string, string>();
+  for (const { kind, sessionId, data } of facts) {
+    if (kind !== 'child.state' || sessionId === null) continue;
+    const { state } = sessions.get(sessionId) ?? { state: 'lost' };
+    // Nobody is left who could tell its end.
+    const isLeft = data.state === 'running' && (state === 'lost' || isSessionOver(state));
+    states.set(childKey(sessionId, data.nativeId), isLeft ? 'unknown' : data.state);
+  }
+  for (const { state, sessionId, childId, subject } of approvals.values()) {
+    if (state !== 'pending' || sessionId === null || childId === undefined) continue;
+    states.set(childKey(sessionId, childId), subject.type === 'question' ? 'waiting-answer' : 'waiting-approval');
+  }
+  return states;
+}
+
+/** By the session that started them, each below the one that started it. Some are told again after a restart. */
+function subAgents(facts: readonly Fact[], states: ReadonlyMap<string, string>): Map<string, Branch[]> {
   const found = new Map<string, Branch[]>();
   const known = new Map<string, Branch[]>();
   for (const fact of facts) {
     if (fact.kind !== 'child.started' || fact.sessionId === null) continue;
     const { nativeId, title, parentId } = fact.data;
+    const key = childKey(fact.sessionId, nativeId);
+    if (known.has(key)) continue;
     const children: Branch[] = [];
-    known.set(nativeId, children);
+    known.set(key, children);
     const branch: Branch = {
       id: nativeId,
       what: 'sub-agent',
       name: title || nativeId,
-      state: null,
+      state: states.get(key) ?? 'unknown',
       used: null,
       children,
     };
-    const siblings = known.get(parentId ?? '') ?? found.get(fact.sessionId) ?? [];
+    const above = known.get(childKey(fact.sessionId, parentId ?? ''));
+    const siblings = above ?? found.get(fact.sessionId) ?? [];
     siblings.push(branch);
-    if (!known.has(parentId ?? '')) found.set(fact.sessionId, siblings);
+    if (!above) found.set(fact.sessionId, siblings);
   }
   return found;
 }

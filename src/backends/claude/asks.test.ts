@@ -14,6 +14,6 @@ test('a hook is answered though the transcript cannot be read', async () => {
     },
   });
   const input = { command: 'ls' };
-  asks.take({ type: 'hook', requestId: '1', tool: 'Bash', input, isFromChild: false, callId: 'call_1' });
+  asks.take({ type: 'hook', requestId: '1', tool: 'Bash', input, isFromChild: false, childId: null, callId: 'call_1' });
   expect(await replied.promise).toMatchObject({ hookSpecificOutput: { permissionDecision: 'ask' } });
 });

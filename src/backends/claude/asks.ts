@@ -6,7 +6,7 @@ import type { NativeLine } from './decode.ts';
 import { answeredInput, gate, type Places, subjectsOf } from './tools.ts';
 
 type Answering = Pick<Connection, 'reply' | 'refuse'>;
-type Ask = { readonly requestId: string; readonly input: unknown; readonly isFromChild: boolean };
+type Ask = Pick<NativeLine & { type: 'ask' }, 'requestId' | 'input' | 'isFromChild' | 'childId'>;
 type Open = Ask & { readonly subjects: readonly [ApprovalSubject, ...ApprovalSubject[]]; readonly step: number };
 
 /**
@@ -111,7 +111,8 @@ export class Asks {
   #ask(ask: Open): void {
     const nativeId = ask.step === 0 ? ask.requestId : `${ask.requestId}.${ask.step}`;
     this.#open.set(nativeId, ask);
-    this.#emit({ type: 'asked', nativeId, subject: ask.subjects[0], isFromChild: ask.isFromChild });
+    const { isFromChild, childId } = ask;
+    this.#emit({ type: 'asked', nativeId, subject: ask.subjects[0], isFromChild, childId: childId ?? undefined });
   }
 
   #withdraw(isMeant: (ask: Ask) => boolean, cause: string): void {

@@ -61,6 +61,8 @@ const shortOf = async (scene: string): Promise<string[]> =>
         return `${event.tool} "${event.title.slice(0, 40)}"`;
       case 'tool-ended':
         return `${event.tool} ${event.status} "${event.output.slice(0, 40)}"`;
+      case 'child-state':
+        return `child ${event.state}`;
       default:
         return event.type;
     }
@@ -79,11 +81,12 @@ test('every kind of line of the recorded scenes that matters is understood', () 
       "hook": 7,
       "lifecycle": 49,
       "message-opened": 14,
-      "other": 97,
+      "other": 93,
       "part-opened": 15,
       "result": 15,
       "retry": 6,
       "state": 30,
+      "task-state": 4,
       "usage": 13,
     }
   `);
@@ -184,8 +187,10 @@ test('a sub-agent’s tools are told, its words are not; its usage is of the tur
       "started prm_0",
       "task "part of it"",
       "child-started",
+      "child running",
       "bash "d"",
       "bash completed "child"",
+      "child done",
       "task completed "[Subagent hand-back] The text below is t"",
       "usage",
       "text-delta "heard: [Subagent hand-back] The text bel"",
@@ -204,6 +209,7 @@ test('a turn lasts until the sub-agents in the background have ended, and what f
   const [end, ...others] = (await told(scene)).filter((event) => event.type === 'turn-ended');
   expect(others).toEqual([]);
   expect(end).toMatchObject({ outcome: 'done', text: 'Done.' });
+  expect((await shortOf(scene)).filter((event) => event.startsWith('child '))).toEqual(['child running', 'child done']);
   const results = of(scene, 'result');
   expect(results.map(({ result }) => result.uuids.length)).toEqual([1, 0]);
   expect(end?.usage.inputTokens).toBe(results.reduce((sum, { result }) => sum + result.usage.inputTokens, 0));

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ChildState } from '../../contract/fact.ts';
 import { addUsage, NO_USAGE, type Usage } from '../../contract/usage.ts';
 import {
   type WireAnswerTokens,
@@ -45,6 +46,8 @@ export type NativeLine =
       readonly tool: string;
       readonly input: unknown;
       readonly isFromChild: boolean;
+      /** The sub-agent, by the id of its task; null of the session itself. */
+      readonly childId: string | null;
       /** Of a hook: the call in the transcript; null if it is not told. */
       readonly callId: string | null;
     }
@@ -61,6 +64,8 @@ export type NativeLine =
   /** Of one answer of the model, also to a sub-agent. */
   | { readonly type: 'usage'; readonly usage: Usage }
   | { readonly type: 'child'; readonly id: string; readonly title: string }
+  /** Of any task: of a sub-agent only if its start was told. */
+  | { readonly type: 'task-state'; readonly id: string; readonly state: ChildState }
   | { readonly type: 'compaction'; readonly phase: 'started' | 'ended' }
   | { readonly type: 'retry'; readonly try: number; readonly message: string; readonly delayMs: number }
   | { readonly type: 'limit'; readonly isReached: boolean; readonly resetAt: number | null }
@@ -114,12 +119,13 @@ export function decode(line: Readonly<Record<string, unknown>>): NativeLine {
 function requestOf(line: unknown): NativeLine {
   const { request_id: requestId, request } = WireControlRequest.parse(line);
   if (request.subtype === 'can_use_tool') {
-    const { tool_name: tool, input, agent_id: child } = request;
-    return { type: 'ask', requestId, tool, input, isFromChild: child !== undefined, callId: null };
+    const { tool_name: tool, input, agent_id: childId = null } = request;
+    return { type: 'ask', requestId, tool, input, isFromChild: childId !== null, childId, callId: null };
   }
   if (request.subtype !== 'hook_callback') return { type: 'unknown-request', requestId, subtype: request.subtype };
-  const { tool_name: tool, tool_input: input, agent_id: child, tool_use_id: call } = WireHookInput.parse(request.input);
-  return { type: 'hook', requestId, tool, input, isFromChild: child !== undefined, callId: call ?? null };
+  const hook = WireHookInput.parse(request.input);
+  const { tool_name: tool, tool_input: input, agent_id: childId = null, tool_use_id: callId = null } = hook;
+  return { type: 'hook', requestId, tool, input, isFromChild: childId !== null, childId, callId };
 }
 
 function resultOf(line: unknown): NativeResult {
@@ -227,6 +233,19 @@ function streamOf(line: unknown): NativeLine {
   }
 }
 
+const CHILD_STATES: Readonly<Record<string, ChildState>> = {
+  running: 'running',
+  completed: 'done',
+  failed: 'failed',
+  stopped: 'stopped',
+  killed: 'stopped',
+};
+
+function taskState(id: string, status: string): NativeLine {
+  const state = CHILD_STATES[status];
+  return state === undefined ? OTHER : { type: 'task-state', id, state };
+}
+
 function systemOf(line: z.infer<typeof WireSystem>): NativeLine {
   switch (line.subtype) {
     case 'session_state_changed':
@@ -236,6 +255,10 @@ function systemOf(line: z.infer<typeof WireSystem>): NativeLine {
       return (line.compact_result ?? null) === null ? OTHER : { type: 'compaction', phase: 'ended' };
     case 'task_started':
       return line.task_type === 'local_agent' ? { type: 'child', id: line.task_id, title: line.description } : OTHER;
+    case 'task_updated':
+      return taskState(line.task_id, line.patch.status);
+    case 'task_notification':
+      return taskState(line.task_id, line.status ?? '');
     case 'api_retry': {
       const status = line.error_status ?? null;
       const message = status === null ? line.error : `${line.error} (status ${status})`;

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import type { ChildState } from '../../contract/fact.ts';
 import type { BackendEvent } from '../backend.ts';
 import type { Block, NativeLine } from './decode.ts';
 import { changedFile, type Places, titleOf, toolName } from './tools.ts';
@@ -13,6 +14,8 @@ export class View {
   readonly #clock: Clock;
   /** Calls that have not ended. */
   readonly #tools = new Map<string, Tool>();
+  /** Where each sub-agent stands, as it was told. */
+  readonly #children = new Map<string, ChildState>();
   #messageId = '';
   /** The part that is being streamed. */
   #part: Part | null = null;
@@ -43,7 +46,11 @@ export class View {
         for (const block of line.blocks) this.#block(block, line.isOwn, line.messageId);
         break;
       case 'child':
-        this.#emit({ type: 'child-started', nativeId: line.id, title: line.title });
+        if (!this.#children.has(line.id)) this.#emit({ type: 'child-started', nativeId: line.id, title: line.title });
+        this.#childIs(line.id, 'running');
+        break;
+      case 'task-state':
+        if (this.#children.has(line.id)) this.#childIs(line.id, line.state);
         break;
       case 'compaction':
         this.#emit({ type: 'compaction', phase: line.phase });
@@ -76,7 +83,15 @@ export class View {
       this.#emit({ type: 'tool-ended', callId, tool, title, status: 'interrupted', output: '' });
     }
     this.#tools.clear();
+    // The program is not idle while one is at work.
+    for (const [id, state] of this.#children) if (state === 'running') this.#childIs(id, 'unknown');
     this.#isInterrupted = false;
+  }
+
+  #childIs(nativeId: string, state: ChildState): void {
+    if (this.#children.get(nativeId) === state) return;
+    this.#children.set(nativeId, state);
+    this.#emit({ type: 'child-state', nativeId, state });
   }
 
   #delta(text: string): void {

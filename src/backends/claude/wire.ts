@@ -115,6 +115,8 @@ export const WireSystem = z.object({
   compact_result: z.string().nullish(),
   task_id: text,
   task_type: text,
+  /** What has changed of a task. */
+  patch: z.object({ status: text }).catch({ status: '' }),
   description: text,
   attempt: z.number().catch(0),
   retry_delay_ms: z.number().catch(0),

@@ -24,8 +24,9 @@ export class Asks {
   asked(ask: NativeAsk): void {
     if (this.#open.has(ask.id) || this.#over.has(ask.id)) return;
     this.#open.set(ask.id, ask);
-    const isFromChild = ask.sessionId !== this.#rootId;
-    this.#emit({ type: 'asked', nativeId: ask.id, subject: ask.subject, isFromChild });
+    const childId = ask.sessionId === this.#rootId ? undefined : ask.sessionId;
+    const isFromChild = childId !== undefined;
+    this.#emit({ type: 'asked', nativeId: ask.id, subject: ask.subject, isFromChild, childId });
   }
 
   /** The program says that it is answered: by us, by another client, or by the refusal of another one of its session. */

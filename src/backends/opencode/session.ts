@@ -15,7 +15,8 @@ import type {
 } from '../backend.ts';
 import { PromptLine } from '../prompt-line.ts';
 import { Asks } from './asks.ts';
-import { type NativeAsk, type NativeEvent, type NativeSession, transcriptOf } from './dialect.ts';
+import { Children } from './children.ts';
+import { type NativeAsk, type NativeEvent, transcriptOf } from './dialect.ts';
 import { entriesSince } from './history.ts';
 import { HttpFailure } from './http.ts';
 import type { TurnOptions } from './turn.ts';
@@ -55,7 +56,7 @@ export class OpencodeSession implements BackendSession {
   readonly #options: SessionOptions;
   readonly #turns: Turns;
   readonly #asks: Asks;
-  readonly #children = new Set<string>();
+  readonly #children: Children;
   readonly #line: PromptLine;
   #closing: Promise<CloseReport> | null = null;
   #lastRetry = '';
@@ -68,11 +69,12 @@ export class OpencodeSession implements BackendSession {
     this.origin = options.origin;
     this.#options = options;
     this.#asks = new Asks(nativeId, directory, dialect, this.#emit);
+    this.#children = new Children(nativeId, this.#emit, options.onChild);
     this.#turns = new Turns({
       ...options,
       rootId: nativeId,
       emit: this.#emit,
-      onChild: (child) => this.#child(child),
+      onChild: (child, entries, isBusy) => this.#children.found(child, entries, isBusy),
       onOver: () => this.#turnOver(),
     });
     this.#line = new PromptLine({
@@ -129,7 +131,7 @@ export class OpencodeSession implements BackendSession {
   take(event: NativeEvent): void {
     switch (event.type) {
       case 'session':
-        this.#child(event.session);
+        this.#children.met(event.session);
         break;
       case 'asked':
         this.#asks.asked(event.ask);
@@ -154,6 +156,7 @@ export class OpencodeSession implements BackendSession {
         break;
       default:
     }
+    this.#children.take(event);
     this.#turns.take(event);
   }
 
@@ -186,14 +189,6 @@ export class OpencodeSession implements BackendSession {
     this.#lastRetry = '';
     this.#quietly(this.#asks.sweep('the turn is over'));
     this.#line.pump();
-  }
-
-  #child(child: NativeSession): void {
-    if (child.id === this.nativeId || this.#children.has(child.id)) return;
-    this.#children.add(child.id);
-    this.#options.onChild(child.id);
-    const parentId = child.parentId === this.nativeId ? undefined : (child.parentId ?? undefined);
-    this.#emit({ type: 'child-started', nativeId: child.id, title: child.title, parentId });
   }
 
   #retry({ sessionId, try: count, message, nextAt }: Extract<NativeEvent, { type: 'retry' }>): void {

@@ -14,8 +14,8 @@ export type TurnOptions = {
   readonly emit: (event: BackendEvent) => void;
   /** A prompt as it is sent, with model, agent and instructions. */
   readonly bodyOf: (prompt: Prompt) => Promise<NativePrompt>;
-  /** A sub-agent's session was found. */
-  readonly onChild: (child: NativeSession) => void;
+  /** A sub-agent's session was found in the history, with what is new in it. */
+  readonly onChild: (child: NativeSession, entries: readonly NativeEntry[], isBusy: boolean) => void;
   readonly onOver: () => void;
   /** The session was made just now: no earlier daemon can have sent anything. */
   readonly isFresh: boolean;

@@ -258,15 +258,17 @@ export class Turns {
 
   /** Reads what the turn has made so far from the history; what was told already is not told again. */
   async #reread(turn: Turn): Promise<void> {
-    const { dialect, rootId, onChild } = this.#options;
+    const { dialect, rootId, directory, onChild } = this.#options;
     turn.isGapped = false;
     try {
+      // Before the history: what is not at work now has no more to say than that holds.
+      const busy = await dialect.busy(directory);
       const ids = turn.prompts.map(({ messageId }) => messageId);
       const { own, children } = await historyOfTurn(dialect, rootId, ids);
       for (const { message } of own) if (message.role === 'user') this.#stored(message.id, message.createdAt, false);
       this.#view.entries(own);
       for (const { session, entries } of children) {
-        onChild(session);
+        onChild(session, entries, busy.has(session.id));
         this.#view.entries(entries);
       }
       this.#view.todo(await dialect.todo(rootId));

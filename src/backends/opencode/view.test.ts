@@ -1,22 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { recordedScene } from '../../../test/support/opencode-scenes.ts';
 import type { BackendEvent } from '../backend.ts';
 import type { NativeEvent, NativePart } from './dialect.ts';
-import { decodeFrame } from './v1/decode.ts';
 import { TurnView } from './view.ts';
 
 const ROOT = 'ses_e048801ceffeLnvkuj2Q3NZAad';
-
-/** The events of one recorded scene (OpenCode 1.18.33). */
-function scene(name: string): NativeEvent[] {
-  const file = new URL('../../../test/fixtures/opencode-1.18.33/event-scenes.jsonl', import.meta.url);
-  const lines = readFileSync(file, 'utf8').trim().split('\n');
-  const values = lines.map((line) => JSON.parse(line));
-  const start = values.findIndex((value) => value.scene === name);
-  const end = values.findIndex((value, index) => index > start && value.scene !== undefined);
-  const payloads = values.slice(start, end === -1 ? undefined : end).filter((value) => value.type);
-  return payloads.flatMap((payload) => decodeFrame(JSON.stringify({ payload })) ?? []);
-}
 
 function viewOf(): {
   readonly view: TurnView;
@@ -60,7 +48,7 @@ const words = (told: readonly BackendEvent[]): string[] => told.filter((e) => e.
 
 test('a turn is told in order: the call with its end, the text in pieces and whole', () => {
   const { told, play } = viewOf();
-  for (const event of scene('question')) play(event);
+  for (const event of recordedScene('question')) play(event);
   expect(words(told)).toEqual([
     'tool-started question',
     'tool-ended question completed',
@@ -73,7 +61,7 @@ test('a turn is told in order: the call with its end, the text in pieces and who
 
 test('a sub-agent’s words are not the session’s; its usage is', () => {
   const { view, told, play } = viewOf();
-  for (const event of scene('task sub-session')) play(event);
+  for (const event of recordedScene('task sub-session')) play(event);
   expect(words(told)).toEqual([
     'tool-started task',
     'tool-ended task completed',
@@ -89,7 +77,7 @@ test('a sub-agent’s words are not the session’s; its usage is', () => {
 
 test('the same events twice tell nothing twice', () => {
   const { told, play } = viewOf();
-  for (const event of scene('question')) {
+  for (const event of recordedScene('question')) {
     play(event);
     if (event.type !== 'delta') play(event);
   }
@@ -108,7 +96,7 @@ function reread(view: TurnView, events: readonly NativeEvent[]): void {
 }
 
 test.each([1, 2, 5])('wherever %i events are missed, the pieces still join to the whole', (length) => {
-  const events = scene('question');
+  const events = recordedScene('question');
   for (let from = 0; from < events.length; from += 1) {
     const { view, told, play } = viewOf();
     for (const event of events.slice(0, from)) play(event);
@@ -124,7 +112,7 @@ test.each([1, 2, 5])('wherever %i events are missed, the pieces still join to th
 
 test('a text that was open when we came is told when it is whole', () => {
   const { view, told } = viewOf();
-  const message = scene('question').find((e) => e.type === 'message' && e.message.role === 'assistant');
+  const message = recordedScene('question').find((e) => e.type === 'message' && e.message.role === 'assistant');
   if (message?.type !== 'message') throw new Error('the scene has no answer');
   const part = (text: string, isWhole: boolean): NativePart => ({
     id: 'prt_1',
@@ -145,7 +133,7 @@ test('a text that was open when we came is told when it is whole', () => {
 
 test('an old history does not take back what an event has told', () => {
   const { view, told, play } = viewOf();
-  const events = scene('question');
+  const events = recordedScene('question');
   for (const event of events) play(event);
   const [usage, count] = [view.usage(), told.length];
   const open = events.find((e) => e.type === 'message' && e.message.role === 'assistant');
@@ -157,7 +145,7 @@ test('an old history does not take back what an event has told', () => {
 
 test('what is open at the end of the turn is ended', () => {
   const { view, told, play } = viewOf();
-  const events = scene('question');
+  const events = recordedScene('question');
   for (const event of events.slice(
     0,
     events.findIndex((e) => e.type === 'answered'),

@@ -1,7 +1,7 @@
 import type { BackendEvent, BackendSession, EndReason } from '../../backends/backend.ts';
 import { newId } from '../../base/ids.ts';
 import { type Deferred, deferred } from '../../base/wait.ts';
-import type { Approval, ApprovalSubject, Decision, ToolCall } from '../../contract/approval.ts';
+import type { Approval, Decision, ToolCall } from '../../contract/approval.ts';
 import type { Caller } from '../../contract/caller.ts';
 import { AppError } from '../../contract/errors.ts';
 import type { FactSubject } from '../../contract/fact.ts';
@@ -99,19 +99,19 @@ export class Approvals {
     const event = { ...said, subject: inParts(said.subject) };
     const session = this.#parts.store.read.sessions.need(live.id);
     const again = this.#askedBefore(live, event);
-    if (again) return this.#rebind(live, again, event.nativeId);
+    if (again) return this.#rebind(live, again, event);
     if (session.purpose === 'planner') {
       await live.answer(event.nativeId, { type: 'deny', reason: 'Planning changes nothing: answer with the plan.' });
       return;
     }
     if (event.subject.type === 'question') {
-      this.#open(session, event.subject, event.nativeId, event.isFromChild, null);
+      this.#open(session, event, null);
       return;
     }
     const { call } = event.subject;
     const verdict = this.#judge.ofAgent(session, call);
     if (verdict.action === 'ask') {
-      this.#open(session, { type: 'permission', call }, event.nativeId, event.isFromChild, verdict.reason);
+      this.#open(session, event, verdict.reason);
       return;
     }
     this.#parts.store.commit((tx) =>
@@ -134,9 +134,11 @@ export class Approvals {
         ? before
         : this.#open(
             session,
-            { type: 'permission', call },
-            `check:${newId('chk', this.#parts.clock.now())}`,
-            false,
+            {
+              subject: { type: 'permission', call },
+              nativeId: `check:${newId('chk', this.#parts.clock.now())}`,
+              isFromChild: false,
+            },
             'Gantry would run this to check the work',
           );
     const waiter = deferred<Decision>();
@@ -181,18 +183,17 @@ export class Approvals {
     return known;
   }
 
-  async #rebind(live: Asker, approval: Approval, nativeId: string): Promise<void> {
+  async #rebind(live: Asker, approval: Approval, { nativeId, childId }: Asked): Promise<void> {
+    const now = { nativeId, ...(childId !== undefined && { childId }) };
     this.#parts.store.commit((tx) =>
-      tx.approvals.update(approval.id, { nativeId }, { actor: 'gantry', cause: 'asked again after a restart' }),
+      tx.approvals.update(approval.id, now, { actor: 'gantry', cause: 'asked again after a restart' }),
     );
     if (approval.decision) await this.#deliver(live, { ...approval, nativeId });
   }
 
   #open(
     session: Session,
-    subject: ApprovalSubject,
-    nativeId: string,
-    isFromChild: boolean,
+    { subject, nativeId, isFromChild, childId }: Omit<Asked, 'type'>,
     cause: string | null,
   ): Approval {
     const { store, clock } = this.#parts;
@@ -211,6 +212,7 @@ export class Approvals {
       project: project?.name ?? session.directory,
       nativeId,
       isFromChild,
+      ...(childId !== undefined && { childId }),
       cause,
     };
     const row = pendingApproval(asked, now, settings.limits.approvalTimeout);

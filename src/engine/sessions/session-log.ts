@@ -37,6 +37,10 @@ export class LogWriter {
     this.#subject = subject;
     this.#actor = how.actor;
     this.#told = how.isResumed ? toldOf(parts, subject.sessionId ?? null) : new Set();
+    // Whether they still run the program says, if it knows them.
+    for (const nativeId of how.isResumed ? leftRunning(parts, subject.sessionId ?? null) : []) {
+      this.#send({ kind: 'child.state', data: { nativeId, state: 'unknown' } });
+    }
   }
 
   /** From now on what is told is of this. */
@@ -137,6 +141,16 @@ function toldOf({ store }: Parts, sessionId: FactSubject['sessionId']): Readonly
   );
 }
 
+/** The sub-agents whose end an earlier life of the session has not told. */
+function leftRunning({ store }: Parts, sessionId: FactSubject['sessionId']): readonly string[] {
+  if (sessionId === null) return [];
+  const told = store.journal.recent(MAX_TOLD, { sessionId, kinds: ['child.state'] });
+  const states = new Map(
+    told.flatMap(({ data }) => ('nativeId' in data && 'state' in data ? [[data.nativeId, data.state]] : [])),
+  );
+  return [...states].flatMap(([nativeId, state]) => (state === 'running' ? [nativeId] : []));
+}
+
 /** A backend's event in the journal's words. Pure. */
 export function factOf(
   event: Logged,
@@ -172,6 +186,8 @@ export function factOf(
       const { nativeId, title, parentId } = event;
       return { kind: 'child.started', data: { nativeId, title, ...(parentId !== undefined && { parentId }) } };
     }
+    case 'child-state':
+      return { kind: 'child.state', data: { nativeId: event.nativeId, state: event.state } };
     case 'usage':
       return { kind: 'usage', data: { usage: event.usage } };
     case 'compaction':

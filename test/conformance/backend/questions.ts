@@ -61,11 +61,14 @@ export function questionLaws(law: Law): void {
     const { prompt } = await live.send(rig.scenes.run(`echo ran >> ${file}`, { from: 'child' }));
     const asked = await live.events.first('asked');
     expect(asked.isFromChild).toBe(true);
-    expect(live.events.of('child-started')).toHaveLength(1);
+    const children = live.events.of('child-started').map(({ nativeId }) => nativeId);
+    expect(children).toEqual([asked.childId]);
     expect(existsSync(join(place.project, file))).toBe(false);
     expect(await live.session.answer(asked.nativeId, ALLOW)).toBe('taken');
     expect(await live.end(prompt)).toMatchObject({ outcome: 'done' });
     expect(await readFile(join(place.project, file), 'utf8')).toBe('ran\n');
+    const states = live.events.of('child-state').map(({ nativeId, state }) => [nativeId, state]);
+    expect(states).toEqual(['running', 'done'].map((state) => [asked.childId, state]));
   });
 
   law('a question is answered in words', async ({ rig, borrow, capabilities }) => {

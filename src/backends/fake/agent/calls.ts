@@ -21,7 +21,11 @@ export type Stage = Surroundings & {
   /** Null: it was taken back. */
   readonly ask: (
     subject: ApprovalSubject,
-    options: { readonly isFromChild: boolean; readonly withdrawn: Promise<void> | null; readonly signal: AbortSignal },
+    options: {
+      readonly childId: string | undefined;
+      readonly withdrawn: Promise<void> | null;
+      readonly signal: AbortSignal;
+    },
   ) => Promise<Decision | null>;
   readonly log: (kind: string, fields: Readonly<Record<string, unknown>>) => void;
 };
@@ -42,8 +46,8 @@ export class Calls {
   #key = '';
   #count = 0;
   #withdraw: Step['withdraw'];
-  /** Whether they are made in a child session. */
-  isChild = false;
+  /** The child session in which they are made. */
+  childId: string | undefined;
 
   constructor(stage: Stage, turn: PromptId, signal: AbortSignal) {
     this.#stage = stage;
@@ -56,7 +60,7 @@ export class Calls {
     this.#key = key;
     this.#count = 0;
     this.#withdraw = withdraw;
-    this.isChild = false;
+    this.childId = undefined;
   }
 
   /** A call of a tool: told, permitted, written down before it is done, done once, told again. */
@@ -112,7 +116,7 @@ export class Calls {
     const hold = this.#withdraw;
     const withdrawn =
       hold === undefined ? null : hold === true ? Promise.resolve() : control.released(hold, this.#signal);
-    return this.#stage.ask(subject, { isFromChild: this.isChild, withdrawn, signal: this.#signal });
+    return this.#stage.ask(subject, { childId: this.childId, withdrawn, signal: this.#signal });
   }
 
   /** Whether that was not begun before a crash; from now on it was. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pause } from '../../../base/wait.ts';
 import type { Question, ToolCall } from '../../../contract/approval.ts';
-import type { TurnOutcome } from '../../../contract/fact.ts';
+import type { ChildState, TurnOutcome } from '../../../contract/fact.ts';
 import { NO_USAGE, type Usage } from '../../../contract/usage.ts';
 import type { WireFailure } from '../wire.ts';
 import { Calls, resultOf, type Stage } from './calls.ts';
@@ -41,6 +41,18 @@ export class Player {
     this.#key = `${source?.id}:${number}`;
     this.#calls.enterStep(this.#key, step);
     if (step.once !== undefined && !this.#stage.control.isFirst(step.once)) return null;
+    let state: ChildState = 'stopped';
+    try {
+      const ending = await this.#doAll();
+      state = ending?.outcome === 'failed' ? 'failed' : 'done';
+      return ending;
+    } finally {
+      const { childId: nativeId } = this.#calls;
+      if (nativeId !== undefined) this.#stage.emit({ type: 'child-state', nativeId, state });
+    }
+  }
+
+  async #doAll(): Promise<Ending | null> {
     for (const key of KEYS) {
       const ending = await this.#do(key);
       if (this.#signal.aborted) throw new Interrupted();
@@ -62,11 +74,12 @@ export class Player {
     child: (kind) => {
       const { off, emit, journal } = this.#stage;
       if (off.has('children')) return failed('tool', 'this agent has no sub-agents');
-      this.#calls.isChild = true;
       const nativeId = `${journal.nativeId}.${this.#key}`;
       const parentId = kind === 'nested' ? this.#lastChild : undefined;
       this.#lastChild = nativeId;
+      this.#calls.childId = nativeId;
       emit({ type: 'child-started', nativeId, title: 'a child session', parentId });
+      emit({ type: 'child-state', nativeId, state: 'running' });
       return undefined;
     },
     reasoning: (text) => {

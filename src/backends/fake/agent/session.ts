@@ -202,13 +202,14 @@ export class AgentSession {
 
   async #ask(
     subject: ApprovalSubject,
-    { isFromChild, withdrawn, signal }: Parameters<Stage['ask']>[1],
+    { childId, withdrawn, signal }: Parameters<Stage['ask']>[1],
   ): Promise<Decision | null> {
     const nativeId = `ask_${randomUUID().replaceAll('-', '')}`;
     const answer = deferred<Decision | null>();
+    const isFromChild = childId !== undefined;
     this.#asks.set(nativeId, answer);
     this.#stage.log('asked', { nativeId, subject, isFromChild });
-    this.#stage.emit({ type: 'asked', nativeId, subject, isFromChild });
+    this.#stage.emit({ type: 'asked', nativeId, subject, isFromChild, childId });
     const takeBack = (cause: string): void => {
       if (!this.#asks.delete(nativeId)) return;
       this.#stage.emit({ type: 'withdrawn', nativeId, cause });
