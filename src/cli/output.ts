@@ -1,5 +1,5 @@
 import type { AppError } from '../contract/errors.ts';
-import { clip, padEnd, padStart, terminalText, widthOf, wrap } from './text.ts';
+import { clip, padEnd, padStart, safeText, widthOf, wrap } from './text.ts';
 
 /** What the CLI needs of stdout and stderr. */
 export type TextStream = {
@@ -109,8 +109,14 @@ export class Output {
   }
 }
 
-/** What an agent says must not act on the terminal of the person who reads it; a file gets it as it is. */
-const forStream = ({ isTTY }: TextStream, text: string): string => (isTTY ? terminalText(text) : text);
+const COLOUR = new RegExp(`(\u001b\\[(?:${Object.values(CODES).flat().join('|')})m)`);
+
+/** What an agent says must not act on the terminal of the person who reads it, but for colours; a file gets it as it is. */
+function forStream({ isTTY }: TextStream, text: string): string {
+  if (!isTTY) return text;
+  const parts = text.split(COLOUR);
+  return parts.map((part, i) => (i % 2 === 0 ? safeText(part) : part)).join('');
+}
 
 function failureLines(error: AppError): string[] {
   const { accepted, remedy, issues } = error.details ?? {};

@@ -41,16 +41,6 @@ export const safeText = (text: string): string =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to be removed
     .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: those that the output itself writes
-const COLOUR = /(\u001b\[(?:[12]|22|3[1236]|39)m)/;
-
-/** Lines as a terminal gets them: whatever is in them, nothing acts on it but line breaks and colours. */
-export const terminalText = (text: string): string =>
-  text
-    .split(COLOUR)
-    .map((part, i) => (i % 2 === 0 ? safeText(part) : part))
-    .join('');
-
 /** Foreign words on one line. */
 export const oneLine = (text: string): string => safeText(text.trim()).replace(/\s+/g, ' ');
 

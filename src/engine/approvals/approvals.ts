@@ -25,11 +25,11 @@ export type Asker = Pick<BackendSession, 'answer'> & {
   readonly onSettled: () => void;
   readonly ended: Promise<void>;
 };
-const ENDED: Decision = { type: 'deny', reason: 'the attempt was ended' };
-
 type Asked = Extract<BackendEvent, { type: 'asked' }>;
 
 type Asking = Pick<Parts, 'store' | 'clock' | 'log' | 'settingsFor'>;
+
+const ENDED: Decision = { type: 'deny', reason: 'the attempt was ended' };
 
 /** The one inbox: the policy answers what it can; the rest waits for a person, at most until its deadline. */
 export class Approvals {
